@@ -1,0 +1,33 @@
+/*
+ * command: what a cmd_*.c file offers to main.
+ */
+#ifndef MIDRELAY_COMMAND_H
+#define MIDRELAY_COMMAND_H
+
+#include <sysexits.h>
+
+/* Exit status (SPEC): 0 it worked, 1 something failed, EX_USAGE 64, EX_CONFIG 78. */
+enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_USAGE = EX_USAGE, COMMAND_CONFIG = EX_CONFIG };
+
+struct command {
+	const char *name;
+	const char *usage;   /* "[-c FILE] [--json]" */
+	const char *summary; /* one line, lower case, no full stop */
+	/* argv[0] is the command's name; `--help` was handled by main.  Returns the exit status. */
+	int (*run)(int argc, char **argv);
+};
+
+extern const struct command command_run;
+extern const struct command command_config;
+extern const struct command command_explain;
+
+/* "midrelay NAME USAGE" on stderr after a message; returns COMMAND_USAGE. */
+int command_usage_error(const struct command *command, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Reads "-c FILE", "-cFILE", "--config FILE", "--config=FILE" where the default is MIDRELAY_DEFAULT_CONFIG. */
+#ifndef MIDRELAY_DEFAULT_CONFIG
+#define MIDRELAY_DEFAULT_CONFIG "/etc/midrelay/midrelay.ini"
+#endif
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * config: the configuration as an immutable value: plain structs, no behaviour.
+ *
+ * config_load() makes one from text; nothing changes it afterwards; config_free() ends it.  Every string is
+ * owned by the config.  Durations are milliseconds, sizes bytes.  A file that an option names is not opened
+ * here (config and tls do not know each other), but each option remembers the line it stood on, so that
+ * whoever opens the file can report the fault there: config_line().
+ */
+#ifndef MIDRELAY_CONFIG_CONFIG_H
+#define MIDRELAY_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/addr.h"
+#include "base/error.h"
+#include "base/log.h"
+
+/* An ordered list of strings; items[count] is NULL. */
+struct config_list {
+	char **items;
+	size_t count;
+};
+
+/* Lines, by option; config_table.h says which index an option has.  0: the default is in force. */
+#define CONFIG_MAX_OPTIONS 96
+struct config_lines {
+	unsigned section;                     /* the line of "[relay NAME]" */
+	unsigned option[CONFIG_MAX_OPTIONS]; /* of the first value given */
+};
+
+enum config_explain { CONFIG_EXPLAIN_AUTO, CONFIG_EXPLAIN_OFF };
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+enum config_mode { CONFIG_MODE_TCP };
+
+struct config_process {
+	unsigned workers; /* `auto` is resolved at load: one per CPU this process may use */
+	enum log_level log_level;
+	enum log_format log_format;
+	char *user;  /* NULL: stay who we are */
+	char *group; /* NULL: the user's own */
+	unsigned max_connections;
+	int64_t drain_timeout_ms;
+	struct config_lines lines;
+};
+
+/* One `listen` address. */
+struct config_listen {
+	struct addr addr;
+	unsigned line;
+};
+
+/* A header line for the CONNECT, split. */
+struct config_header {
+	char *name;
+	char *value;
+};
+
+/*
+ * One way to the target.  A proxy listed by URL takes the relay's proxy_… keys; one listed by NAME takes its
+ * own [proxy NAME] section and never the relay's.
+ */
+struct config_path {
+	bool direct;
+	char *name;               /* "direct", the URL without credentials ("http://h:p"), or the section's NAME */
+	struct hostport proxy;    /* not for direct */
+	char *user;               /* NULL: no credentials */
+	char *password_ref;       /* a secret reference; NULL with user NULL */
+	struct config_header *headers;
+	size_t header_count;
+	unsigned line;            /* where the path is listed */
+	unsigned password_line;   /* where its password stands */
+};
+
+struct config_relay {
+	char *name;
+	struct config_listen *listens;
+	size_t listen_count;
+	mode_t listen_mode; /* for UNIX sockets */
+	bool allow_nonlocal;
+	struct addr_cidr *allow_address; /* none: loopback only */
+	size_t allow_address_count;
+	enum config_mode mode;
+	struct hostport target;
+	char *target_address; /* numeric address without port, NULL: resolve */
+	struct config_path *paths;
+	size_t path_count; /* at least 1 */
+	char *source_address; /* numeric, NULL: the kernel chooses */
+
+	char *client_bundle; /* or the split form; all NULL: no client certificate */
+	char *client_cert;
+	char *client_key;
+	char *client_chain;
+	char *client_passphrase_ref;
+	char *trust; /* NULL: the system's store; else a file or a directory */
+	bool require_client_cert_request; /* default: a client certificate is set */
+	enum config_tls_version tls_min, tls_max;
+	char *tls_ciphers;
+	char *tls_ciphersuites; /* NULL: OpenSSL's */
+	char *tls_groups;       /* NULL: OpenSSL's */
+
+	int64_t connect_timeout_ms, proxy_timeout_ms, tls_timeout_ms, setup_timeout_ms;
+	int64_t idle_timeout_ms, half_close_timeout_ms, keepalive_ms;
+	enum config_explain explain;
+	struct config_lines lines;
+};
+
+struct config {
+	char *file; /* as given, for messages */
+	struct config_process process;
+	struct config_relay *relays;
+	size_t relay_count; /* at least 1 */
+};
+
+/* One fault or note, with the place it was found at. */
+struct config_fault {
+	unsigned line; /* 0: the file as a whole */
+	char *text;
+};
+
+/* All that is wrong, in file order; notes are warnings that stop nothing. */
+struct config_report {
+	char *file;
+	struct config_fault *faults;
+	size_t fault_count;
+	struct config_fault *notes;
+	size_t note_count;
+};
+
+void config_report_init(struct config_report *report, const char *file);
+void config_report_clear(struct config_report *report);
+void config_report_fault(struct config_report *report, unsigned line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void config_report_note(struct config_report *report, unsigned line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Puts faults and notes into the order of their lines; config_load() has done it for its own. */
+void config_report_sort(struct config_report *report);
+
+/*
+ * Reads and validates FILE.  Every fault found is in *report (initialised by the caller); NULL is returned
+ * when there is any.  Bounded: a file above 1 MiB, a line above 64 kB, more than 1,000 relays are faults.
+ */
+struct config *config_load(const char *file, struct config_report *report);
+void config_free(struct config *config);
+
+/* The line where `key` of this section was given, or that of the section itself when it was not. */
+unsigned config_relay_line(const struct config_relay *relay, const char *key);
+unsigned config_process_line(const struct config_process *process, const char *key);
+
+#endif

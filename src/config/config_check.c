@@ -1,0 +1,227 @@
+/*
+ * config_check: what no value alone can tell: values that belong together or exclude each other, and names that must
+ * be defined somewhere else.  It also turns each relay's `proxy` list into paths.
+ */
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "config/config_draft.h"
+#include "config/config_table.h"
+#include "config/config_value.h"
+
+#define SHOWN_BYTES 100
+
+/* The line of a key, or 0 when it was not given. */
+static unsigned given(const struct config_lines *lines, enum config_section_kind kind, const char *key)
+{
+	const struct config_option *option = config_option_find(kind, key);
+
+	midrelay_assert(option != NULL);
+	return lines->option[config_option_index(option)];
+}
+
+static void check_required(const struct config_lines *lines, enum config_section_kind kind, const char *key,
+    struct config_report *report)
+{
+	if (given(lines, kind, key) == 0)
+		config_report_fault(report, lines->section, "%s is required", key);
+}
+
+/* Two keys that need each other. */
+static void check_pair(const struct config_lines *lines, enum config_section_kind kind, const char *a, const char *b,
+    struct config_report *report)
+{
+	unsigned a_line = given(lines, kind, a), b_line = given(lines, kind, b);
+
+	if (a_line != 0 && b_line == 0)
+		config_report_fault(report, a_line, "%s needs %s", a, b);
+	if (b_line != 0 && a_line == 0)
+		config_report_fault(report, b_line, "%s needs %s", b, a);
+}
+
+/* An account by name, or a number: a container may run under ids that have no name. */
+static void check_accounts(const struct config_process *process, struct config_report *report)
+{
+	char shown[SHOWN_BYTES];
+	uint64_t id;
+
+	if (process->user != NULL && !text_parse_uint(process->user, 0, UINT32_MAX - 1, &id) &&
+	    getpwnam(process->user) == NULL)
+		config_report_fault(report, given(&process->lines, CONFIG_SECTION_MIDRELAY, "user"),
+		    "user: there is no user \"%s\" on this host",
+		    text_escape(process->user, strlen(process->user), shown, sizeof(shown)));
+	if (process->group != NULL && !text_parse_uint(process->group, 0, UINT32_MAX - 1, &id) &&
+	    getgrnam(process->group) == NULL)
+		config_report_fault(report, given(&process->lines, CONFIG_SECTION_MIDRELAY, "group"),
+		    "group: there is no group \"%s\" on this host",
+		    text_escape(process->group, strlen(process->group), shown, sizeof(shown)));
+}
+
+static void check_listens(const struct config_relay *relay, struct config_report *report)
+{
+	char shown[ADDR_TEXT_BYTES];
+	bool any_unix = false;
+	size_t i;
+
+	check_required(&relay->lines, CONFIG_SECTION_RELAY, "listen", report);
+	for (i = 0; i < relay->listen_count; i++) {
+		const struct config_listen *listen = &relay->listens[i];
+
+		any_unix |= listen->addr.u.sa.sa_family == AF_UNIX;
+		if (addr_is_loopback(&listen->addr))
+			continue;
+		addr_format(&listen->addr, shown);
+		if (!relay->allow_nonlocal)
+			config_report_fault(report, listen->line,
+			    "listen: %s is not a loopback address; other hosts may connect there only with "
+			    "allow_nonlocal = yes and an allow_address",
+			    shown);
+		else if (given(&relay->lines, CONFIG_SECTION_RELAY, "allow_address") == 0)
+			config_report_fault(report, listen->line,
+			    "listen: %s is not a loopback address; allow_address must say who may connect", shown);
+	}
+	/* The effective configuration always shows it: the default is no sign of a mistake. */
+	if (!any_unix && relay->listen_mode != 0600 && relay->listen_count > 0)
+		config_report_note(report, given(&relay->lines, CONFIG_SECTION_RELAY, "listen_mode"),
+		    "listen_mode has no effect: no unix: address is listed in listen");
+}
+
+/* Whether both cannot be bound: equal, or one is the wildcard of the other's family and port. */
+static bool listens_collide(const struct addr *a, const struct addr *b)
+{
+	if (a->u.sa.sa_family != b->u.sa.sa_family)
+		return false;
+	if (a->u.sa.sa_family == AF_UNIX)
+		return addr_equal(a, b);
+	if (addr_port(a) == 0 || addr_port(a) != addr_port(b))
+		return false;
+	return addr_equal(a, b) || addr_is_wildcard(a) || addr_is_wildcard(b);
+}
+
+/* Compares one address with all that stand before it, in any relay. */
+static void check_collision(const struct config_draft *draft, size_t relay_index, size_t listen_index,
+    struct config_report *report)
+{
+	const struct config_listen *listen = &draft->relays[relay_index].relay.listens[listen_index];
+	char shown[ADDR_TEXT_BYTES];
+	size_t i, j;
+
+	for (i = 0; i <= relay_index; i++) {
+		const struct config_relay *other = &draft->relays[i].relay;
+		size_t end = i == relay_index ? listen_index : other->listen_count;
+
+		for (j = 0; j < end; j++) {
+			if (!listens_collide(&listen->addr, &other->listens[j].addr))
+				continue;
+			config_report_fault(report, listen->line,
+			    "listen: %s is taken by [relay %s], at line %u", addr_format(&listen->addr, shown),
+			    other->name, other->listens[j].line);
+			return;
+		}
+	}
+}
+
+static void check_collisions(const struct config_draft *draft, struct config_report *report)
+{
+	size_t i, j;
+
+	for (i = 0; i < draft->relay_count; i++) {
+		for (j = 0; j < draft->relays[i].relay.listen_count; j++)
+			check_collision(draft, i, j, report);
+	}
+}
+
+static void check_client(struct config_relay *relay, struct config_report *report)
+{
+	static const char *const split[] = {"client_cert", "client_key", "client_chain"};
+	const struct config_lines *lines = &relay->lines;
+	unsigned bundle = given(lines, CONFIG_SECTION_RELAY, "client_bundle");
+	unsigned cert = given(lines, CONFIG_SECTION_RELAY, "client_cert");
+	unsigned key = given(lines, CONFIG_SECTION_RELAY, "client_key");
+	unsigned passphrase = given(lines, CONFIG_SECTION_RELAY, "client_passphrase");
+	unsigned chain = given(lines, CONFIG_SECTION_RELAY, "client_chain");
+	size_t i;
+
+	for (i = 0; bundle != 0 && i < sizeof(split) / sizeof(split[0]); i++) {
+		unsigned line = given(lines, CONFIG_SECTION_RELAY, split[i]);
+
+		if (line != 0)
+			config_report_fault(report, line,
+			    "%s and client_bundle (line %u) exclude each other: give the bundle or the separate files",
+			    split[i], bundle);
+	}
+	if (bundle == 0) {
+		check_pair(lines, CONFIG_SECTION_RELAY, "client_cert", "client_key", report);
+		if (chain != 0 && cert == 0)
+			config_report_fault(report, chain, "client_chain needs client_cert");
+		if (passphrase != 0 && key == 0)
+			config_report_fault(report, passphrase, "client_passphrase needs client_bundle or client_key");
+	}
+	if (given(lines, CONFIG_SECTION_RELAY, "require_client_cert_request") == 0)
+		relay->require_client_cert_request = bundle != 0 || cert != 0;
+}
+
+static void check_tls(const struct config_relay *relay, struct config_report *report)
+{
+	unsigned min = given(&relay->lines, CONFIG_SECTION_RELAY, "tls_min");
+	unsigned max = given(&relay->lines, CONFIG_SECTION_RELAY, "tls_max");
+
+	if (relay->tls_min > relay->tls_max)
+		config_report_fault(report, min > max ? min : max, "tls_min must not be above tls_max");
+}
+
+static void check_own_proxy_keys(const struct config_relay_draft *draft, struct config_report *report)
+{
+	static const char *const keys[] = {"proxy_user", "proxy_password", "proxy_header"};
+	const struct config_lines *lines = &draft->relay.lines;
+	bool any_url = false;
+	size_t i;
+
+	check_pair(lines, CONFIG_SECTION_RELAY, "proxy_user", "proxy_password", report);
+	for (i = 0; i < draft->proxy_count; i++)
+		any_url |= strstr(draft->proxies[i].text, "://") != NULL;
+	/* A `proxy` that could not be read has been reported; what it would have listed is not known. */
+	if (any_url || (draft->proxy_count == 0 && given(lines, CONFIG_SECTION_RELAY, "proxy") != 0))
+		return;
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		unsigned line = given(lines, CONFIG_SECTION_RELAY, keys[i]);
+
+		if (line != 0)
+			config_report_note(report, line, "%s has no effect: proxy lists no proxy by its URL", keys[i]);
+	}
+}
+
+static void check_relay(struct config_draft *draft, struct config_relay_draft *relay, struct config_report *report)
+{
+	check_listens(&relay->relay, report);
+	check_required(&relay->relay.lines, CONFIG_SECTION_RELAY, "target", report);
+	check_client(&relay->relay, report);
+	check_tls(&relay->relay, report);
+	check_own_proxy_keys(relay, report);
+	config_check_paths(draft, relay, report);
+}
+
+void config_check(struct config_draft *draft, struct config_report *report)
+{
+	size_t i;
+
+	check_accounts(&draft->process, report);
+	if (!draft->relay_seen)
+		config_report_fault(report, 0, "there is no [relay NAME] section");
+	for (i = 0; i < draft->proxy_count; i++) {
+		check_required(&draft->proxies[i].lines, CONFIG_SECTION_PROXY, "url", report);
+		check_pair(&draft->proxies[i].lines, CONFIG_SECTION_PROXY, "user", "password", report);
+	}
+	for (i = 0; i < draft->relay_count; i++)
+		check_relay(draft, &draft->relays[i], report);
+	check_collisions(draft, report);
+	for (i = 0; i < draft->proxy_count; i++) {
+		if (!draft->proxies[i].used)
+			config_report_note(report, draft->proxies[i].lines.section, "[proxy %s] is used by no relay",
+			    draft->proxies[i].name);
+	}
+}

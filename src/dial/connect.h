@@ -1,0 +1,41 @@
+/*
+ * connect: TCP to the first of several addresses that answers (RFC 8305: families alternate, the next attempt starts
+ * 250 ms after the last one or as soon as that one fails, the first to connect wins).
+ */
+#ifndef MIDRELAY_DIAL_CONNECT_H
+#define MIDRELAY_DIAL_CONNECT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "loop/loop.h"
+
+#define CONNECT_ATTEMPT_DELAY_MS 250
+
+struct connect_params {
+	struct loop *loop;
+	const struct addr *addrs; /* with port, in order of preference; copied */
+	size_t count;             /* at least 1 */
+	const struct addr *source; /* NULL, or where to dial from: addresses of the other family are left out */
+	int64_t keepalive_ms;      /* 0: off */
+};
+
+struct connect_result {
+	struct watch *watch; /* the connected descriptor, now the receiver's; NULL: none connected */
+	struct addr addr;    /* of the one that connected, or of the one whose error is told */
+	int error;           /* errno of the first attempt that failed */
+};
+
+struct connector;
+
+/* Called once, never from inside connector_start, never after connector_cancel; the connector is gone then. */
+typedef void connect_done_fn(void *arg, const struct connect_result *result);
+
+struct connector *connector_start(const struct connect_params *params, connect_done_fn *done, void *arg);
+void connector_cancel(struct connector *connector); /* NULL is fine */
+
+/* TCP_NODELAY and keep-alive, for both legs. */
+void connect_tune(int fd, int64_t keepalive_ms);
+
+#endif

@@ -1,0 +1,589 @@
+/*
+ * dial: see dial.h.
+ *
+ * Answers for the order of the stages and for their deadlines; this is the only file that knows both.  How each stage is
+ * done stands in resolver, connect, http_connect and tls/stream; which path is dialled is reach's business.
+ */
+#include "dial/dial.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "dial/connect.h"
+#include "dial/http_connect.h"
+
+/* A reply head is usually below this. */
+#define REPLY_FIRST_BYTES 1024
+
+enum dial_phase { DIAL_RESOLVE, DIAL_CONNECT, DIAL_PROXY, DIAL_TLS, DIAL_DONE };
+
+struct dial {
+	struct loop_job job; /* first: run() gets it */
+	struct dial_params params;
+	dial_done_fn *done;
+	void *arg;
+	enum dial_phase phase;
+	int64_t phase_began_us;
+	struct event *timer;
+	bool ends_by_setup;       /* the timer now set is setup_timeout's, not the stage's */
+	bool tries_stale;         /* the timer now set looks for the last good answer */
+	int64_t connect_began_ms;
+
+	const struct hostport *peer; /* whose address we connect to: the proxy, or the target */
+	struct resolver_query *query;
+	struct connector *connector;
+	struct addr peer_addr;
+
+	struct watch *watch;
+	struct wire wire; /* for the CONNECT */
+	char *reply;
+	size_t reply_len, reply_size;
+	struct http_connect_parser parser;
+	struct stream *stream;
+	struct dial_result result;
+};
+
+static void step_proxy(struct dial *dial);
+static void step_tls(struct dial *dial);
+
+void tunnel_free(struct tunnel *tunnel, bool reset)
+{
+	if (tunnel == NULL)
+		return;
+	stream_free(tunnel->stream);
+	watch_free(tunnel->watch, reset);
+	free(tunnel);
+}
+
+static const struct config_relay *relay_of(const struct dial *dial)
+{
+	return dial->params.route->config;
+}
+
+static const struct config_path *path_of(const struct dial *dial)
+{
+	return dial->params.path->config;
+}
+
+static void dial_free(struct dial *dial)
+{
+	resolver_query_cancel(dial->query);
+	connector_cancel(dial->connector);
+	stream_free(dial->stream);
+	wire_clear(&dial->wire);
+	watch_free(dial->watch, false);
+	event_free(dial->timer);
+	free(dial->reply);
+	free(dial);
+}
+
+static void run_done(struct loop_job *job)
+{
+	struct dial *dial = (struct dial *)job;
+	struct dial_result result = dial->result;
+	dial_done_fn *done = dial->done;
+	void *arg = dial->arg;
+
+	dial_free(dial);
+	if (done != NULL)
+		done(arg, &result);
+	else
+		tunnel_free(result.tunnel, false);
+}
+
+static int64_t *phase_time(struct dial *dial)
+{
+	struct dial_times *times = &dial->result.times;
+
+	switch (dial->phase) {
+	case DIAL_RESOLVE:
+		return &times->resolve_us;
+	case DIAL_CONNECT:
+		return &times->connect_us;
+	case DIAL_PROXY:
+		return &times->proxy_us;
+	case DIAL_TLS:
+		return &times->tls_us;
+	case DIAL_DONE:
+		break;
+	}
+	return NULL;
+}
+
+static void end_phase(struct dial *dial)
+{
+	int64_t now = loop_clock_us();
+	int64_t *spent = phase_time(dial);
+
+	if (spent != NULL)
+		*spent = now - dial->phase_began_us;
+	dial->phase_began_us = now;
+}
+
+static void finish(struct dial *dial)
+{
+	if (dial->phase == DIAL_DONE)
+		return;
+	end_phase(dial);
+	dial->result.nothing_sent = dial->stream == NULL || !stream_cert_sent(dial->stream);
+	dial->phase = DIAL_DONE;
+	event_del(dial->timer);
+	if (dial->watch != NULL)
+		watch_want(dial->watch, false, false);
+	loop_defer(dial->params.loop, &dial->job);
+}
+
+/* Sets the timer to the end of this stage, or of the whole set-up where that comes first. */
+static void set_deadline(struct dial *dial, int64_t stage_ms)
+{
+	int64_t setup_ms = dial->params.deadline_ms - loop_now_ms();
+
+	dial->ends_by_setup = setup_ms < stage_ms;
+	loop_timer_add(dial->timer, dial->ends_by_setup ? setup_ms : stage_ms);
+}
+
+static void enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms)
+{
+	end_phase(dial);
+	dial->phase = phase;
+	set_deadline(dial, stage_ms);
+}
+
+/* "the proxy NAME" or "the target", for sentences. */
+static const char *peer_text(const struct dial *dial, char *buf, size_t buf_bytes)
+{
+	if (path_of(dial)->direct)
+		snprintf(buf, buf_bytes, "the target %s", dial->params.route->target_text);
+	else
+		snprintf(buf, buf_bytes, "the proxy %s", path_of(dial)->name);
+	return buf;
+}
+
+/* ---- RESOLVE ---- */
+
+static void start_connect(struct dial *dial, struct addr *addrs, size_t count);
+
+static void on_resolved(void *arg, const struct resolver_answer *answer)
+{
+	struct dial *dial = arg;
+	struct addr addrs[RESOLVER_MAX_ADDRS];
+
+	dial->query = NULL;
+	if (answer->gai_error != 0) {
+		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_RESOLVE_FAILED, "%s does not resolve: %s",
+		    dial->peer->host, gai_strerror(answer->gai_error));
+		finish(dial);
+		return;
+	}
+	memcpy(addrs, answer->addrs, sizeof(addrs));
+	start_connect(dial, addrs, answer->count);
+}
+
+static void start_resolve(struct dial *dial)
+{
+	struct addr addr;
+
+	if (path_of(dial)->direct && dial->params.route->target_address.len != 0) {
+		addr = dial->params.route->target_address;
+		start_connect(dial, &addr, 1);
+	} else if (dial->peer->is_ip) {
+		if (!addr_parse_ip(dial->peer->host, dial->peer->port, &addr)) {
+			diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_RESOLVE_FAILED, "%s is not an address",
+			    dial->peer->host);
+			finish(dial);
+			return;
+		}
+		start_connect(dial, &addr, 1);
+	} else {
+		/* A name server that is silent for half of the time is not waited for where an older answer is known. */
+		dial->tries_stale = true;
+		set_deadline(dial, relay_of(dial)->connect_timeout_ms / 2);
+		dial->query =
+		    resolver_ask(dial->params.resolver, dial->params.loop, dial->peer->host, on_resolved, dial);
+	}
+}
+
+/* ---- CONNECT ---- */
+
+static enum diagnosis_code code_of_errno(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+		return DIAGNOSIS_CONNECT_REFUSED;
+	case ETIMEDOUT:
+		return DIAGNOSIS_CONNECT_TIMEOUT;
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		return DIAGNOSIS_LOCAL_LIMIT;
+	default:
+		return DIAGNOSIS_CONNECT_UNREACHABLE;
+	}
+}
+
+static void on_ready(void *arg, bool readable, bool writable)
+{
+	struct dial *dial = arg;
+
+	switch (dial->phase) {
+	case DIAL_PROXY:
+		step_proxy(dial);
+		break;
+	case DIAL_TLS:
+		if (readable)
+			stream_set_readable(dial->stream);
+		step_tls(dial);
+		break;
+	case DIAL_RESOLVE:
+	case DIAL_CONNECT:
+	case DIAL_DONE:
+		break;
+	}
+}
+
+static void start_proxy(struct dial *dial);
+static void start_tls(struct dial *dial, const char *prefix, size_t prefix_len);
+
+static void on_connected(void *arg, const struct connect_result *result)
+{
+	struct dial *dial = arg;
+	char peer[192], addr[ADDR_TEXT_BYTES], reason[128];
+
+	dial->connector = NULL;
+	if (result->watch == NULL) {
+		diagnosis_set(&dial->result.diagnosis, code_of_errno(result->error), "%s at %s: %s",
+		    peer_text(dial, peer, sizeof(peer)), addr_format(&result->addr, addr),
+		    strerror_r(result->error, reason, sizeof(reason)));
+		finish(dial);
+		return;
+	}
+	dial->peer_addr = result->addr;
+	dial->watch = result->watch;
+	watch_set_owner(dial->watch, on_ready, dial);
+	if (path_of(dial)->direct)
+		start_tls(dial, NULL, 0);
+	else
+		start_proxy(dial);
+}
+
+static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
+{
+	const struct relay_route *route = dial->params.route;
+	int64_t spent_ms = loop_now_ms() - dial->connect_began_ms;
+	struct connect_params params = {
+	    .loop = dial->params.loop,
+	    .addrs = addrs,
+	    .count = count,
+	    .source = route->source.len != 0 ? &route->source : NULL,
+	    .keepalive_ms = route->config->keepalive_ms,
+	};
+	char peer[192], addr[ADDR_TEXT_BYTES];
+	size_t i;
+
+	dial->tries_stale = false;
+	enter(dial, DIAL_CONNECT, route->config->connect_timeout_ms - spent_ms);
+	for (i = 0; i < count; i++) {
+		addr_set_port(&addrs[i], dial->peer->port);
+		if (!relay_set_listens_at(route->set, &addrs[i]))
+			continue;
+		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_CONNECT_LOOP,
+		    "%s resolves to %s, where midrelay itself listens", peer_text(dial, peer, sizeof(peer)),
+		    addr_format(&addrs[i], addr));
+		finish(dial);
+		return;
+	}
+	dial->peer_addr = addrs[0];
+	dial->connector = connector_start(&params, on_connected, dial);
+	if (dial->connector == NULL) {
+		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "no timer for a connection attempt");
+		finish(dial);
+	}
+}
+
+/* ---- PROXY ---- */
+
+static void start_proxy(struct dial *dial)
+{
+	const struct secret *request = dial->params.path->request;
+
+	enter(dial, DIAL_PROXY, relay_of(dial)->proxy_timeout_ms);
+	wire_init(&dial->wire, watch_fd(dial->watch), &dial->params.loop->pool);
+	/* A failed send is told by the read that follows: a proxy may have said why before it closed. */
+	(void)wire_send(&dial->wire, secret_bytes(request), secret_len(request));
+	watch_want(dial->watch, true, wire_pending(&dial->wire));
+}
+
+static void make_context(const struct dial *dial, struct http_connect_context *context)
+{
+	context->proxy_name = path_of(dial)->name;
+	context->target = dial->params.route->target_text;
+	context->sent_credentials = path_of(dial)->user != NULL;
+}
+
+static void proxy_closed(struct dial *dial, bool reset)
+{
+	struct http_connect_context context;
+
+	make_context(dial, &context);
+	http_connect_closed(dial->reply, dial->reply_len, reset, &context, &dial->result.diagnosis);
+	finish(dial);
+}
+
+/* Bytes read, 0: none now, or the dial is finished. */
+static size_t read_reply(struct dial *dial)
+{
+	ssize_t n;
+
+	if (dial->reply_len == dial->reply_size) {
+		dial->reply_size = dial->reply_size == 0 ? REPLY_FIRST_BYTES : dial->reply_size * 2;
+		dial->reply = mem_realloc(dial->reply, dial->reply_size);
+	}
+	do {
+		n = recv(watch_fd(dial->watch), dial->reply + dial->reply_len, dial->reply_size - dial->reply_len, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return 0;
+	if (n <= 0) {
+		proxy_closed(dial, n < 0);
+		return 0;
+	}
+	dial->reply_len += (size_t)n;
+	return (size_t)n;
+}
+
+static void step_proxy(struct dial *dial)
+{
+	struct http_connect_context context;
+	size_t consumed = 0;
+
+	(void)wire_flush(&dial->wire);
+	watch_want(dial->watch, true, wire_pending(&dial->wire));
+	if (read_reply(dial) == 0)
+		return;
+	make_context(dial, &context);
+	switch (http_connect_parse(&dial->parser, dial->reply, dial->reply_len, &context, &consumed,
+	    &dial->result.diagnosis)) {
+	case HTTP_CONNECT_MORE:
+		break;
+	case HTTP_CONNECT_OPEN:
+		start_tls(dial, dial->reply + consumed, dial->reply_len - consumed);
+		break;
+	case HTTP_CONNECT_REFUSED:
+	case HTTP_CONNECT_BROKEN:
+		finish(dial);
+		break;
+	}
+}
+
+/* ---- TLS ---- */
+
+static void start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
+{
+	const struct config_relay *relay = relay_of(dial);
+	struct stream_params params = {
+	    .identity = dial->params.route->identity,
+	    .host = relay->target.host,
+	    .host_is_ip = relay->target.is_ip,
+	    .require_cert_request = relay->require_client_cert_request,
+	    .slot = &dial->params.path->slots[dial->params.loop->index],
+	    .fd = watch_fd(dial->watch),
+	    .pool = &dial->params.loop->pool,
+	    .prefix = prefix,
+	    .prefix_len = prefix_len,
+	};
+
+	enter(dial, DIAL_TLS, relay->tls_timeout_ms);
+	wire_clear(&dial->wire);
+	dial->stream = stream_new(&params);
+	if (dial->stream == NULL) {
+		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "OpenSSL could not make a TLS session");
+		finish(dial);
+		return;
+	}
+	step_tls(dial);
+}
+
+static enum diagnosis_code code_of_fault(enum tls_fault_kind kind)
+{
+	switch (kind) {
+	case TLS_FAULT_UNTRUSTED:
+		return DIAGNOSIS_TLS_UNTRUSTED;
+	case TLS_FAULT_HOSTNAME:
+		return DIAGNOSIS_TLS_HOSTNAME;
+	case TLS_FAULT_EXPIRED:
+		return DIAGNOSIS_TLS_EXPIRED;
+	case TLS_FAULT_VERSION:
+		return DIAGNOSIS_TLS_VERSION;
+	case TLS_FAULT_ALERT:
+		return DIAGNOSIS_TLS_ALERT;
+	case TLS_FAULT_NOT_TLS:
+		return DIAGNOSIS_TLS_NOT_TLS;
+	case TLS_FAULT_NONE:
+	case TLS_FAULT_CLOSED:
+		return DIAGNOSIS_TLS_CLOSED;
+	case TLS_FAULT_CERT_NOT_REQUESTED:
+		return DIAGNOSIS_CLIENT_CERT_NOT_REQUESTED;
+	case TLS_FAULT_CERT_REJECTED:
+		return DIAGNOSIS_CLIENT_CERT_REJECTED;
+	case TLS_FAULT_CERT_UNUSABLE:
+		return DIAGNOSIS_CLIENT_CERT_UNUSABLE;
+	}
+	return DIAGNOSIS_TLS_CLOSED;
+}
+
+void dial_diagnose_stream(const struct stream *stream, struct diagnosis *diagnosis)
+{
+	const struct tls_fault *fault = stream_fault(stream);
+
+	diagnosis_set(diagnosis, code_of_fault(fault->kind), "%s",
+	    fault->kind == TLS_FAULT_NONE ? "the TLS session ended within its handshake" : fault->sentence);
+}
+
+static void open_tunnel(struct dial *dial)
+{
+	struct tunnel *tunnel = mem_calloc(1, sizeof(*tunnel));
+
+	finish(dial);
+	dial->result.nothing_sent = false;
+	tunnel->watch = dial->watch;
+	tunnel->stream = dial->stream;
+	dial->watch = NULL;
+	dial->stream = NULL;
+	dial->result.tunnel = tunnel;
+}
+
+static void step_tls(struct dial *dial)
+{
+	char peer[192], sentence[DIAGNOSIS_SENTENCE_BYTES];
+	enum stream_status status;
+
+	if (stream_pending(dial->stream) && stream_flush(dial->stream) == STREAM_BLOCKED) {
+		watch_want(dial->watch, true, true);
+		return;
+	}
+	status = stream_handshake(dial->stream);
+	if (status == STREAM_OK) {
+		open_tunnel(dial);
+		return;
+	}
+	if (status == STREAM_BLOCKED) {
+		watch_want(dial->watch, true, stream_pending(dial->stream));
+		return;
+	}
+	dial_diagnose_stream(dial->stream, &dial->result.diagnosis);
+	snprintf(sentence, sizeof(sentence), "%s", dial->result.diagnosis.sentence);
+	if (!path_of(dial)->direct)
+		diagnosis_set(&dial->result.diagnosis, dial->result.diagnosis.code, "%s (through %s)", sentence,
+		    peer_text(dial, peer, sizeof(peer)));
+	finish(dial);
+}
+
+/* ---- deadlines, start, cancel ---- */
+
+static const char *deadline_text(const struct dial *dial, const char *stage_key, int64_t stage_ms, char *buf,
+    size_t buf_bytes)
+{
+	char ms[32];
+
+	if (dial->ends_by_setup)
+		snprintf(buf, buf_bytes, "setup_timeout, %s",
+		    text_format_duration(relay_of(dial)->setup_timeout_ms, ms, sizeof(ms)));
+	else
+		snprintf(buf, buf_bytes, "%s, %s", stage_key, text_format_duration(stage_ms, ms, sizeof(ms)));
+	return buf;
+}
+
+static void time_out(struct dial *dial)
+{
+	const struct config_relay *relay = relay_of(dial);
+	struct diagnosis *d = &dial->result.diagnosis;
+	char peer[192], addr[ADDR_TEXT_BYTES], limit[64];
+
+	peer_text(dial, peer, sizeof(peer));
+	switch (dial->phase) {
+	case DIAL_RESOLVE:
+		deadline_text(dial, "connect_timeout", relay->connect_timeout_ms, limit, sizeof(limit));
+		diagnosis_set(d, DIAGNOSIS_RESOLVE_TIMEOUT, "%s was not resolved in time (%s)", dial->peer->host, limit);
+		break;
+	case DIAL_CONNECT:
+		deadline_text(dial, "connect_timeout", relay->connect_timeout_ms, limit, sizeof(limit));
+		diagnosis_set(d, DIAGNOSIS_CONNECT_TIMEOUT, "%s at %s did not take the connection in time (%s)", peer,
+		    addr_format(&dial->peer_addr, addr), limit);
+		break;
+	case DIAL_PROXY:
+		deadline_text(dial, "proxy_timeout", relay->proxy_timeout_ms, limit, sizeof(limit));
+		diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not answer CONNECT %s in time (%s; %zu bytes came)",
+		    peer, dial->params.route->target_text, limit, dial->reply_len);
+		break;
+	case DIAL_TLS:
+		deadline_text(dial, "tls_timeout", relay->tls_timeout_ms, limit, sizeof(limit));
+		diagnosis_set(d, DIAGNOSIS_TLS_TIMEOUT, "the TLS handshake with %s did not end in time (%s)",
+		    dial->params.route->target_text, limit);
+		break;
+	case DIAL_DONE:
+		return;
+	}
+	finish(dial);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct dial *dial = arg;
+	struct resolver_answer answer;
+	int64_t spent_ms = loop_now_ms() - dial->connect_began_ms;
+
+	if (dial->phase == DIAL_RESOLVE && dial->tries_stale && !dial->ends_by_setup) {
+		dial->tries_stale = false;
+		if (resolver_last_good(dial->params.resolver, dial->peer->host, &answer)) {
+			resolver_query_cancel(dial->query);
+			dial->query = NULL;
+			start_connect(dial, answer.addrs, answer.count);
+			return;
+		}
+		set_deadline(dial, relay_of(dial)->connect_timeout_ms - spent_ms);
+		return;
+	}
+	time_out(dial);
+}
+
+struct dial *dial_start(const struct dial_params *params, dial_done_fn *done, void *arg)
+{
+	struct dial *dial = mem_calloc(1, sizeof(*dial));
+
+	dial->job.run = run_done;
+	dial->params = *params;
+	dial->done = done;
+	dial->arg = arg;
+	dial->result.times = (struct dial_times){-1, -1, -1, -1};
+	dial->phase = DIAL_RESOLVE;
+	dial->phase_began_us = loop_clock_us();
+	dial->connect_began_ms = loop_now_ms();
+	dial->peer = path_of(dial)->direct ? &relay_of(dial)->target : &path_of(dial)->proxy;
+	dial->timer = evtimer_new(params->loop->base, on_timer, dial);
+	if (dial->timer == NULL) {
+		free(dial);
+		return NULL;
+	}
+	start_resolve(dial);
+	return dial;
+}
+
+void dial_cancel(struct dial *dial)
+{
+	if (dial == NULL)
+		return;
+	if (dial->phase == DIAL_DONE) {
+		/* The job is on the loop's list already and frees it. */
+		dial->done = NULL;
+		return;
+	}
+	dial_free(dial);
+}

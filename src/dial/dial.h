@@ -1,0 +1,53 @@
+/*
+ * dial: reaching a target over one path: RESOLVE, CONNECT, PROXY, TLS; one deadline, one done-callback.
+ */
+#ifndef MIDRELAY_DIAL_DIAL_H
+#define MIDRELAY_DIAL_DIAL_H
+
+#include "dial/diagnosis.h"
+#include "dial/relay_route.h"
+#include "dial/resolver.h"
+#include "loop/loop.h"
+#include "tls/stream.h"
+
+/* What a dial yields: a verified TLS stream to the target. */
+struct tunnel {
+	struct watch *watch;
+	struct stream *stream; /* on the watch's descriptor */
+};
+/* Frees both and the tunnel; with `reset` the peer gets a RST. */
+void tunnel_free(struct tunnel *tunnel, bool reset);
+
+/* The diagnosis for a stream that FAILED. */
+void dial_diagnose_stream(const struct stream *stream, struct diagnosis *diagnosis);
+
+/* How long each stage took, in µs; -1: not reached. */
+struct dial_times {
+	int64_t resolve_us, connect_us, proxy_us, tls_us;
+};
+
+struct dial_params {
+	struct loop *loop;
+	struct resolver *resolver;
+	struct relay_route *route; /* borrowed: the caller keeps a count on its set until done or cancelled */
+	struct relay_path *path;   /* of this route */
+	int64_t deadline_ms;       /* loop_now_ms() at which setup_timeout ends */
+};
+
+struct dial_result {
+	struct tunnel *tunnel; /* the receiver's; NULL: see the diagnosis */
+	struct diagnosis diagnosis;
+	struct dial_times times;
+	/* Nothing of ours was shown to a server: another path may be tried.  See reach.c for what else decides. */
+	bool nothing_sent;
+};
+
+struct dial;
+
+/* Called once, never from inside dial_start, never after dial_cancel; the dial is gone then. */
+typedef void dial_done_fn(void *arg, struct dial_result *result);
+
+struct dial *dial_start(const struct dial_params *params, dial_done_fn *done, void *arg);
+void dial_cancel(struct dial *dial); /* NULL is fine */
+
+#endif

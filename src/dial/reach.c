@@ -1,0 +1,215 @@
+/*
+ * reach: see reach.h.
+ *
+ * Answers for which path is dialled next and for what is told when none worked.  Keeps the paths' state up to date;
+ * what the states mean stands in relay_route.
+ */
+#include "dial/reach.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct reach {
+	struct loop_job job; /* first: run() gets it */
+	struct reach_params params;
+	struct dial *dial;
+	int64_t deadline_ms;
+	bool *tried; /* by path */
+	size_t at;   /* the path being dialled */
+	bool resting_too;
+	unsigned failures;
+	bool finished;
+	struct reach_result result;
+	char others[160]; /* what the later paths failed with: "direct: connect-timeout" */
+};
+
+static void reach_free(struct reach *reach)
+{
+	dial_cancel(reach->dial);
+	free(reach->tried);
+	free(reach);
+}
+
+static void run_done(struct loop_job *job)
+{
+	struct reach *reach = (struct reach *)job;
+	struct reach_result result = reach->result;
+	struct reach_params params = reach->params;
+
+	reach_free(reach);
+	if (params.on_done != NULL)
+		params.on_done(params.arg, &result);
+	else
+		tunnel_free(result.tunnel, false);
+}
+
+static void finish(struct reach *reach)
+{
+	if (reach->finished)
+		return;
+	reach->finished = true;
+	if (reach->result.tunnel == NULL && reach->others[0] != '\0') {
+		char sentence[DIAGNOSIS_SENTENCE_BYTES];
+
+		memcpy(sentence, reach->result.diagnosis.sentence, sizeof(sentence));
+		diagnosis_set(&reach->result.diagnosis, reach->result.diagnosis.code, "%s; then %s", sentence,
+		    reach->others);
+	}
+	loop_defer(reach->params.loop, &reach->job);
+}
+
+static void on_dialled(void *arg, struct dial_result *result);
+
+/* False when there is no path left to try. */
+static bool dial_next(struct reach *reach)
+{
+	struct relay_route *route = reach->params.route;
+	struct dial_params params = {
+	    .loop = reach->params.loop,
+	    .resolver = reach->params.resolver,
+	    .route = route,
+	    .deadline_ms = reach->deadline_ms,
+	};
+	size_t i;
+
+	for (i = 0; i < route->path_count; i++) {
+		struct relay_path *path = &route->paths[i];
+
+		if (reach->tried[i])
+			continue;
+		if (!reach->resting_too && relay_path_choose(&path->state, loop_now_ms()) == RELAY_PATH_RESTS)
+			continue;
+		reach->tried[i] = true;
+		reach->at = i;
+		params.path = path;
+		reach->dial = dial_start(&params, on_dialled, reach);
+		if (reach->dial == NULL) {
+			relay_path_undecided(&path->state);
+			diagnosis_set(&reach->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "no timer for a dial");
+			return false;
+		}
+		return true;
+	}
+	if (reach->resting_too)
+		return false;
+	/* Nothing better is left than what failed lately. */
+	reach->resting_too = true;
+	return dial_next(reach);
+}
+
+/* A failure that says something of the path, so that it is to be left alone, and the next one tried. */
+static bool moves_on(const struct dial_result *result)
+{
+	return result->nothing_sent && result->diagnosis.code != DIAGNOSIS_PROXY_DENIED &&
+	    result->diagnosis.code != DIAGNOSIS_LOCAL_LIMIT;
+}
+
+/* The first failure is told in full, because the first path is the one that was meant; of the others the code. */
+static void keep_failure(struct reach *reach, const struct dial_result *result, bool is_last_word)
+{
+	const struct relay_path *path = &reach->params.route->paths[reach->at];
+	size_t used = strlen(reach->others);
+
+	if (reach->failures == 0 || is_last_word) {
+		if (reach->failures > 0)
+			snprintf(reach->others, sizeof(reach->others), "%u other path%s failed before",
+			    reach->failures, reach->failures == 1 ? "" : "s");
+		reach->result.diagnosis = result->diagnosis;
+		reach->result.times = result->times;
+		reach->result.path = path;
+	} else {
+		snprintf(reach->others + used, sizeof(reach->others) - used, "%s%s: %s", used == 0 ? "" : ", ",
+		    path->config->name, diagnosis_name(result->diagnosis.code));
+	}
+	reach->failures++;
+}
+
+static void note_path(struct reach *reach, struct relay_path *path, const struct dial_result *result)
+{
+	bool news;
+
+	if (result->tunnel != NULL) {
+		news = relay_path_worked(&path->state);
+	} else if (result->diagnosis.code == DIAGNOSIS_LOCAL_LIMIT) {
+		relay_path_undecided(&path->state);
+		news = false;
+	} else {
+		news = relay_path_failed(&path->state, result->diagnosis.code, moves_on(result), loop_now_ms());
+	}
+	if (news && reach->params.on_path != NULL)
+		reach->params.on_path(reach->params.arg, path, &result->diagnosis);
+}
+
+static void on_dialled(void *arg, struct dial_result *result)
+{
+	struct reach *reach = arg;
+	struct relay_path *path = &reach->params.route->paths[reach->at];
+	bool go_on = result->tunnel == NULL && moves_on(result) && loop_now_ms() < reach->deadline_ms;
+
+	reach->dial = NULL;
+	note_path(reach, path, result);
+	if (result->tunnel != NULL) {
+		reach->result.tunnel = result->tunnel;
+		reach->result.path = path;
+		reach->result.times = result->times;
+		reach->result.diagnosis = result->diagnosis;
+		finish(reach);
+		return;
+	}
+	keep_failure(reach, result, !moves_on(result));
+	if (!go_on || !dial_next(reach))
+		finish(reach);
+}
+
+static bool cert_is_usable(struct reach *reach)
+{
+	struct identity *identity = reach->params.route->identity;
+	struct diagnosis *d = &reach->result.diagnosis;
+	char when[64];
+
+	switch (identity_validity(identity, when, sizeof(when))) {
+	case IDENTITY_NO_CERT:
+	case IDENTITY_VALID:
+		return true;
+	case IDENTITY_NOT_YET_VALID:
+		diagnosis_set(d, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s is not valid before %s",
+		    identity_subject(identity), when);
+		break;
+	case IDENTITY_EXPIRED:
+		diagnosis_set(d, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s expired at %s",
+		    identity_subject(identity), when);
+		break;
+	}
+	return false;
+}
+
+struct reach *reach_start(const struct reach_params *params)
+{
+	struct reach *reach = mem_calloc(1, sizeof(*reach));
+
+	reach->job.run = run_done;
+	reach->params = *params;
+	reach->deadline_ms = loop_now_ms() + params->route->config->setup_timeout_ms;
+	reach->tried = mem_calloc(params->route->path_count, sizeof(*reach->tried));
+	reach->result.times = (struct dial_times){-1, -1, -1, -1};
+	if (!cert_is_usable(reach) || !dial_next(reach))
+		finish(reach);
+	return reach;
+}
+
+void reach_cancel(struct reach *reach)
+{
+	if (reach == NULL)
+		return;
+	if (reach->finished) {
+		/* The job is on the loop's list already and frees it. */
+		reach->params.on_done = NULL;
+		return;
+	}
+	if (reach->dial != NULL)
+		relay_path_undecided(&reach->params.route->paths[reach->at].state);
+	reach_free(reach);
+}

@@ -1,0 +1,36 @@
+/*
+ * reach: a tunnel for one client, over the first path that works.
+ *
+ * Paths are dialled one after the other in the order of the configuration, those that rest last, all within
+ * setup_timeout.  Moves on after every failure before TLS but a 403 (an answer, not a failure), and after a server
+ * judged wrong: as long as nothing of ours was shown to a server.
+ */
+#ifndef MIDRELAY_DIAL_REACH_H
+#define MIDRELAY_DIAL_REACH_H
+
+#include "dial/dial.h"
+
+struct reach_result {
+	struct tunnel *tunnel;         /* the receiver's; NULL: see the diagnosis */
+	const struct relay_path *path; /* of the tunnel, or of the diagnosis; NULL: none was dialled */
+	struct diagnosis diagnosis;
+	struct dial_times times;       /* of that path */
+};
+
+struct reach_params {
+	struct loop *loop;
+	struct resolver *resolver;
+	struct relay_route *route; /* borrowed until done or cancelled */
+	/* A path changed its state: OK after failures, or a failure that is news.  Called from the loop. */
+	void (*on_path)(void *arg, const struct relay_path *path, const struct diagnosis *diagnosis);
+	/* Called once, never from inside reach_start, never after reach_cancel; the reach is gone then. */
+	void (*on_done)(void *arg, struct reach_result *result);
+	void *arg;
+};
+
+struct reach;
+
+struct reach *reach_start(const struct reach_params *params);
+void reach_cancel(struct reach *reach); /* NULL is fine */
+
+#endif

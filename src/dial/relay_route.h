@@ -1,0 +1,81 @@
+/*
+ * relay_route: a relay ready to be dialled: its configuration, its identity, and its paths with their state.
+ *
+ * All routes of one configuration are built together, or none is, and live as long as anyone counts on them: a reload
+ * builds a new set, and a session keeps the set that it was born with.  Immutable, but for the state of the paths
+ * (atomic) and the TLS sessions (one slot for each loop, used by that loop alone).
+ */
+#ifndef MIDRELAY_DIAL_RELAY_ROUTE_H
+#define MIDRELAY_DIAL_RELAY_ROUTE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/secret.h"
+#include "config/config.h"
+#include "dial/diagnosis.h"
+#include "tls/identity.h"
+#include "tls/stream.h"
+
+/* How long a path that failed is left alone. */
+#define RELAY_PATH_REST_MS 30000
+
+/* Whether to dial a path now. */
+enum relay_path_choice {
+	RELAY_PATH_USE,   /* it works as far as is known */
+	RELAY_PATH_TRY,   /* its rest is over, and the caller is the one dial that tries it */
+	RELAY_PATH_RESTS, /* it failed lately, or another dial is trying it */
+};
+
+struct relay_path_state {
+	atomic_llong rest_until_ms; /* 0: not resting */
+	atomic_bool on_trial;
+	atomic_int last_code; /* of its last dial: enum diagnosis_code */
+};
+
+enum relay_path_choice relay_path_choose(struct relay_path_state *state, int64_t now_ms);
+/* True when it had been failing. */
+bool relay_path_worked(struct relay_path_state *state);
+/* True when this is news: it had worked, or failed with another code.  `rests`: leave it alone for a while. */
+bool relay_path_failed(struct relay_path_state *state, enum diagnosis_code code, bool rests, int64_t now_ms);
+/* A dial that came to no verdict (cancelled, no descriptor): the next may try. */
+void relay_path_undecided(struct relay_path_state *state);
+
+struct relay_path {
+	const struct config_path *config; /* borrowed from the set */
+	struct secret *request;           /* the CONNECT head; NULL for direct */
+	struct tls_session_slot *slots;   /* one for each loop */
+	struct relay_path_state state;
+};
+
+struct relay_route {
+	struct relay_set *set;             /* borrowed: the set owns its routes */
+	const struct config_relay *config; /* borrowed from the set */
+	char *target_text;                 /* "host:port" */
+	struct identity *identity;
+	struct addr source;                /* len 0: the kernel chooses */
+	struct addr target_address;        /* len 0: resolve */
+	struct relay_path *paths;
+	size_t path_count;
+};
+
+struct relay_set {
+	atomic_uint count;
+	struct config *config;
+	struct relay_route *routes;
+	size_t route_count;
+	unsigned loop_count;
+};
+
+/*
+ * Opens every file and secret that the configuration names.  Takes the configuration on success only; on failure every
+ * fault found is in the report, at the line of the key that names the file, and NULL is returned.
+ */
+struct relay_set *relay_set_new(struct config *config, unsigned loop_count, struct config_report *report);
+struct relay_set *relay_set_ref(struct relay_set *set);
+void relay_set_unref(struct relay_set *set); /* NULL is fine */
+
+/* Whether this is where one of the set's relays listens. */
+bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr);
+
+#endif

@@ -1,0 +1,84 @@
+/* main: the command table, global flags, exit status.  Each command lives in its own cmd_*.c. */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+
+static const struct command *const commands[] = {&command_run, &command_config, &command_explain};
+#define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static void print_version(void)
+{
+	printf("midrelay %s\n", PACKAGE_VERSION);
+}
+
+static void print_help(FILE *to)
+{
+	size_t i;
+
+	fputs("usage: midrelay COMMAND [OPTION...]\n\n"
+	      "A local relay: plain TCP in, HTTP CONNECT through a proxy, mutual TLS out.\n\n",
+	    to);
+	for (i = 0; i < COMMAND_COUNT; i++)
+		fprintf(to, "  %-9s %-20s %s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
+	fprintf(to, "\n  --version, --help, COMMAND --help\n\nThe default FILE is %s.\n", MIDRELAY_DEFAULT_CONFIG);
+}
+
+int command_usage_error(const struct command *command, const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("midrelay: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nusage: midrelay %s %s\n", command->name, command->usage);
+	return COMMAND_USAGE;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	int i, status;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			printf("usage: midrelay %s %s\n\n%s\n", command->name, command->usage, command->summary);
+			return COMMAND_OK;
+		}
+	}
+	status = command->run(argc, argv);
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == COMMAND_OK) {
+		fputs("midrelay: the output could not be written\n", stderr);
+		status = COMMAND_FAILED;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	/* OpenSSL's and stdio's writes to a closed peer must be errors, in every command. */
+	signal(SIGPIPE, SIG_IGN);
+
+	if (argc < 2) {
+		print_help(stderr);
+		return COMMAND_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		print_version();
+		return COMMAND_OK;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+		print_help(stdout);
+		return COMMAND_OK;
+	}
+	for (i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(argv[1], commands[i]->name) == 0)
+			return run_command(commands[i], argc - 1, argv + 1);
+	}
+	fprintf(stderr, "midrelay: there is no command '%s'; 'midrelay --help' lists them\n", argv[1]);
+	return COMMAND_USAGE;
+}

@@ -1,0 +1,211 @@
+/* listen: see listen.h. */
+#include "relay/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
+
+/*
+ * A socket file that nobody answers at is a leftover and is removed; one that answers, or a file of another kind, is
+ * somebody else's.
+ */
+static bool clear_stale(const struct addr *addr, struct error *err)
+{
+	const char *path = addr->u.un.sun_path;
+	struct stat st;
+	int fd, error;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT || error_set_errno(err, errno, "%s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return error_set(err, "%s exists and is not a socket", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set_errno(err, errno, "socket");
+	error = connect(fd, &addr->u.sa, addr->len) == 0 ? 0 : errno;
+	close(fd);
+	if (error != ECONNREFUSED)
+		return error_set(err, "another program is listening at %s", path);
+	if (unlink(path) != 0)
+		return error_set_errno(err, errno, "the old socket %s cannot be removed", path);
+	return true;
+}
+
+static bool bind_unix(struct listen_socket *sock, struct error *err)
+{
+	struct stat st;
+	mode_t mask;
+	int error;
+
+	if (!clear_stale(&sock->wanted, err))
+		return false;
+	/* The file is born with its final mode: Linux gives it the mode of the socket, less the umask. */
+	if (fchmod(sock->fd, sock->mode) != 0)
+		return error_set_errno(err, errno, "fchmod");
+	mask = umask(0);
+	error = bind(sock->fd, &sock->wanted.u.sa, sock->wanted.len) == 0 ? 0 : errno;
+	umask(mask);
+	if (error != 0)
+		return error_set_errno(err, error, "cannot listen at %s", sock->wanted.u.un.sun_path);
+	if (lstat(sock->wanted.u.un.sun_path, &st) == 0) {
+		sock->dev = st.st_dev;
+		sock->ino = st.st_ino;
+	}
+	return true;
+}
+
+static bool bind_tcp(struct listen_socket *sock, struct error *err)
+{
+	char text[ADDR_TEXT_BYTES];
+	int one = 1;
+
+	setsockopt(sock->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (sock->wanted.u.sa.sa_family == AF_INET6)
+		setsockopt(sock->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(sock->fd, &sock->wanted.u.sa, sock->wanted.len) != 0)
+		return error_set_errno(err, errno, "cannot listen at %s", addr_format(&sock->wanted, text));
+	return true;
+}
+
+static void unlink_ours(const struct listen_socket *sock)
+{
+	struct stat st;
+
+	if (sock->wanted.u.sa.sa_family == AF_UNIX && sock->ino != 0 &&
+	    lstat(sock->wanted.u.un.sun_path, &st) == 0 && st.st_dev == sock->dev && st.st_ino == sock->ino)
+		unlink(sock->wanted.u.un.sun_path);
+}
+
+static bool open_socket(struct listen_socket *sock, struct error *err)
+{
+	bool is_unix = sock->wanted.u.sa.sa_family == AF_UNIX;
+
+	sock->fd = socket(sock->wanted.u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (sock->fd < 0)
+		return error_set_errno(err, errno, "socket");
+	if (!(is_unix ? bind_unix(sock, err) : bind_tcp(sock, err)))
+		goto fail;
+	sock->bound = sock->wanted;
+	sock->bound.len = sizeof(sock->bound.u);
+	if (listen(sock->fd, BACKLOG) != 0 || getsockname(sock->fd, &sock->bound.u.sa, &sock->bound.len) != 0) {
+		error_set_errno(err, errno, "listen");
+		goto fail;
+	}
+	return true;
+fail:
+	unlink_ours(sock);
+	close(sock->fd);
+	sock->fd = -1;
+	return false;
+}
+
+/* Port 0 may be wanted several times; each has its own socket. */
+static struct listen_socket *find_unclaimed(const struct listen_list *old, const struct listen_list *list,
+    const struct listen_socket *like)
+{
+	size_t i, j;
+
+	for (i = 0; old != NULL && i < old->count; i++) {
+		struct listen_socket *sock = &old->sockets[i];
+		bool claimed = false;
+
+		if (sock->fd < 0 || !addr_equal(&sock->wanted, &like->wanted))
+			continue;
+		for (j = 0; j < list->count; j++)
+			claimed = claimed || list->sockets[j].fd == sock->fd;
+		if (!claimed)
+			return sock;
+	}
+	return NULL;
+}
+
+static void add_socket(struct listen_list *list, const struct config_listen *listen, const struct config *config,
+    size_t relay_index, const struct listen_list *old, struct config_report *report)
+{
+	const struct config_relay *relay = &config->relays[relay_index];
+	struct listen_socket sock = {.wanted = listen->addr, .fd = -1, .mode = relay->listen_mode, .relay = relay,
+	    .relay_index = relay_index};
+	const struct listen_socket *kept;
+	struct error err;
+
+	kept = find_unclaimed(old, list, &sock);
+	if (kept != NULL) {
+		sock = *kept;
+		sock.kept = true;
+		sock.relay = relay;
+		sock.relay_index = relay_index;
+		sock.mode = relay->listen_mode;
+	} else if (!open_socket(&sock, &err)) {
+		config_report_fault(report, listen->line, "listen: %s", err.text);
+		return;
+	}
+	list->sockets = mem_realloc(list->sockets, (list->count + 1) * sizeof(*list->sockets));
+	list->sockets[list->count++] = sock;
+}
+
+bool listen_list_open(struct listen_list *list, const struct config *config, const struct listen_list *old,
+    struct config_report *report)
+{
+	size_t faults = report->fault_count, i, j;
+
+	memset(list, 0, sizeof(*list));
+	for (i = 0; i < config->relay_count; i++) {
+		for (j = 0; j < config->relays[i].listen_count; j++)
+			add_socket(list, &config->relays[i].listens[j], config, i, old, report);
+	}
+	if (report->fault_count == faults)
+		return true;
+	listen_list_close(list);
+	return false;
+}
+
+size_t listen_list_retire(struct listen_list *old, struct listen_list *list, int **fds)
+{
+	size_t count = 0, i, j;
+
+	*fds = mem_calloc(old->count, sizeof(**fds));
+	for (i = 0; i < old->count; i++) {
+		bool kept = false;
+
+		for (j = 0; j < list->count; j++)
+			kept = kept || list->sockets[j].fd == old->sockets[i].fd;
+		if (kept)
+			continue;
+		unlink_ours(&old->sockets[i]);
+		(*fds)[count++] = old->sockets[i].fd;
+	}
+	for (j = 0; j < list->count; j++) {
+		struct listen_socket *sock = &list->sockets[j];
+
+		/* listen_mode may have changed; a failure leaves the old mode, which was good enough so far. */
+		if (sock->kept && sock->wanted.u.sa.sa_family == AF_UNIX &&
+		    chmod(sock->wanted.u.un.sun_path, sock->mode) != 0)
+			sock->mode = 0;
+		sock->kept = false;
+	}
+	free(old->sockets);
+	memset(old, 0, sizeof(*old));
+	return count;
+}
+
+void listen_list_close(struct listen_list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		if (list->sockets[i].kept)
+			continue;
+		unlink_ours(&list->sockets[i]);
+		close(list->sockets[i].fd);
+	}
+	free(list->sockets);
+	memset(list, 0, sizeof(*list));
+}

@@ -1,0 +1,443 @@
+/*
+ * pump: see pump.h.
+ *
+ * Answers for the order of bytes and ends, for back-pressure and fairness.  Deadlines are the session's.
+ */
+#include "relay/pump.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+/* One direction of one session moves at most this much before other sessions get their turn. */
+#define TURN_BYTES (256 * 1024)
+/* Turns without a byte or an end before the watchdog calls it a spin; a sane session has a handful. */
+#define SPIN_TURNS 1000
+#define LINGER_LOOK_MS 10
+
+static void step(struct pump *pump);
+
+bool pump_bytes_are_tls(const unsigned char *bytes, size_t len)
+{
+	/* RFC 8446 5.1: handshake record (22), legacy version 3.x, and a ClientHello (1) behind the head. */
+	return len >= 3 && bytes[0] == 22 && bytes[1] == 3 && bytes[2] <= 4 && (len < 6 || bytes[5] == 1);
+}
+
+bool pump_bytes_are_http(const unsigned char *bytes, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len && i < 24; i++) {
+		if (bytes[i] == ' ')
+			return i > 0;
+		if (!((bytes[i] >= 'A' && bytes[i] <= 'Z') || bytes[i] == '-' || bytes[i] == '_'))
+			return false;
+	}
+	return len > 0 && i == len;
+}
+
+/* ---- one side ---- */
+
+static enum stream_status read_plain(struct pump_side *side, void *buf, size_t buf_bytes, size_t *len)
+{
+	ssize_t n;
+
+	do {
+		n = recv(watch_fd(side->watch), buf, buf_bytes, 0);
+	} while (n < 0 && errno == EINTR);
+	*len = n > 0 ? (size_t)n : 0;
+	if (n > 0)
+		/* A short read took all there was; the watch is level-triggered and tells of more. */
+		return (size_t)n == buf_bytes ? STREAM_OK : STREAM_BLOCKED;
+	if (n == 0)
+		return STREAM_CLOSED;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_BLOCKED : STREAM_RESET;
+}
+
+static enum stream_status side_read(struct pump_side *side, void *buf, size_t buf_bytes, size_t *len)
+{
+	if (side->stream != NULL)
+		return stream_read(side->stream, buf, buf_bytes, len);
+	return read_plain(side, buf, buf_bytes, len);
+}
+
+static enum stream_status status_of_wire(enum wire_status status)
+{
+	switch (status) {
+	case WIRE_SENT:
+		return STREAM_OK;
+	case WIRE_BLOCKED:
+		return STREAM_BLOCKED;
+	case WIRE_BROKEN:
+		break;
+	}
+	return STREAM_RESET;
+}
+
+static enum stream_status side_write(struct pump_side *side, const void *buf, size_t len)
+{
+	if (side->stream != NULL)
+		return stream_write(side->stream, buf, len);
+	return status_of_wire(wire_send(&side->wire, buf, len));
+}
+
+static bool side_pending(const struct pump_side *side)
+{
+	return side->stream != NULL ? stream_pending(side->stream) : wire_pending(&side->wire);
+}
+
+static enum stream_status side_flush(struct pump_side *side)
+{
+	if (side->stream != NULL)
+		return stream_flush(side->stream);
+	return status_of_wire(wire_flush(&side->wire));
+}
+
+static enum stream_status side_shut(struct pump_side *side)
+{
+	side->out_shut = true;
+	if (side->stream != NULL)
+		return stream_shutdown(side->stream);
+	return shutdown(watch_fd(side->watch), SHUT_WR) == 0 || errno == ENOTCONN ? STREAM_OK : STREAM_RESET;
+}
+
+/* ---- the end ---- */
+
+static void end_now(struct pump *pump)
+{
+	if (pump->over)
+		return;
+	pump->over = true;
+	pump_stop(pump);
+	pump->on_end(pump->arg);
+}
+
+/* A reset throws away what the client's kernel has not taken yet, so it waits until that is done. */
+static void end_when_delivered(struct pump *pump)
+{
+	int unsent = 0;
+
+	if (!pump->client.broken && side_pending(&pump->client))
+		return;
+	if (pump->client.broken || pump->client.bytes + pump->target.bytes == 0 ||
+	    ioctl(watch_fd(pump->client.watch), SIOCOUTQ, &unsent) != 0 || unsent == 0) {
+		end_now(pump);
+		return;
+	}
+	loop_timer_add(pump->linger, LINGER_LOOK_MS);
+}
+
+static void on_linger(evutil_socket_t fd, short what, void *arg)
+{
+	end_when_delivered(arg);
+}
+
+static void begin_ending(struct pump *pump)
+{
+	pump->ending = true;
+	pump->stirs = false;
+	pump->last_ms = loop_now_ms();
+	if (pump->linger == NULL)
+		pump->linger = evtimer_new(pump->loop->base, on_linger, pump);
+	if (pump->linger == NULL)
+		end_now(pump);
+	else
+		pump->on_stir(pump->arg);
+}
+
+/* A side that takes no more bytes: what it still has to say may say why, so its input is read to the end first. */
+static void side_broke(struct pump_side *side)
+{
+	side->broken = true;
+	if (side->stream == NULL)
+		wire_clear(&side->wire);
+	else
+		stream_set_readable(side->stream);
+}
+
+static void end_read(struct pump *pump, struct pump_side *from, enum stream_status status)
+{
+	switch (status) {
+	case STREAM_TRUNCATED:
+		diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_TRUNCATED,
+		    "the %s closed the connection without close_notify after %" PRIu64 " bytes", from->name,
+		    from->bytes);
+		break;
+	case STREAM_RESET:
+		diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET, "the %s reset the connection after %" PRIu64
+		    " bytes", from->name, from->bytes);
+		break;
+	case STREAM_FAILED:
+		dial_diagnose_stream(from->stream, &pump->diagnosis);
+		break;
+	case STREAM_OK:
+	case STREAM_BLOCKED:
+	case STREAM_CLOSED:
+		return;
+	}
+	if (from == &pump->client)
+		side_broke(from);
+	begin_ending(pump);
+}
+
+/* ---- moving ---- */
+
+/* False when these bytes must not be passed on. */
+static bool look_at_first_bytes(struct pump *pump, const unsigned char *bytes, size_t len)
+{
+	pump->began = true;
+	if (pump_bytes_are_tls(bytes, len)) {
+		diagnosis_set(&pump->diagnosis, DIAGNOSIS_LOCAL_SPOKE_TLS,
+		    "the client began with a TLS ClientHello, where plain bytes are expected");
+		pump->ending = true;
+		end_now(pump);
+		return false;
+	}
+	pump->spoke_http = pump_bytes_are_http(bytes, len);
+	return true;
+}
+
+static void note_progress(struct pump *pump)
+{
+	pump->idle_turns = 0;
+	pump->last_ms = loop_now_ms();
+	if (pump->stirs) {
+		pump->stirs = false;
+		pump->on_stir(pump->arg);
+	}
+}
+
+/* Passes `from`'s clean end on, behind the bytes before it. */
+static void pass_end(struct pump *pump, struct pump_side *to)
+{
+	if (to->out_shut)
+		return;
+	pump->stirs = true;
+	note_progress(pump);
+	if (side_shut(to) == STREAM_RESET)
+		side_broke(to);
+}
+
+/* One read and its write.  True when there may be more to read at once. */
+static bool move_some(struct pump *pump, struct pump_side *from, struct pump_side *to, size_t *moved)
+{
+	unsigned char *scratch = pump->loop->pool.scratch;
+	enum stream_status status, written;
+	size_t len = 0;
+
+	status = side_read(from, scratch, WIRE_STEP_BYTES, &len);
+	if (len > 0) {
+		if (from == &pump->client && !pump->began && !look_at_first_bytes(pump, scratch, len))
+			return false;
+		from->bytes += len;
+		*moved += len;
+		note_progress(pump);
+		if (to->broken)
+			return status == STREAM_OK; /* nobody takes them; read on for the reason */
+		written = side_write(to, scratch, len);
+		if (written == STREAM_RESET || written == STREAM_FAILED)
+			side_broke(to);
+	}
+	if (status == STREAM_CLOSED)
+		from->in_done = true;
+	else if (status != STREAM_OK && status != STREAM_BLOCKED)
+		end_read(pump, from, status);
+	return status == STREAM_OK || status == STREAM_CLOSED;
+}
+
+/* One direction, as far as it goes now. */
+static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to)
+{
+	size_t moved = 0;
+	bool more = true;
+
+	while (more && !pump->over) {
+		if (!to->broken && side_pending(to)) {
+			switch (side_flush(to)) {
+			case STREAM_BLOCKED:
+				return;
+			case STREAM_RESET:
+				side_broke(to);
+				break;
+			case STREAM_OK:
+				note_progress(pump);
+				break;
+			case STREAM_CLOSED:
+			case STREAM_TRUNCATED:
+			case STREAM_FAILED:
+				break;
+			}
+		}
+		if (pump->ending)
+			return;
+		if (from->in_done) {
+			if (!to->broken)
+				pass_end(pump, to);
+			return;
+		}
+		if (to->broken && from == &pump->client)
+			return; /* the target takes nothing: leave the client's bytes where they are */
+		if (moved >= TURN_BYTES) {
+			watch_again(from->watch);
+			return;
+		}
+		more = move_some(pump, from, to, &moved);
+	}
+}
+
+static void set_interest(struct pump *pump)
+{
+	struct pump_side *client = &pump->client, *target = &pump->target;
+	bool open = !pump->ending;
+
+	watch_want(client->watch, open && !client->in_done && !target->broken && !side_pending(target),
+	    !client->broken && side_pending(client));
+	watch_want(target->watch, open && !target->in_done && (client->broken || !side_pending(client)),
+	    !target->broken && side_pending(target));
+}
+
+static void spin_found(struct pump *pump)
+{
+	struct log_line line;
+
+	if (log_begin(&line, LOG_ERROR, "session-spin")) {
+		log_bool(&line, "client_done", pump->client.in_done);
+		log_bool(&line, "client_pending", side_pending(&pump->client));
+		log_bool(&line, "target_done", pump->target.in_done);
+		log_bool(&line, "target_pending", side_pending(&pump->target));
+		log_end(&line);
+	}
+	diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET,
+	    "the relay made no progress although a descriptor was ready; please report this");
+	end_now(pump);
+}
+
+static void judge_broken(struct pump *pump)
+{
+	struct pump_side *broken = pump->target.broken ? &pump->target : &pump->client;
+
+	if (pump->ending || !broken->broken)
+		return;
+	diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET, "the %s closed the connection while bytes were on their "
+	    "way to it", broken->name);
+	begin_ending(pump);
+}
+
+static void step(struct pump *pump)
+{
+	uint64_t received = stream_received(pump->target.stream);
+
+	if (pump->over)
+		return;
+	if (++pump->idle_turns > SPIN_TURNS) {
+		spin_found(pump);
+		return;
+	}
+	flow(pump, &pump->client, &pump->target);
+	if (!pump->over)
+		flow(pump, &pump->target, &pump->client);
+	if (pump->over)
+		return;
+	/* Part of a record, or a ticket, is no byte for the client, but no spin either. */
+	if (stream_received(pump->target.stream) != received)
+		pump->idle_turns = 0;
+	judge_broken(pump);
+	if (pump->ending) {
+		end_when_delivered(pump);
+	} else if (pump->client.in_done && pump->target.in_done && pump->client.out_shut && pump->target.out_shut &&
+	    !side_pending(&pump->target)) {
+		end_now(pump);
+	}
+	if (!pump->over)
+		set_interest(pump);
+}
+
+static void on_client_ready(void *arg, bool readable, bool writable)
+{
+	step(arg);
+}
+
+static void on_target_ready(void *arg, bool readable, bool writable)
+{
+	struct pump *pump = arg;
+
+	if (readable)
+		stream_set_readable(pump->target.stream);
+	step(pump);
+}
+
+void pump_start(struct pump *pump, const struct pump_params *params)
+{
+	memset(pump, 0, sizeof(*pump));
+	pump->loop = params->loop;
+	pump->on_end = params->on_end;
+	pump->on_stir = params->on_stir;
+	pump->arg = params->arg;
+	pump->last_ms = loop_now_ms();
+	pump->client.name = "client";
+	pump->client.watch = params->client;
+	wire_init(&pump->client.wire, watch_fd(params->client), &params->loop->pool);
+	pump->target.name = "target";
+	pump->target.watch = params->tunnel->watch;
+	pump->target.stream = params->tunnel->stream;
+	free(params->tunnel);
+	watch_set_owner(pump->client.watch, on_client_ready, pump);
+	watch_set_owner(pump->target.watch, on_target_ready, pump);
+	/* The client has usually spoken by now; the target's turn comes when it is readable. */
+	flow(pump, &pump->client, &pump->target);
+	if (!pump->over)
+		set_interest(pump);
+}
+
+bool pump_half_closed(const struct pump *pump)
+{
+	return pump->client.in_done || pump->target.in_done;
+}
+
+void pump_stop(struct pump *pump)
+{
+	pump->over = true;
+	if (pump->client.watch != NULL)
+		watch_want(pump->client.watch, false, false);
+	if (pump->target.watch != NULL)
+		watch_want(pump->target.watch, false, false);
+	if (pump->linger != NULL)
+		evtimer_del(pump->linger);
+}
+
+void pump_clear(struct pump *pump, bool reset)
+{
+	if (pump->linger != NULL)
+		event_free(pump->linger);
+	pump->linger = NULL;
+	stream_free(pump->target.stream);
+	pump->target.stream = NULL;
+	if (pump->client.watch != NULL)
+		wire_clear(&pump->client.wire);
+	watch_free(pump->target.watch, reset);
+	watch_free(pump->client.watch, reset);
+	pump->target.watch = pump->client.watch = NULL;
+}
+
+struct watch *pump_release_client(struct pump *pump)
+{
+	struct watch *watch = pump->client.watch;
+
+	wire_clear(&pump->client.wire);
+	pump->client.watch = NULL;
+	return watch;
+}
+
+void pump_release_buffers(struct pump *pump)
+{
+	if (!pump->over)
+		stream_release_buffers(pump->target.stream);
+}

@@ -1,0 +1,78 @@
+/*
+ * pump: moving bytes between a client and a tunnel until both sides are done.
+ *
+ * Two symmetric sides and one function for both directions.  What the kernel or TLS does not take at once waits in
+ * that side's wire (a buffer borrowed from the loop), and nothing more is read for it meanwhile: a slow reader stops
+ * the fast writer, and an idle pump holds no buffer.
+ *
+ * Ends: the client's FIN becomes close_notify, the target's close_notify becomes a FIN, each behind the bytes before
+ * it; the other direction goes on.  A target that is gone without close_notify is no clean end: what was decrypted is
+ * delivered, then the owner is told to reset the client.
+ */
+#ifndef MIDRELAY_RELAY_PUMP_H
+#define MIDRELAY_RELAY_PUMP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dial/dial.h"
+#include "dial/diagnosis.h"
+#include "loop/loop.h"
+
+struct pump_side {
+	const char *name;      /* "client", "target" */
+	struct watch *watch;
+	struct stream *stream; /* NULL: plain bytes */
+	struct wire wire;      /* for plain bytes; a stream has its own */
+	uint64_t bytes;        /* read from this side */
+	bool in_done;          /* its input came to a clean end */
+	bool out_shut;         /* the other side's end was passed on to it */
+	bool broken;           /* it takes no more bytes */
+};
+
+struct pump {
+	struct loop *loop;
+	struct pump_side client, target;
+	int64_t last_ms;      /* loop_now_ms() of the last byte or end */
+	bool began;           /* the client's first bytes were seen */
+	bool spoke_http;      /* and they were the beginning of an HTTP/1.x request */
+	bool ending;          /* the end is known; what the client is owed goes out first */
+	bool over;            /* on_end was called */
+	unsigned idle_turns;  /* turns without progress, for the watchdog */
+	struct diagnosis diagnosis;
+	struct event *linger; /* looks whether the client has got its last bytes; made when needed */
+	/* Called once, from the loop or from pump_start: the pump is at its end; see pump.diagnosis. */
+	void (*on_end)(void *arg);
+	/* Bytes moved after a silence, or one side came to its end: deadlines may have to be set anew. */
+	void (*on_stir)(void *arg);
+	void *arg;
+	bool stirs; /* on_stir is wanted at the next byte; the owner sets it */
+};
+
+struct pump_params {
+	struct loop *loop;
+	struct watch *client;
+	struct tunnel *tunnel;
+	void (*on_end)(void *arg);
+	void (*on_stir)(void *arg);
+	void *arg;
+};
+
+/* Takes client and tunnel, and moves what is there. */
+void pump_start(struct pump *pump, const struct pump_params *params);
+/* One side is done, the other is not. */
+bool pump_half_closed(const struct pump *pump);
+/* Nothing moves any more; the owner frees with pump_clear() later, from the loop. */
+void pump_stop(struct pump *pump);
+/* Gives back what the pump still owns, closing descriptors; with `reset` by RST. */
+void pump_clear(struct pump *pump, bool reset);
+/* The client's descriptor, for an answer to it: the caller owns it now; nothing may be pending for it. */
+struct watch *pump_release_client(struct pump *pump);
+/* Gives OpenSSL's buffers back; for a pump that has been silent for a while. */
+void pump_release_buffers(struct pump *pump);
+
+/* The first bytes of a TLS ClientHello record, and of an HTTP/1.x request (as far as they go). */
+bool pump_bytes_are_tls(const unsigned char *bytes, size_t len);
+bool pump_bytes_are_http(const unsigned char *bytes, size_t len);
+
+#endif

@@ -1,0 +1,266 @@
+/* refusal: see refusal.h. */
+#include "relay/refusal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "relay/pump.h"
+
+#define FIRST_BYTES_MS 1000
+/* How long a client may go on sending before the connection is closed under it, in all and in silence. */
+#define DRAIN_MS 30000
+#define DRAIN_SILENCE_MS 5000
+
+enum refusal_state { REFUSAL_WAITS, REFUSAL_SENDS, REFUSAL_DRAINS, REFUSAL_DONE };
+
+struct refusal {
+	struct loop_job job; /* first: run() gets it */
+	struct loop *loop;
+	struct watch *watch;
+	struct wire wire;
+	struct event *timer;
+	enum refusal_state state;
+	enum refusal_client client;
+	bool reset;
+	int64_t drain_until_ms;
+	struct diagnosis diagnosis;
+	void (*on_done)(void *arg);
+	void *arg;
+};
+
+/* RFC 8941 3.3.3: a quoted string; the sentence is printable ASCII already. */
+static void quote(const char *from, char *to, size_t to_bytes)
+{
+	size_t used = 0;
+
+	for (; *from != '\0' && used + 3 < to_bytes; from++) {
+		if (*from == '"' || *from == '\\')
+			to[used++] = '\\';
+		to[used++] = *from;
+	}
+	to[used] = '\0';
+}
+
+static const char *status_name(int status)
+{
+	switch (status) {
+	case 503:
+		return "Service Unavailable";
+	case 504:
+		return "Gateway Timeout";
+	default:
+		return "Bad Gateway";
+	}
+}
+
+char *refusal_http_answer(const struct diagnosis *diagnosis, size_t *len)
+{
+	const struct diagnosis_info *info = diagnosis_info(diagnosis->code);
+	char details[2 * DIAGNOSIS_SENTENCE_BYTES + 64];
+	char *body, *answer;
+
+	quote(diagnosis->sentence, details, sizeof(details));
+	body = mem_printf("midrelay: %d %s\n\n%s: %s\n\n%s\n", info->http_status, status_name(info->http_status),
+	    info->name, diagnosis->sentence, info->remedy);
+	answer = mem_printf("HTTP/1.1 %d midrelay: %s: %s\r\n"
+	    "Proxy-Status: midrelay; error=%s; details=\"%s: %s\"\r\n"
+	    "Content-Type: text/plain; charset=utf-8\r\n"
+	    "Content-Length: %zu\r\n"
+	    "Cache-Control: no-store\r\n"
+	    "Connection: close\r\n"
+	    "\r\n%s",
+	    info->http_status, info->name, diagnosis->sentence, info->proxy_status, info->name, details,
+	    strlen(body), body);
+	free(body);
+	*len = strlen(answer);
+	return answer;
+}
+
+static void refusal_free(struct refusal *refusal)
+{
+	wire_clear(&refusal->wire);
+	watch_free(refusal->watch, refusal->reset);
+	event_free(refusal->timer);
+	free(refusal);
+}
+
+static void run_done(struct loop_job *job)
+{
+	struct refusal *refusal = (struct refusal *)job;
+	void (*on_done)(void *) = refusal->on_done;
+	void *arg = refusal->arg;
+
+	refusal_free(refusal);
+	if (on_done != NULL)
+		on_done(arg);
+}
+
+static void finish(struct refusal *refusal, bool reset)
+{
+	if (refusal->state == REFUSAL_DONE)
+		return;
+	refusal->state = REFUSAL_DONE;
+	refusal->reset = reset;
+	event_del(refusal->timer);
+	watch_want(refusal->watch, false, false);
+	loop_defer(refusal->loop, &refusal->job);
+}
+
+static void drain(struct refusal *refusal)
+{
+	unsigned char *scratch = refusal->loop->pool.scratch;
+	int64_t left_ms = refusal->drain_until_ms - loop_now_ms();
+	ssize_t n;
+
+	n = recv(watch_fd(refusal->watch), scratch, WIRE_STEP_BYTES, 0);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
+	if (n <= 0) {
+		finish(refusal, false);
+		return;
+	}
+	loop_timer_add(refusal->timer, left_ms < DRAIN_SILENCE_MS ? left_ms : DRAIN_SILENCE_MS);
+}
+
+static void start_drain(struct refusal *refusal)
+{
+	refusal->state = REFUSAL_DRAINS;
+	shutdown(watch_fd(refusal->watch), SHUT_WR);
+	refusal->drain_until_ms = loop_now_ms() + DRAIN_MS;
+	loop_timer_add(refusal->timer, DRAIN_SILENCE_MS);
+	watch_want(refusal->watch, true, false);
+}
+
+static void start_send(struct refusal *refusal)
+{
+	/* RFC 8446 6.2: a fatal alert, handshake_failure, in a record of the oldest version that all clients read. */
+	static const unsigned char alert[] = {21, 3, 1, 0, 2, 2, 40};
+	enum wire_status status = WIRE_BROKEN;
+	size_t len;
+	char *answer;
+
+	refusal->state = REFUSAL_SENDS;
+	loop_timer_add(refusal->timer, DRAIN_SILENCE_MS);
+	switch (refusal->client) {
+	case REFUSAL_CLIENT_HTTP:
+		answer = refusal_http_answer(&refusal->diagnosis, &len);
+		status = wire_send(&refusal->wire, answer, len);
+		free(answer);
+		break;
+	case REFUSAL_CLIENT_TLS:
+		status = wire_send(&refusal->wire, alert, sizeof(alert));
+		break;
+	case REFUSAL_CLIENT_UNKNOWN:
+	case REFUSAL_CLIENT_OTHER:
+		break;
+	}
+	if (status == WIRE_SENT)
+		start_drain(refusal);
+	else if (status == WIRE_BLOCKED)
+		watch_want(refusal->watch, false, true);
+	else
+		finish(refusal, true);
+}
+
+/* Looks at what the client has sent so far without taking it; `last`: no more will be waited for. */
+static void look(struct refusal *refusal, bool last)
+{
+	unsigned char first[32];
+	ssize_t n = recv(watch_fd(refusal->watch), first, sizeof(first), MSG_PEEK);
+	size_t len = n > 0 ? (size_t)n : 0;
+
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) && !last)
+		return;
+	if (pump_bytes_are_tls(first, len))
+		refusal->client = REFUSAL_CLIENT_TLS;
+	else if (pump_bytes_are_http(first, len))
+		refusal->client = REFUSAL_CLIENT_HTTP;
+	else
+		refusal->client = REFUSAL_CLIENT_OTHER;
+	start_send(refusal);
+}
+
+static void on_ready(void *arg, bool readable, bool writable)
+{
+	struct refusal *refusal = arg;
+
+	switch (refusal->state) {
+	case REFUSAL_WAITS:
+		look(refusal, false);
+		break;
+	case REFUSAL_SENDS:
+		switch (wire_flush(&refusal->wire)) {
+		case WIRE_SENT:
+			start_drain(refusal);
+			break;
+		case WIRE_BLOCKED:
+			break;
+		case WIRE_BROKEN:
+			finish(refusal, true);
+			break;
+		}
+		break;
+	case REFUSAL_DRAINS:
+		drain(refusal);
+		break;
+	case REFUSAL_DONE:
+		break;
+	}
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct refusal *refusal = arg;
+
+	if (refusal->state == REFUSAL_WAITS)
+		look(refusal, true);
+	else
+		finish(refusal, refusal->state == REFUSAL_SENDS);
+}
+
+struct refusal *refusal_start(const struct refusal_params *params)
+{
+	struct refusal *refusal = mem_calloc(1, sizeof(*refusal));
+
+	refusal->job.run = run_done;
+	refusal->loop = params->loop;
+	refusal->watch = params->watch;
+	refusal->client = params->client;
+	refusal->diagnosis = *params->diagnosis;
+	refusal->on_done = params->on_done;
+	refusal->arg = params->arg;
+	wire_init(&refusal->wire, watch_fd(params->watch), &params->loop->pool);
+	watch_set_owner(refusal->watch, on_ready, refusal);
+	refusal->timer = evtimer_new(params->loop->base, on_timer, refusal);
+	if (refusal->timer == NULL) {
+		watch_free(refusal->watch, true);
+		free(refusal);
+		return NULL;
+	}
+	if (!params->explain) {
+		finish(refusal, true);
+	} else if (params->client != REFUSAL_CLIENT_UNKNOWN) {
+		start_send(refusal);
+	} else {
+		loop_timer_add(refusal->timer, FIRST_BYTES_MS);
+		watch_want(refusal->watch, true, false);
+	}
+	return refusal;
+}
+
+void refusal_cancel(struct refusal *refusal)
+{
+	if (refusal == NULL)
+		return;
+	if (refusal->state == REFUSAL_DONE) {
+		/* The job is on the loop's list already and frees it. */
+		refusal->on_done = NULL;
+		return;
+	}
+	refusal->reset = true;
+	refusal_free(refusal);
+}

@@ -1,0 +1,481 @@
+/*
+ * session: see session.h.
+ *
+ * Answers for the states of a client's life, their deadlines, and the one line that tells of it.  How a tunnel is had is
+ * reach's business, how bytes move the pump's, how a client hears of a failure refusal's.
+ */
+#include "relay/session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "dial/connect.h"
+#include "dial/reach.h"
+#include "relay/pump.h"
+#include "relay/refusal.h"
+
+/* A stream that was silent for this long gives its buffers back. */
+#define SILENCE_MS 2000
+
+enum session_state { SESSION_DIALING, SESSION_RELAYING, SESSION_HALF_CLOSED, SESSION_REFUSING, SESSION_CLOSED };
+
+struct session {
+	struct loop_job job; /* first: run() gets it */
+	TAILQ_ENTRY(session) entry;
+	struct session_context *context; /* borrowed */
+	struct relay_set *set;
+	struct relay_route *route; /* of the set */
+	uint64_t id;
+	enum session_state state;
+	struct addr peer;
+	int64_t uid; /* of a client on a UNIX socket; -1: not known */
+	struct watch *client; /* until the pump or the refusal takes it */
+	struct reach *reach;
+	struct refusal *refusal;
+	struct pump pump;
+	bool pumping;
+	bool buffers_released;
+	struct event *timer;
+	int64_t began_us;
+	const struct relay_path *path;
+	struct dial_times times;
+	struct diagnosis diagnosis;
+	const char *tls_version, *tls_cipher; /* static strings of OpenSSL */
+	bool resumed;
+};
+
+static atomic_ullong last_id;
+
+static const char *session_state_name(enum session_state state)
+{
+	switch (state) {
+	case SESSION_DIALING:
+		return "dialing";
+	case SESSION_RELAYING:
+		return "relaying";
+	case SESSION_HALF_CLOSED:
+		return "half-closed";
+	case SESSION_REFUSING:
+		return "refusing";
+	case SESSION_CLOSED:
+		return "closed";
+	}
+	return "?";
+}
+
+void session_context_init(struct session_context *context, struct loop *loop, struct resolver *resolver,
+    struct session_totals *totals)
+{
+	memset(context, 0, sizeof(*context));
+	context->loop = loop;
+	context->resolver = resolver;
+	context->totals = totals;
+	TAILQ_INIT(&context->sessions);
+}
+
+/* ---- the line ---- */
+
+static void log_ms(struct log_line *line, const char *key, int64_t us)
+{
+	if (us >= 0)
+		log_int(line, key, (us + 500) / 1000);
+}
+
+static void log_peer(struct log_line *line, const struct session *session)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	if (session->peer.u.sa.sa_family != AF_UNIX) {
+		log_str(line, "peer", addr_format(&session->peer, text));
+		return;
+	}
+	log_str(line, "peer", "unix");
+	if (session->uid >= 0)
+		log_int(line, "uid", session->uid);
+}
+
+static int64_t uid_of_peer(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? (int64_t)cred.uid : -1;
+}
+
+static void log_session(const struct session *session)
+{
+	struct log_line line;
+	enum diagnosis_code code = session->diagnosis.code;
+
+	if (!log_begin(&line, LOG_INFO, "session"))
+		return;
+	log_str(&line, "relay", session->route->config->name);
+	log_int(&line, "id", (int64_t)session->id);
+	log_peer(&line, session);
+	if (session->path != NULL)
+		log_str(&line, "path", session->path->config->name);
+	log_ms(&line, "resolve_ms", session->times.resolve_us);
+	log_ms(&line, "connect_ms", session->times.connect_us);
+	log_ms(&line, "proxy_ms", session->times.proxy_us);
+	log_ms(&line, "tls_ms", session->times.tls_us);
+	if (session->tls_version != NULL) {
+		log_str(&line, "tls_version", session->tls_version);
+		log_str(&line, "cipher", session->tls_cipher);
+		log_bool(&line, "resumed", session->resumed);
+	}
+	log_int(&line, "bytes_up", (int64_t)session->pump.client.bytes);
+	log_int(&line, "bytes_down", (int64_t)session->pump.target.bytes);
+	log_int(&line, "duration_ms", (loop_clock_us() - session->began_us + 500) / 1000);
+	log_str(&line, "end", diagnosis_name(code));
+	if (code != DIAGNOSIS_OK)
+		log_str(&line, "msg", session->diagnosis.sentence);
+	log_end(&line);
+}
+
+static void enter(struct session *session, enum session_state state)
+{
+	struct log_line line;
+
+	if (session->state == state)
+		return;
+	session->state = state;
+	if (log_begin(&line, LOG_DEBUG, "session-state")) {
+		log_int(&line, "id", (int64_t)session->id);
+		log_str(&line, "state", session_state_name(state));
+		log_end(&line);
+	}
+}
+
+/* ---- the end ---- */
+
+static void run_free(struct loop_job *job)
+{
+	struct session *session = (struct session *)job;
+	struct session_context *context = session->context;
+
+	TAILQ_REMOVE(&context->sessions, session, entry);
+	context->session_count--;
+	event_free(session->timer);
+	relay_set_unref(session->set);
+	free(session);
+	atomic_fetch_sub(&context->totals->open, 1);
+	if (context->session_count == 0 && context->on_empty != NULL)
+		context->on_empty(context->arg);
+}
+
+/* From anywhere, any number of times; the first diagnosis that was set stays. */
+static void session_close(struct session *session)
+{
+	bool clean = session->diagnosis.code == DIAGNOSIS_OK;
+
+	if (session->state == SESSION_CLOSED)
+		return;
+	event_del(session->timer);
+	log_session(session);
+	enter(session, SESSION_CLOSED);
+	reach_cancel(session->reach);
+	refusal_cancel(session->refusal);
+	session->reach = NULL;
+	session->refusal = NULL;
+	if (session->pumping) {
+		pump_stop(&session->pump);
+		/* Anything but a clean end reaches both sides as a reset, so that nobody takes it for one. */
+		pump_clear(&session->pump, !clean);
+	}
+	watch_free(session->client, !clean);
+	session->client = NULL;
+	loop_defer(session->context->loop, &session->job);
+}
+
+/* ---- refusing ---- */
+
+static void on_refused(void *arg)
+{
+	struct session *session = arg;
+
+	session->refusal = NULL;
+	session_close(session);
+}
+
+static void refuse(struct session *session, enum refusal_client client)
+{
+	struct refusal_params params = {
+	    .loop = session->context->loop,
+	    .watch = session->client,
+	    .diagnosis = &session->diagnosis,
+	    .explain = session->route->config->explain == CONFIG_EXPLAIN_AUTO,
+	    .client = client,
+	    .on_done = on_refused,
+	    .arg = session,
+	};
+
+	enter(session, SESSION_REFUSING);
+	event_del(session->timer); /* the refusal has its own deadlines */
+	session->client = NULL;
+	session->refusal = refusal_start(&params);
+	if (session->refusal == NULL)
+		session_close(session);
+}
+
+/* ---- relaying ---- */
+
+/* Re-arms the deadline that the pump's state asks for; 0 is off. */
+static void set_pump_deadline(struct session *session)
+{
+	const struct config_relay *config = session->route->config;
+	struct pump *pump = &session->pump;
+	int64_t silent_ms = loop_now_ms() - pump->last_ms;
+	int64_t limit_ms;
+
+	if (pump->ending || pump_half_closed(pump))
+		limit_ms = config->half_close_timeout_ms;
+	else
+		limit_ms = config->idle_timeout_ms;
+	if (!session->buffers_released && (limit_ms == 0 || limit_ms > SILENCE_MS))
+		limit_ms = SILENCE_MS;
+	if (limit_ms == 0)
+		event_del(session->timer);
+	else
+		loop_timer_add(session->timer, limit_ms - silent_ms);
+}
+
+static void on_pump_stir(void *arg)
+{
+	struct session *session = arg;
+
+	session->buffers_released = false;
+	if (pump_half_closed(&session->pump))
+		enter(session, SESSION_HALF_CLOSED);
+	set_pump_deadline(session);
+}
+
+/* The tunnel proved to be none before the client got a byte of it: the client can still be told. */
+static bool can_still_explain(const struct session *session)
+{
+	const struct pump *pump = &session->pump;
+
+	if (pump->client.out_shut || pump->client.broken || pump->target.bytes > 0)
+		return false;
+	return session->diagnosis.code == DIAGNOSIS_LOCAL_SPOKE_TLS ||
+	    diagnosis_info(session->diagnosis.code)->stage == DIAGNOSIS_STAGE_CLIENT_CERT;
+}
+
+static void on_pump_end(void *arg)
+{
+	struct session *session = arg;
+	struct pump *pump = &session->pump;
+	enum refusal_client client = pump->spoke_http ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_OTHER;
+
+	if (session->diagnosis.code == DIAGNOSIS_OK)
+		session->diagnosis = pump->diagnosis;
+	if (!can_still_explain(session)) {
+		session_close(session);
+		return;
+	}
+	if (session->diagnosis.code == DIAGNOSIS_LOCAL_SPOKE_TLS)
+		client = REFUSAL_CLIENT_TLS;
+	session->client = pump_release_client(pump);
+	refuse(session, client);
+}
+
+static void idle_out(struct session *session, const char *key, int64_t limit_ms)
+{
+	char text[32];
+
+	diagnosis_set(&session->diagnosis, DIAGNOSIS_RELAY_IDLE, "no byte either way for %s (%s)",
+	    text_format_duration(limit_ms, text, sizeof(text)), key);
+	session_close(session);
+}
+
+static void on_pump_timer(struct session *session)
+{
+	const struct config_relay *config = session->route->config;
+	struct pump *pump = &session->pump;
+	int64_t silent_ms = loop_now_ms() - pump->last_ms;
+	bool half = pump->ending || pump_half_closed(pump);
+	int64_t limit_ms = half ? config->half_close_timeout_ms : config->idle_timeout_ms;
+
+	if (limit_ms != 0 && silent_ms >= limit_ms) {
+		if (pump->ending) { /* the client does not take its last bytes */
+			session->diagnosis = pump->diagnosis;
+			session_close(session);
+		} else {
+			idle_out(session, half ? "half_close_timeout" : "idle_timeout", limit_ms);
+		}
+		return;
+	}
+	if (!session->buffers_released && silent_ms >= SILENCE_MS && !pump->ending) {
+		pump_release_buffers(pump);
+		session->buffers_released = true;
+		pump->stirs = true;
+	}
+	set_pump_deadline(session);
+}
+
+static void start_relaying(struct session *session, struct tunnel *tunnel)
+{
+	struct pump_params params = {
+	    .loop = session->context->loop,
+	    .client = session->client,
+	    .tunnel = tunnel,
+	    .on_end = on_pump_end,
+	    .on_stir = on_pump_stir,
+	    .arg = session,
+	};
+
+	session->tls_version = stream_version(tunnel->stream);
+	session->tls_cipher = stream_cipher(tunnel->stream);
+	session->resumed = stream_resumed(tunnel->stream);
+	session->client = NULL;
+	session->pumping = true;
+	enter(session, SESSION_RELAYING);
+	pump_start(&session->pump, &params);
+	if (session->state == SESSION_RELAYING || session->state == SESSION_HALF_CLOSED)
+		set_pump_deadline(session);
+}
+
+/* ---- dialing ---- */
+
+static void on_path(void *arg, const struct relay_path *path, const struct diagnosis *diagnosis)
+{
+	const struct session *session = arg;
+	struct log_line line;
+	bool ok = diagnosis->code == DIAGNOSIS_OK;
+
+	if (!log_begin(&line, ok ? LOG_INFO : LOG_WARN, ok ? "path-ok" : "path-failed"))
+		return;
+	log_str(&line, "relay", session->route->config->name);
+	log_str(&line, "path", path->config->name);
+	if (!ok) {
+		log_str(&line, "code", diagnosis_name(diagnosis->code));
+		log_str(&line, "msg", diagnosis->sentence);
+		log_str(&line, "remedy", diagnosis_info(diagnosis->code)->remedy);
+	}
+	log_end(&line);
+}
+
+static void on_reached(void *arg, struct reach_result *result)
+{
+	struct session *session = arg;
+
+	session->reach = NULL;
+	session->path = result->path;
+	session->times = result->times;
+	if (result->tunnel != NULL) {
+		start_relaying(session, result->tunnel);
+		return;
+	}
+	session->diagnosis = result->diagnosis;
+	refuse(session, REFUSAL_CLIENT_UNKNOWN);
+}
+
+static void start_dialing(struct session *session)
+{
+	struct reach_params params = {
+	    .loop = session->context->loop,
+	    .resolver = session->context->resolver,
+	    .route = session->route,
+	    .on_path = on_path,
+	    .on_done = on_reached,
+	    .arg = session,
+	};
+
+	session->reach = reach_start(&params);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *session = arg;
+
+	switch (session->state) {
+	case SESSION_RELAYING:
+	case SESSION_HALF_CLOSED:
+		on_pump_timer(session);
+		break;
+	case SESSION_DIALING:  /* reach keeps setup_timeout */
+	case SESSION_REFUSING: /* refusal keeps its own */
+	case SESSION_CLOSED:
+		break;
+	}
+}
+
+/* ---- start ---- */
+
+static void on_nothing(void *arg, bool readable, bool writable)
+{
+}
+
+static void judge_client(struct session *session, enum session_verdict verdict)
+{
+	char peer[ADDR_TEXT_BYTES];
+
+	switch (verdict) {
+	case SESSION_WELCOME:
+		start_dialing(session);
+		return;
+	case SESSION_OVER_LIMIT:
+		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_LIMIT,
+		    "max_connections (%u) clients are connected already",
+		    session->set->config->process.max_connections);
+		break;
+	case SESSION_STRANGER:
+		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_DENIED, "%s is not in allow_address",
+		    addr_format(&session->peer, peer));
+		break;
+	}
+	refuse(session, REFUSAL_CLIENT_UNKNOWN);
+}
+
+bool session_start(const struct session_params *params)
+{
+	struct session_context *context = params->context;
+	struct session *session = mem_calloc(1, sizeof(*session));
+
+	session->timer = evtimer_new(context->loop->base, on_timer, session);
+	session->client = watch_new(context->loop, params->fd, on_nothing, NULL);
+	if (session->timer == NULL || session->client == NULL) {
+		if (session->timer != NULL)
+			event_free(session->timer);
+		close(params->fd);
+		free(session);
+		return false;
+	}
+	session->job.run = run_free;
+	session->context = context;
+	session->route = params->route;
+	session->set = relay_set_ref(params->route->set);
+	session->id = atomic_fetch_add(&last_id, 1) + 1;
+	session->peer = params->peer;
+	session->uid = params->peer.u.sa.sa_family == AF_UNIX ? uid_of_peer(params->fd) : -1;
+	session->began_us = loop_clock_us();
+	session->times = (struct dial_times){-1, -1, -1, -1};
+	if (session->peer.u.sa.sa_family != AF_UNIX)
+		connect_tune(params->fd, params->route->config->keepalive_ms);
+	TAILQ_INSERT_TAIL(&context->sessions, session, entry);
+	context->session_count++;
+	atomic_fetch_add(&context->totals->begun, 1);
+	judge_client(session, params->verdict);
+	return true;
+}
+
+unsigned session_cut_all(struct session_context *context)
+{
+	struct session *session;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(session, &context->sessions, entry) {
+		if (session->state == SESSION_CLOSED)
+			continue;
+		count++;
+		diagnosis_set(&session->diagnosis, DIAGNOSIS_RELAY_DRAINED, "midrelay stopped (drain_timeout)");
+		session_close(session);
+	}
+	return count;
+}

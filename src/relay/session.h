@@ -1,0 +1,58 @@
+/*
+ * session: one client's life, from accept to close.
+ *
+ *	DIALING → RELAYING → HALF_CLOSED → CLOSED
+ *	       ↘ REFUSING ↗
+ *
+ * Every state has a deadline, and every session ends in one `session` line.
+ */
+#ifndef MIDRELAY_RELAY_SESSION_H
+#define MIDRELAY_RELAY_SESSION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "dial/relay_route.h"
+#include "dial/resolver.h"
+#include "loop/loop.h"
+
+/* Counted over all loops. */
+struct session_totals {
+	atomic_uint open;
+	atomic_ullong begun;
+};
+
+TAILQ_HEAD(session_list, session);
+
+/* What the sessions of one loop share.  on_empty is called when the last one has gone. */
+struct session_context {
+	struct loop *loop;
+	struct resolver *resolver;      /* borrowed */
+	struct session_totals *totals;  /* borrowed */
+	struct session_list sessions;
+	unsigned session_count;
+	void (*on_empty)(void *arg);
+	void *arg;
+};
+
+void session_context_init(struct session_context *context, struct loop *loop, struct resolver *resolver,
+    struct session_totals *totals);
+
+enum session_verdict { SESSION_WELCOME, SESSION_OVER_LIMIT, SESSION_STRANGER };
+
+struct session_params {
+	struct session_context *context;
+	struct relay_route *route; /* the session takes a count on its set */
+	int fd;                    /* non-blocking; the session takes it */
+	struct addr peer;
+	enum session_verdict verdict;
+};
+
+/* False when there is no memory for its events: the client was reset. */
+bool session_start(const struct session_params *params);
+
+/* Ends all sessions of the loop with relay-drained; returns how many there were. */
+unsigned session_cut_all(struct session_context *context);
+
+#endif

@@ -1,0 +1,104 @@
+/* worker: see worker.h. */
+#include "service/worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct call {
+	struct loop_job job; /* first: run() gets it */
+	struct worker *worker;
+	void (*fn)(struct worker *worker, void *arg);
+	void *arg;
+	struct loop *back;
+	void (*then)(void *arg);
+};
+
+bool worker_init(struct worker *worker, unsigned index, struct resolver *resolver, struct session_totals *totals,
+    struct error *err)
+{
+	memset(worker, 0, sizeof(*worker));
+	worker->loop = loop_new(index, err);
+	if (worker->loop == NULL)
+		return false;
+	session_context_init(&worker->context, worker->loop, resolver, totals);
+	return true;
+}
+
+static void *thread_main(void *arg)
+{
+	struct worker *worker = arg;
+
+	loop_run(worker->loop);
+	return NULL;
+}
+
+bool worker_start(struct worker *worker, struct error *err)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	error = pthread_create(&worker->thread, NULL, thread_main, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (error != 0)
+		return error_set_errno(err, error, "a worker thread cannot be started");
+	worker->started = true;
+	return true;
+}
+
+static void run_then(struct loop_job *job)
+{
+	struct call *call = (struct call *)job;
+
+	call->then(call->arg);
+	free(call);
+}
+
+static void run_call(struct loop_job *job)
+{
+	struct call *call = (struct call *)job;
+
+	call->fn(call->worker, call->arg);
+	if (call->then == NULL) {
+		free(call);
+		return;
+	}
+	call->job.run = run_then;
+	loop_post(call->back, &call->job);
+}
+
+void worker_call(struct worker *worker, void (*fn)(struct worker *worker, void *arg), void *arg, struct loop *back,
+    void (*then)(void *arg))
+{
+	struct call *call = mem_calloc(1, sizeof(*call));
+
+	call->job.run = run_call;
+	call->worker = worker;
+	call->fn = fn;
+	call->arg = arg;
+	call->back = back;
+	call->then = then;
+	loop_post(worker->loop, &call->job);
+}
+
+static void stop(struct worker *worker, void *arg)
+{
+	loop_stop(worker->loop);
+}
+
+void worker_end(struct worker *worker)
+{
+	if (worker->started) {
+		worker_call(worker, stop, NULL, NULL, NULL);
+		pthread_join(worker->thread, NULL);
+	}
+	if (worker->loop == NULL)
+		return;
+	acceptor_free(worker->acceptor);
+	loop_free(worker->loop);
+	memset(worker, 0, sizeof(*worker));
+}

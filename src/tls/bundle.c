@@ -1,0 +1,157 @@
+/*
+ * bundle: collects what one or more files hold, and shows names and times.
+ *
+ * Reading is in bundle_read.c (files, kinds of blocks), bundle_pem.c (PEM text) and bundle_key.c (keys);
+ * which certificate belongs where is in bundle_order.c.
+ */
+#include "tls/bundle.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "tls/bundle_read.h"
+
+struct bundle *bundle_new(void)
+{
+	struct bundle *bundle = mem_calloc(1, sizeof(*bundle));
+
+	bundle->certs = sk_X509_new_null();
+	return bundle;
+}
+
+void bundle_free(struct bundle *bundle)
+{
+	if (bundle == NULL)
+		return;
+	sk_X509_pop_free(bundle->certs, X509_free);
+	EVP_PKEY_free(bundle->key);
+	free(bundle->key_file);
+	free(bundle);
+}
+
+static bool has_cert(const struct bundle *bundle, const X509 *cert)
+{
+	int i;
+
+	for (i = 0; i < sk_X509_num(bundle->certs); i++)
+		if (X509_cmp(sk_X509_value(bundle->certs, i), cert) == 0)
+			return true;
+	return false;
+}
+
+/* Moves what was found into the bundle: all of it or nothing. */
+static bool adopt(struct bundle *bundle, struct bundle *found, struct error *err)
+{
+	X509 *cert;
+	int before = sk_X509_num(bundle->certs);
+
+	if (found->key != NULL && bundle->key != NULL)
+		return error_set(err,
+		    "%s: holds a second private key (the first is in %s): leave in the one that "
+		    "belongs to the certificate",
+		    found->key_file, bundle->key_file);
+	while ((cert = sk_X509_shift(found->certs)) != NULL) {
+		if (has_cert(bundle, cert)) {
+			X509_free(cert);
+		} else if (sk_X509_push(bundle->certs, cert) <= 0) {
+			X509_free(cert);
+			while (sk_X509_num(bundle->certs) > before)
+				X509_free(sk_X509_pop(bundle->certs));
+			return error_set(err, "out of memory");
+		}
+	}
+	if (found->key != NULL) {
+		bundle->key = found->key;
+		bundle->key_file = found->key_file;
+		bundle->key_encrypted = found->key_encrypted;
+		found->key = NULL;
+		found->key_file = NULL;
+	}
+	return true;
+}
+
+bool bundle_add_file(
+    struct bundle *bundle, const char *file, const struct secret *passphrase, struct error *err)
+{
+	struct bundle_read how = {.name = file, .mode = BUNDLE_READ_ALL, .passphrase = passphrase};
+	struct bundle *found = bundle_new();
+	bool ok = bundle_read_file(&how, found, err) && adopt(bundle, found, err);
+
+	bundle_free(found);
+	return ok;
+}
+
+bool bundle_add_bytes(struct bundle *bundle, const char *name, const void *bytes, size_t len,
+    const struct secret *passphrase, struct error *err)
+{
+	struct bundle_read how = {.name = name, .mode = BUNDLE_READ_ALL, .passphrase = passphrase};
+	struct bundle *found = bundle_new();
+	bool ok = bundle_read_bytes(&how, bytes, len, found, err) && adopt(bundle, found, err);
+
+	bundle_free(found);
+	return ok;
+}
+
+const char *bundle_name_text(const X509_NAME *name, char *buf, size_t buf_bytes)
+{
+	static const char cut[] = "...";
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	long len = 0;
+	size_t i;
+
+	/* XN_FLAG_RFC2253 escapes control characters and everything outside ASCII by itself. */
+	if (name == NULL || bio == NULL || X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) < 0 ||
+	    (len = BIO_get_mem_data(bio, &text)) < 0) {
+		snprintf(buf, buf_bytes, "(unreadable name)");
+		ERR_clear_error();
+	} else if (len == 0) {
+		snprintf(buf, buf_bytes, "(empty name)");
+	} else {
+		snprintf(buf, buf_bytes, "%.*s", (int)len, text);
+		for (i = 0; buf[i] != '\0'; i++)
+			if (buf[i] < 0x20 || buf[i] > 0x7e)
+				buf[i] = '?';
+		if ((size_t)len >= buf_bytes && buf_bytes > sizeof(cut))
+			memcpy(buf + buf_bytes - sizeof(cut), cut, sizeof(cut));
+	}
+	BIO_free(bio);
+	return buf;
+}
+
+static bool seconds_between(const ASN1_TIME *from, const ASN1_TIME *to, long long *seconds)
+{
+	int days, rest;
+
+	if (!ASN1_TIME_diff(&days, &rest, from, to)) {
+		ERR_clear_error();
+		return false;
+	}
+	*seconds = (long long)days * 86400 + rest;
+	return true;
+}
+
+bool bundle_validity(const X509 *cert, long long *seconds_left, long long *seconds_since_start)
+{
+	/* NULL stands for now. */
+	return seconds_between(NULL, X509_get0_notAfter(cert), seconds_left) &&
+	       seconds_between(X509_get0_notBefore(cert), NULL, seconds_since_start);
+}
+
+const char *bundle_time_text(const ASN1_TIME *time, char *buf, size_t buf_bytes)
+{
+	struct tm tm;
+
+	if (time == NULL || !ASN1_TIME_to_tm(time, &tm) ||
+	    strftime(buf, buf_bytes, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+		snprintf(buf, buf_bytes, "(invalid time)");
+		ERR_clear_error();
+	}
+	return buf;
+}

@@ -1,0 +1,63 @@
+/*
+ * bundle: certificates and keys out of the files that people have.
+ *
+ * Takes PEM with its blocks in any order, CRLF or LF, a UTF-8 BOM, blank lines, 0x1A, "Bag Attributes" or other
+ * text between blocks; keys as PKCS#1, PKCS#8, SEC1 (EC), encrypted PKCS#8 and traditional encrypted PEM;
+ * a certificate or key as DER.  PFX and UTF-16 are told apart and refused with the command that converts them.
+ * A certificate that is there twice counts once.  Bounded: a file above 1 MiB or more than 100 blocks is an error.
+ *
+ * Files are opened, checked (secret_check_file_mode when they hold a key) and read here; nothing is printed.
+ * Errors name the file and the block ("block 3 (PRIVATE KEY, line 41)"), what is wrong, and what would be right.
+ */
+#ifndef MIDRELAY_TLS_BUNDLE_H
+#define MIDRELAY_TLS_BUNDLE_H
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/secret.h"
+
+/* What was found, in file order; owned. */
+struct bundle {
+	STACK_OF(X509) *certs;
+	EVP_PKEY *key; /* NULL: none found */
+	char *key_file; /* where the key came from, for messages; NULL without key */
+	bool key_encrypted; /* a passphrase was needed for it */
+};
+
+struct bundle *bundle_new(void);
+void bundle_free(struct bundle *bundle);
+
+/*
+ * Adds all that FILE holds.  A second key is an error.  `passphrase` opens an encrypted key; NULL with an
+ * encrypted key is an error that says to set client_passphrase; OpenSSL never prompts.
+ * On failure the bundle is as it was.
+ */
+bool bundle_add_file(struct bundle *bundle, const char *file, const struct secret *passphrase,
+    struct error *err) MUST_CHECK;
+/* The same from memory (unit tests, fuzzing); `name` stands for the file in messages. */
+bool bundle_add_bytes(struct bundle *bundle, const char *name, const void *bytes, size_t len,
+    const struct secret *passphrase, struct error *err) MUST_CHECK;
+
+/*
+ * Puts the pieces into order: the leaf is the certificate that the key belongs to; the chain follows issuer by issuer
+ * (by name, key identifier and signature), self-signed root last if it is there.
+ * Fails when there is no certificate, no key, or no certificate belongs to the key (says both fingerprints' key ids).
+ * Certificates that are not in the leaf's chain stay out; *left_out (may be NULL) counts them.
+ * Borrowed: *leaf lives as long as the bundle; *chain (without the leaf) is a new stack of borrowed certificates
+ * that the caller frees with sk_X509_free().
+ */
+bool bundle_order(const struct bundle *bundle, X509 **leaf, STACK_OF(X509) **chain, size_t *left_out,
+    struct error *err) MUST_CHECK;
+
+/* "CN=…,O=…" (RFC 2253, escaped ASCII), bounded by buf_bytes; returns buf. */
+const char *bundle_name_text(const X509_NAME *name, char *buf, size_t buf_bytes);
+/* Seconds from now until notAfter (negative: over) and from notBefore until now (negative: not yet). */
+bool bundle_validity(const X509 *cert, long long *seconds_left, long long *seconds_since_start);
+/* "2026-11-21T10:00:00Z" */
+const char *bundle_time_text(const ASN1_TIME *time, char *buf, size_t buf_bytes);
+
+#endif

@@ -1,0 +1,369 @@
+/*
+ * bundle_read: opens a file, tells what kind it is, and turns its blocks into certificates and a key.
+ *
+ * It judges no content: which certificate belongs where is bundle_order's business.  Buffers that may have
+ * held a key are wiped.
+ */
+#include "tls/bundle_read.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/pkcs12.h>
+#include <openssl/pkcs7.h>
+#include <openssl/x509.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "tls/bundle_key.h"
+#include "tls/bundle_pem.h"
+
+#define MAX_BLOCKS_ALL 100
+#define MAX_BLOCKS_CERTS 5000
+
+#define IS_REQUEST                                                                                           \
+	"is a certificate request, not a certificate: put in the certificate that the CA made from it"
+#define IS_CRL "is a revocation list, which does not belong here"
+#define IS_PKCS7                                                                                             \
+	"is PKCS#7, which this version does not read; convert it with: "                                     \
+	"openssl pkcs7 -print_certs -in FILE -out CERTS.pem"
+#define IS_PFX                                                                                               \
+	"is PKCS#12 (PFX), which this version does not read; convert it with: "                              \
+	"openssl pkcs12 -in FILE -out BUNDLE.pem -noenc "                                                    \
+	"(and -legacy for what older Windows wrote with RC2 or 3DES)"
+#define IS_PUBLIC "is a public key only: the private key and the certificate are needed"
+
+enum block_kind {
+	BLOCK_CERT,
+	BLOCK_TRUSTED_CERT, /* OpenSSL's own: a certificate with trust settings behind it */
+	BLOCK_KEY,
+	BLOCK_PUBLIC_KEY,
+	BLOCK_PARAMETERS, /* `openssl ecparam` writes them beside keys, which carry their own */
+	BLOCK_REFUSED,
+};
+
+struct block_type {
+	const char *name;
+	enum block_kind kind;
+	enum bundle_key_form form; /* BLOCK_KEY */
+	const char *why;           /* BLOCK_REFUSED */
+};
+
+static const struct block_type block_types[] = {
+    {.name = "CERTIFICATE", .kind = BLOCK_CERT},
+    {.name = "X509 CERTIFICATE", .kind = BLOCK_CERT},
+    {.name = "TRUSTED CERTIFICATE", .kind = BLOCK_TRUSTED_CERT},
+    {.name = "PRIVATE KEY", .kind = BLOCK_KEY, .form = BUNDLE_KEY_PKCS8},
+    {.name = "ENCRYPTED PRIVATE KEY", .kind = BLOCK_KEY, .form = BUNDLE_KEY_PKCS8_ENCRYPTED},
+    {.name = "RSA PRIVATE KEY", .kind = BLOCK_KEY, .form = BUNDLE_KEY_PKCS1},
+    {.name = "EC PRIVATE KEY", .kind = BLOCK_KEY, .form = BUNDLE_KEY_SEC1},
+    {.name = "PUBLIC KEY", .kind = BLOCK_PUBLIC_KEY},
+    {.name = "RSA PUBLIC KEY", .kind = BLOCK_PUBLIC_KEY},
+    {.name = "EC PARAMETERS", .kind = BLOCK_PARAMETERS},
+    {.name = "DH PARAMETERS", .kind = BLOCK_PARAMETERS},
+    {.name = "X9.42 DH PARAMETERS", .kind = BLOCK_PARAMETERS},
+    {.name = "CERTIFICATE REQUEST", .kind = BLOCK_REFUSED, .why = IS_REQUEST},
+    {.name = "NEW CERTIFICATE REQUEST", .kind = BLOCK_REFUSED, .why = IS_REQUEST},
+    {.name = "X509 CRL", .kind = BLOCK_REFUSED, .why = IS_CRL},
+    {.name = "PKCS7", .kind = BLOCK_REFUSED, .why = IS_PKCS7},
+    {.name = "PKCS12", .kind = BLOCK_REFUSED, .why = IS_PFX},
+    {.name = "DSA PRIVATE KEY",
+	.kind = BLOCK_REFUSED,
+	.why = "is a DSA key, which is of no use in TLS: make a new key, RSA or ECDSA"},
+    {.name = "OPENSSH PRIVATE KEY",
+	.kind = BLOCK_REFUSED,
+	.why = "is an OpenSSH key; convert a copy of it with: ssh-keygen -p -m PEM -f COPY"},
+};
+
+static const struct block_type unknown_type = {
+    .kind = BLOCK_REFUSED,
+    .why = "is of an unknown type: certificates and private keys are read",
+};
+
+static const struct block_type *block_type_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(block_types) / sizeof(block_types[0]); i++)
+		if (strcmp(block_types[i].name, name) == 0)
+			return &block_types[i];
+	return &unknown_type;
+}
+
+/* Takes the certificate. */
+static bool add_cert(struct bundle *found, X509 *cert, struct error *err)
+{
+	if (sk_X509_push(found->certs, cert) > 0)
+		return true;
+	X509_free(cert);
+	return error_set(err, "out of memory");
+}
+
+static bool set_key(struct bundle *found, EVP_PKEY *key, bool encrypted, const char *file, struct error *err)
+{
+	if (found->key != NULL) {
+		EVP_PKEY_free(key);
+		return error_set(err,
+		    "is a second private key (the first is in %s): leave in the one that belongs to "
+		    "the certificate",
+		    found->key_file);
+	}
+	found->key = key;
+	found->key_encrypted = encrypted;
+	found->key_file = mem_strdup(file);
+	return true;
+}
+
+static bool read_cert_block(
+    const struct bundle_pem_block *block, bool trusted, struct bundle *found, struct error *err)
+{
+	const unsigned char *at = block->der;
+	X509 *cert = d2i_X509(NULL, &at, (long)block->der_len);
+
+	ERR_clear_error();
+	if (cert == NULL)
+		return error_set(err, "is damaged or no certificate: copy the block again from its source");
+	if (!trusted && at != block->der + block->der_len) {
+		X509_free(cert);
+		return error_set(err, "has %zu more bytes behind the certificate",
+		    block->der_len - (size_t)(at - block->der));
+	}
+	return add_cert(found, cert, err);
+}
+
+static bool read_key_block(const struct bundle_read *how, const struct block_type *type,
+    struct bundle_pem_block *block, struct bundle *found, struct error *err)
+{
+	EVP_PKEY *key;
+	bool encrypted;
+
+	if (!bundle_key_decode_block(type->form, block, how->passphrase, &encrypted, &key, err))
+		return false;
+	return set_key(found, key, encrypted, how->name, err);
+}
+
+/* What the certificate-only modes make of a block that is none. */
+static bool read_foreign_block(const struct bundle_read *how, struct error *err)
+{
+	if (how->mode == BUNDLE_READ_CERTS_AMONG)
+		return true;
+	return error_set(err, "is not a certificate: only CA certificates belong here");
+}
+
+static bool read_block(const struct bundle_read *how, struct bundle_pem_block *block, struct bundle *found,
+    bool *saw_public_key, struct error *err)
+{
+	const struct block_type *type = block_type_find(block->type);
+	bool certs_only = how->mode != BUNDLE_READ_ALL;
+
+	switch (type->kind) {
+	case BLOCK_CERT:
+		return read_cert_block(block, false, found, err);
+	case BLOCK_TRUSTED_CERT:
+		return read_cert_block(block, true, found, err);
+	case BLOCK_KEY:
+		return certs_only ? read_foreign_block(how, err)
+				  : read_key_block(how, type, block, found, err);
+	case BLOCK_PUBLIC_KEY:
+		*saw_public_key = true;
+		return certs_only ? read_foreign_block(how, err) : true;
+	case BLOCK_PARAMETERS:
+		return true;
+	case BLOCK_REFUSED:
+		return how->mode == BUNDLE_READ_CERTS_AMONG ? true : error_set(err, "%s", type->why);
+	}
+	return false;
+}
+
+static bool read_pem(
+    const struct bundle_read *how, const char *bytes, size_t len, struct bundle *found, struct error *err)
+{
+	unsigned max_blocks = how->mode == BUNDLE_READ_ALL ? MAX_BLOCKS_ALL : MAX_BLOCKS_CERTS;
+	bool saw_public_key = false, ok;
+	int certs_before = sk_X509_num(found->certs);
+	struct bundle_pem pem;
+	struct bundle_pem_block block;
+	enum bundle_pem_result result;
+
+	bundle_pem_start(&pem, bytes, len);
+	while ((result = bundle_pem_next(&pem, &block, err)) == BUNDLE_PEM_BLOCK) {
+		ok = pem.count <= max_blocks;
+		if (!ok)
+			error_set(err, "is one block too many: at most %u are read", max_blocks);
+		else
+			ok = read_block(how, &block, found, &saw_public_key, err);
+		if (!ok)
+			bundle_pem_prefix(&block, err);
+		bundle_pem_block_clear(&block);
+		if (!ok)
+			return false;
+	}
+	if (result == BUNDLE_PEM_FAULT)
+		return false;
+	if (pem.count == 0)
+		return error_set(
+		    err, "is neither PEM (no \"-----BEGIN CERTIFICATE-----\" or the like in it) nor DER");
+	if (saw_public_key && found->key == NULL && sk_X509_num(found->certs) == certs_before)
+		return error_set(err, IS_PUBLIC);
+	return true;
+}
+
+/*
+ * DER begins with a SEQUENCE.  0x30 is also the digit '0', so the length behind it must be in the long form,
+ * which is no text, or fit the file.
+ */
+static bool looks_like_der(const unsigned char *bytes, size_t len)
+{
+	return len > 2 && bytes[0] == 0x30 && (bytes[1] >= 0x80 || (size_t)bytes[1] + 2 == len);
+}
+
+/* Names what a DER file is when it is neither a certificate nor a key. */
+static bool refuse_der(const unsigned char *bytes, size_t len, struct error *err)
+{
+	const unsigned char *at = bytes;
+	PKCS12 *pfx = d2i_PKCS12(NULL, &at, (long)len);
+	X509_REQ *request = d2i_X509_REQ(NULL, (at = bytes, &at), (long)len);
+	X509_CRL *crl = d2i_X509_CRL(NULL, (at = bytes, &at), (long)len);
+	PKCS7 *pkcs7 = d2i_PKCS7(NULL, (at = bytes, &at), (long)len);
+	EVP_PKEY *public_key = d2i_PUBKEY(NULL, (at = bytes, &at), (long)len);
+	const char *why =
+	    pfx != NULL       ? IS_PFX
+	    : request != NULL ? IS_REQUEST
+	    : crl != NULL     ? IS_CRL
+	    : pkcs7 != NULL   ? IS_PKCS7
+	    : public_key != NULL
+		? IS_PUBLIC
+		: "is DER, but neither a certificate nor a private key, or it is damaged or cut short";
+
+	PKCS12_free(pfx);
+	X509_REQ_free(request);
+	X509_CRL_free(crl);
+	PKCS7_free(pkcs7);
+	EVP_PKEY_free(public_key);
+	ERR_clear_error();
+	return error_set(err, "%s", why);
+}
+
+static bool read_der_key(const struct bundle_read *how, const unsigned char *bytes, size_t len,
+    struct bundle *found, struct error *err)
+{
+	static const enum bundle_key_form plain[] = {BUNDLE_KEY_PKCS8, BUNDLE_KEY_PKCS1, BUNDLE_KEY_SEC1};
+	const unsigned char *at = bytes;
+	EVP_PKEY *key;
+	X509_SIG *sealed;
+	size_t i;
+
+	for (i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		if (bundle_key_decode(plain[i], bytes, len, NULL, &key, err))
+			return set_key(found, key, false, how->name, err);
+	sealed = d2i_X509_SIG(NULL, &at, (long)len);
+	X509_SIG_free(sealed);
+	if (sealed == NULL)
+		return refuse_der(bytes, len, err);
+	if (!bundle_key_decode(BUNDLE_KEY_PKCS8_ENCRYPTED, bytes, len, how->passphrase, &key, err))
+		return false;
+	return set_key(found, key, true, how->name, err);
+}
+
+static bool read_der(const struct bundle_read *how, const unsigned char *bytes, size_t len,
+    struct bundle *found, struct error *err)
+{
+	const unsigned char *at = bytes;
+	X509 *cert = d2i_X509(NULL, &at, (long)len);
+
+	ERR_clear_error();
+	if (cert != NULL && at != bytes + len) {
+		error_set(err, "has %zu more bytes behind the certificate", len - (size_t)(at - bytes));
+		X509_free(cert);
+		return false;
+	}
+	if (cert != NULL)
+		return add_cert(found, cert, err);
+	if (how->mode == BUNDLE_READ_ALL)
+		return read_der_key(how, bytes, len, found, err);
+	return how->mode == BUNDLE_READ_CERTS_AMONG ? true : refuse_der(bytes, len, err);
+}
+
+/* With a byte-order mark, or without one where every other byte of the first few is NUL. */
+static bool looks_like_utf16(const unsigned char *bytes, size_t len)
+{
+	if (len < 4)
+		return false;
+	return (bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff) ||
+	       (bytes[0] != 0 && bytes[1] == 0 && bytes[2] != 0 && bytes[3] == 0) ||
+	       (bytes[0] == 0 && bytes[1] != 0 && bytes[2] == 0 && bytes[3] != 0);
+}
+
+bool bundle_read_bytes(
+    const struct bundle_read *how, const char *bytes, size_t len, struct bundle *found, struct error *err)
+{
+	const unsigned char *raw = (const unsigned char *)bytes;
+	bool ok;
+
+	if (len > BUNDLE_MAX_FILE_BYTES)
+		ok = error_set(err, "is larger than 1 MiB");
+	else if (len == 0)
+		ok = error_set(err, "is empty");
+	else if (looks_like_utf16(raw, len))
+		ok = error_set(err, "is UTF-16 text; save it as ASCII or UTF-8, or convert it with: "
+				    "iconv -f UTF-16 -t UTF-8 FILE");
+	else if (looks_like_der(raw, len))
+		ok = read_der(how, raw, len, found, err);
+	else
+		ok = read_pem(how, bytes, len, found, err);
+	return ok ? true : error_prefix(err, "%s", how->name);
+}
+
+/* Reads the whole file into *bytes, which the caller wipes (*held_bytes) and frees. */
+static bool read_content(
+    const char *file, int fd, char **bytes, size_t *len, size_t *held_bytes, struct error *err)
+{
+	struct stat st;
+	ssize_t got;
+
+	if (fstat(fd, &st) != 0)
+		return error_set_errno(err, errno, "%s", file);
+	if (!S_ISREG(st.st_mode))
+		return error_set(
+		    err, "%s: is not a file%s", file, S_ISDIR(st.st_mode) ? " but a directory" : "");
+	if (st.st_size > BUNDLE_MAX_FILE_BYTES)
+		return error_set(err, "%s: is larger than 1 MiB", file);
+	*held_bytes = (size_t)st.st_size + 1;
+	*bytes = mem_calloc(1, *held_bytes);
+	*len = 0;
+	while (*len < *held_bytes && (got = read(fd, *bytes + *len, *held_bytes - *len)) != 0) {
+		if (got > 0)
+			*len += (size_t)got;
+		else if (errno != EINTR)
+			return error_set_errno(err, errno, "%s", file);
+	}
+	if (*len == *held_bytes)
+		return error_set(err, "%s: grew while it was read", file);
+	return true;
+}
+
+bool bundle_read_file(const struct bundle_read *how, struct bundle *found, struct error *err)
+{
+	bool had_key = found->key != NULL, ok;
+	char *bytes = NULL;
+	size_t len = 0, held_bytes = 0;
+	/* O_NONBLOCK: a FIFO that nobody writes to must not hold up the start; it is refused as no regular
+	 * file. */
+	int fd = open(how->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return error_set_errno(err, errno, "%s", how->name);
+	ok = read_content(how->name, fd, &bytes, &len, &held_bytes, err) &&
+	     bundle_read_bytes(how, bytes, len, found, err) &&
+	     (had_key || found->key == NULL || secret_check_file_mode(how->name, fd, err));
+	if (bytes != NULL)
+		OPENSSL_cleanse(bytes, held_bytes);
+	free(bytes);
+	close(fd);
+	return ok;
+}

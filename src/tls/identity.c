@@ -1,0 +1,314 @@
+/*
+ * identity: makes the SSL_CTX that a relay dials with, and counts who holds it.
+ *
+ * Policy is in identity_policy.c, anchors in trust.c, files in bundle*.c.  How a server is judged, sessions
+ * and callbacks are the business of those who use the SSL_CTX.
+ */
+#include "tls/identity.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "tls/bundle.h"
+#include "tls/identity_notes.h"
+#include "tls/identity_policy.h"
+#include "tls/trust.h"
+
+#define SUBJECT_TEXT_BYTES 512
+#define MAX_SIGNATURE_BYTES 4096
+
+struct identity {
+	atomic_uint holders;
+	SSL_CTX *ctx;
+	X509 *leaf; /* NULL: no client certificate */
+	char subject[SUBJECT_TEXT_BYTES];
+};
+
+static void ignore_note(void *arg, const char *key, const char *text)
+{
+	(void)arg;
+	(void)key;
+	(void)text;
+}
+
+/* The client certificate on its way into the SSL_CTX. */
+struct client_cert {
+	const struct identity_params *params;
+	struct bundle *bundle;
+	X509 *leaf; /* borrowed from the bundle, like the chain's */
+	STACK_OF(X509) *chain;
+	size_t left_out;
+	const char *cert_option; /* the configuration keys that faults are put down to */
+	const char *key_option;
+	const char *cert_file;
+};
+
+static bool is_provider_uri(const char *file)
+{
+	static const char pkcs11[] = "pkcs11:";
+
+	return file != NULL && strncmp(file, pkcs11, strlen(pkcs11)) == 0;
+}
+
+static bool add_file(
+    struct client_cert *client, const char *option, const char *file, struct identity_fault *fault)
+{
+	if (file == NULL || bundle_add_file(client->bundle, file, client->params->passphrase, &fault->err))
+		return true;
+	fault->key = option;
+	return false;
+}
+
+static bool read_files(struct client_cert *client, struct identity_fault *fault)
+{
+	const struct identity_params *params = client->params;
+
+	if (params->bundle_file != NULL &&
+	    (params->cert_file != NULL || params->key_file != NULL || params->chain_file != NULL))
+		return identity_fault_set(fault, "client_bundle",
+		    "client_bundle and client_cert, client_key, client_chain are two ways to "
+		    "say the same: use one of them");
+	if (is_provider_uri(params->key_file))
+		return identity_fault_set(fault, "client_key",
+		    "keys behind a PKCS#11 URI are not supported by this version: name a file");
+	return add_file(client, "client_bundle", params->bundle_file, fault) &&
+	       add_file(client, "client_cert", params->cert_file, fault) &&
+	       add_file(client, "client_key", params->key_file, fault) &&
+	       add_file(client, "client_chain", params->chain_file, fault);
+}
+
+static bool order_client_cert(struct client_cert *client, struct identity_fault *fault)
+{
+	long long left, since;
+
+	if (!bundle_order(client->bundle, &client->leaf, &client->chain, &client->left_out, &fault->err)) {
+		fault->key =
+		    sk_X509_num(client->bundle->certs) > 0 ? client->key_option : client->cert_option;
+		error_prefix(&fault->err, "%s", client->cert_file);
+		return false;
+	}
+	if (!bundle_validity(client->leaf, &left, &since))
+		return identity_fault_set(fault, client->cert_option,
+		    "%s: the certificate's validity cannot be read", client->cert_file);
+	return true;
+}
+
+/* Signs and verifies once: a key file whose private half is damaged still matches by its public half. */
+static bool key_signs(EVP_PKEY *key, X509 *leaf)
+{
+	static const unsigned char message[] = "midrelay";
+	const EVP_MD *digest =
+	    EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_sha256();
+	unsigned char signature[MAX_SIGNATURE_BYTES];
+	size_t len = sizeof(signature);
+	EVP_MD_CTX *signer = EVP_MD_CTX_new(), *verifier = EVP_MD_CTX_new();
+	bool ok = signer != NULL && verifier != NULL &&
+		  EVP_DigestSignInit(signer, NULL, digest, NULL, key) == 1 &&
+		  EVP_DigestSign(signer, signature, &len, message, sizeof(message)) == 1 &&
+		  EVP_DigestVerifyInit(verifier, NULL, digest, NULL, X509_get0_pubkey(leaf)) == 1 &&
+		  EVP_DigestVerify(verifier, signature, len, message, sizeof(message)) == 1;
+
+	EVP_MD_CTX_free(signer);
+	EVP_MD_CTX_free(verifier);
+	ERR_clear_error();
+	return ok;
+}
+
+static bool check_key(const struct client_cert *client, struct identity_fault *fault)
+{
+	static const char *const usable[] = {"RSA", "RSA-PSS", "EC", "ED25519", "ED448"};
+	EVP_PKEY *key = client->bundle->key;
+	const char *type = EVP_PKEY_get0_type_name(key);
+	bool found = false;
+	size_t i;
+
+	for (i = 0; i < sizeof(usable) / sizeof(usable[0]); i++)
+		found = found || EVP_PKEY_is_a(key, usable[i]);
+	if (!found)
+		return identity_fault_set(fault, client->key_option,
+		    "%s: a key of type %s is of no use for a client certificate: RSA, "
+		    "ECDSA (P-256, P-384, P-521) or Ed25519 is needed",
+		    client->bundle->key_file, type == NULL ? "?" : type);
+	if (!key_signs(key, client->leaf))
+		return identity_fault_set(fault, client->key_option,
+		    "%s: what the private key signs does not verify with the "
+		    "certificate: the key is damaged",
+		    client->bundle->key_file);
+	return true;
+}
+
+/* OpenSSL's refusal of a certificate, in words that say what to do. */
+static bool refuse_cert(const struct client_cert *client, X509 *cert, struct identity_fault *fault)
+{
+	unsigned long code = ERR_peek_last_error();
+	int why = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+	char name[SUBJECT_TEXT_BYTES];
+	const char *reason = ERR_reason_error_string(code);
+
+	bundle_name_text(X509_get_subject_name(cert), name, sizeof(name));
+	if (why == SSL_R_EE_KEY_TOO_SMALL || why == SSL_R_CA_KEY_TOO_SMALL)
+		return identity_fault_set(fault, client->cert_option,
+		    "%s: the key of %s is too weak for OpenSSL's security level (%s): a "
+		    "certificate with RSA of 2048 bits or more, or ECDSA, is needed",
+		    client->cert_file, name, reason);
+	if (why == SSL_R_CA_MD_TOO_WEAK)
+		return identity_fault_set(fault, client->cert_option,
+		    "%s: the signature on %s is too weak for OpenSSL's security level "
+		    "(%s): a certificate signed with SHA-256 or better is needed",
+		    client->cert_file, name, reason);
+	return identity_fault_set(fault, client->cert_option, "%s: OpenSSL refuses %s (%s)",
+	    client->cert_file, name, reason == NULL ? "unknown reason" : reason);
+}
+
+/*
+ * A self-signed root is not sent (RFC 8446 4.4.2 allows that, RFC 5246 7.4.2 too): a server that trusts it
+ * has it, one that does not is not convinced by being sent it.
+ */
+static bool install(SSL_CTX *ctx, const struct client_cert *client, struct identity_fault *fault)
+{
+	int i;
+
+	ERR_clear_error();
+	if (!SSL_CTX_use_certificate(ctx, client->leaf))
+		return refuse_cert(client, client->leaf, fault);
+	if (!SSL_CTX_use_PrivateKey(ctx, client->bundle->key) || !SSL_CTX_check_private_key(ctx))
+		return identity_fault_set(fault, client->key_option, "%s: OpenSSL refuses the key (%s)",
+		    client->bundle->key_file, ERR_reason_error_string(ERR_peek_last_error()));
+	for (i = 0; i < sk_X509_num(client->chain); i++) {
+		X509 *cert = sk_X509_value(client->chain, i);
+
+		if (X509_self_signed(cert, 0) != 1 && !SSL_CTX_add1_chain_cert(ctx, cert))
+			return refuse_cert(client, cert, fault);
+	}
+	return true;
+}
+
+static bool load_client_cert(struct identity *identity, const struct identity_params *params,
+    identity_note_fn *note, void *note_arg, struct identity_fault *fault)
+{
+	bool one_file = params->bundle_file != NULL;
+	struct client_cert client = {
+	    .params = params,
+	    .cert_option = one_file ? "client_bundle" : "client_cert",
+	    .key_option = one_file ? "client_bundle" : "client_key",
+	    .cert_file = one_file                    ? params->bundle_file
+			 : params->cert_file != NULL ? params->cert_file
+			 : params->key_file != NULL  ? params->key_file
+						     : params->chain_file,
+	};
+	bool ok;
+
+	if (client.cert_file == NULL)
+		return true;
+	client.bundle = bundle_new();
+	ok = read_files(&client, fault) && order_client_cert(&client, fault) && check_key(&client, fault) &&
+	     install(identity->ctx, &client, fault);
+	if (ok) {
+		X509_up_ref(client.leaf);
+		identity->leaf = client.leaf;
+		bundle_name_text(
+		    X509_get_subject_name(client.leaf), identity->subject, sizeof(identity->subject));
+		identity_notes(
+		    client.leaf, client.chain, client.left_out, client.cert_option, note, note_arg);
+		if (params->passphrase != NULL && !client.bundle->key_encrypted)
+			note(note_arg, "client_passphrase",
+			    "the key is not encrypted: no passphrase is needed");
+	}
+	sk_X509_free(client.chain);
+	bundle_free(client.bundle);
+	return ok;
+}
+
+static bool load_trust(struct identity *identity, const struct identity_params *params,
+    identity_note_fn *note, void *note_arg, struct identity_fault *fault)
+{
+	if (trust_load(identity->ctx, params->trust, note, note_arg, &fault->err))
+		return true;
+	fault->key = "trust";
+	return false;
+}
+
+struct identity *identity_new(const struct identity_params *params, identity_note_fn *note, void *note_arg,
+    struct identity_fault *fault)
+{
+	struct identity *identity = mem_calloc(1, sizeof(*identity));
+	bool ok;
+
+	if (note == NULL)
+		note = ignore_note;
+	memset(fault, 0, sizeof(*fault));
+	atomic_init(&identity->holders, 1);
+	identity->ctx = SSL_CTX_new(TLS_client_method());
+	/* Policy first: `@SECLEVEL` in tls_ciphers decides which certificates OpenSSL takes. */
+	if (identity->ctx == NULL)
+		ok = identity_fault_set(fault, "client_bundle", "OpenSSL cannot make a TLS context");
+	else
+		ok = identity_policy_set(identity->ctx, params, note, note_arg, fault) &&
+		     load_client_cert(identity, params, note, note_arg, fault) &&
+		     load_trust(identity, params, note, note_arg, fault);
+	ERR_clear_error();
+	if (ok)
+		return identity;
+	identity_unref(identity);
+	return NULL;
+}
+
+struct identity *identity_ref(struct identity *identity)
+{
+	atomic_fetch_add_explicit(&identity->holders, 1, memory_order_relaxed);
+	return identity;
+}
+
+void identity_unref(struct identity *identity)
+{
+	if (identity == NULL || atomic_fetch_sub_explicit(&identity->holders, 1, memory_order_acq_rel) != 1)
+		return;
+	X509_free(identity->leaf);
+	SSL_CTX_free(identity->ctx);
+	free(identity);
+}
+
+SSL_CTX *identity_ctx(const struct identity *identity)
+{
+	return identity->ctx;
+}
+
+bool identity_has_cert(const struct identity *identity)
+{
+	return identity->leaf != NULL;
+}
+
+enum identity_validity identity_validity(const struct identity *identity, char *when, size_t when_bytes)
+{
+	enum identity_validity validity = IDENTITY_VALID;
+	const ASN1_TIME *decisive;
+	long long left, since;
+
+	if (identity->leaf == NULL) {
+		if (when != NULL && when_bytes > 0)
+			when[0] = '\0';
+		return IDENTITY_NO_CERT;
+	}
+	decisive = X509_get0_notAfter(identity->leaf);
+	/* identity_new() took no certificate whose times cannot be read. */
+	if (!bundle_validity(identity->leaf, &left, &since) || left < 0) {
+		validity = IDENTITY_EXPIRED;
+	} else if (since < 0) {
+		validity = IDENTITY_NOT_YET_VALID;
+		decisive = X509_get0_notBefore(identity->leaf);
+	}
+	if (when != NULL && when_bytes > 0)
+		bundle_time_text(decisive, when, when_bytes);
+	return validity;
+}
+
+const char *identity_subject(const struct identity *identity)
+{
+	return identity->subject;
+}

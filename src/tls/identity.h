@@ -1,0 +1,52 @@
+/*
+ * identity: client certificate, key, trust anchors and TLS policy as one SSL_CTX.  Immutable, counted.
+ */
+#ifndef MIDRELAY_TLS_IDENTITY_H
+#define MIDRELAY_TLS_IDENTITY_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "base/secret.h"
+
+/* What it is made of; all borrowed, NULL: not given. */
+struct identity_params {
+	const char *bundle_file;
+	const char *cert_file, *key_file, *chain_file;
+	const struct secret *passphrase;
+	const char *trust; /* NULL: the system's store; a file or a directory (hashed, or of PEM files) */
+	int tls_min, tls_max; /* TLS1_2_VERSION, TLS1_3_VERSION */
+	const char *ciphers, *ciphersuites, *groups;
+};
+
+/* Which parameter a fault belongs to: the configuration key, for the line. */
+struct identity_fault {
+	const char *key; /* "client_bundle", "trust", "tls_ciphers", … static */
+	struct error err;
+};
+
+/* What `run` warns of but accepts; `add` is called for each while identity_new runs. */
+typedef void identity_note_fn(void *arg, const char *key, const char *text);
+
+enum identity_validity { IDENTITY_NO_CERT, IDENTITY_VALID, IDENTITY_NOT_YET_VALID, IDENTITY_EXPIRED };
+
+struct identity; /* opaque */
+
+/*
+ * Builds all, or says which parameter is at fault.  An expired or not yet valid client certificate is no fault here
+ * (it stops its relay alone, at run time): see identity_validity().
+ */
+struct identity *identity_new(const struct identity_params *params, identity_note_fn *note, void *note_arg,
+    struct identity_fault *fault);
+struct identity *identity_ref(struct identity *identity);   /* any thread */
+void identity_unref(struct identity *identity);             /* any thread; NULL is fine */
+
+SSL_CTX *identity_ctx(const struct identity *identity); /* borrowed */
+bool identity_has_cert(const struct identity *identity);
+/* Judged now; *when (may be NULL) gets the decisive notAfter/notBefore as text. */
+enum identity_validity identity_validity(const struct identity *identity, char *when, size_t when_bytes);
+/* Subject of the leaf, escaped; "" without certificate.  Borrowed. */
+const char *identity_subject(const struct identity *identity);
+
+#endif

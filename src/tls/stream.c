@@ -1,0 +1,442 @@
+/*
+ * stream: see stream.h.
+ *
+ * Answers for driving OpenSSL on a descriptor and for telling the ends apart.  The BIO below stands between OpenSSL and
+ * the descriptor: it reads straight into OpenSSL's buffer, and gathers what OpenSSL writes so that one step costs one
+ * send.  How the words for a refused server are found is verify's business; the words for everything else are
+ * stream_fault.c's.
+ */
+#include "tls/stream.h"
+
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/mem.h"
+#include "tls/stream_internal.h"
+#include "tls/verify.h"
+
+/* Four records and their heads in one read. */
+#define READ_AHEAD_BYTES (WIRE_STEP_BYTES + 1024)
+
+static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
+{
+	struct stream *stream = BIO_get_data(bio);
+	ssize_t n;
+
+	BIO_clear_retry_flags(bio);
+	*got = 0;
+	if (stream->prefix_off < stream->prefix_len) {
+		*got = stream->prefix_len - stream->prefix_off;
+		if (*got > len)
+			*got = len;
+		memcpy(buf, stream->prefix + stream->prefix_off, *got);
+		stream->prefix_off += *got;
+		stream_note_first_bytes(stream, buf, *got);
+		return 1;
+	}
+	if (stream->drained) {
+		BIO_set_retry_read(bio);
+		return 0;
+	}
+	do {
+		n = recv(stream->wire.fd, buf, len, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		stream->drained = true;
+		BIO_set_retry_read(bio);
+		return 0;
+	}
+	if (n <= 0) {
+		stream->end = n == 0 ? STREAM_TRUNCATED : STREAM_RESET;
+		return 0;
+	}
+	/* The descriptor is watched level-triggered: more bytes, or the FIN behind these, will be announced. */
+	stream->drained = (size_t)n < len;
+	stream->received += (uint64_t)n;
+	stream_note_first_bytes(stream, buf, (size_t)n);
+	*got = (size_t)n;
+	return 1;
+}
+
+static int bio_write(BIO *bio, const char *buf, size_t len, size_t *put)
+{
+	struct stream *stream = BIO_get_data(bio);
+	struct wire_pool *pool = stream->wire.pool;
+	bool fits;
+
+	BIO_clear_retry_flags(bio);
+	*put = 0;
+	if (wire_pending(&stream->wire)) {
+		fits = wire_append(&stream->wire, buf, len);
+	} else {
+		fits = len <= WIRE_BUF_BYTES - pool->gather_len;
+		if (fits) {
+			memcpy(pool->gather + pool->gather_len, buf, len);
+			pool->gather_len += len;
+		}
+	}
+	if (!fits) {
+		BIO_set_retry_write(bio);
+		return 0;
+	}
+	*put = len;
+	return 1;
+}
+
+static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+	const struct stream *stream = BIO_get_data(bio);
+
+	switch (cmd) {
+	case BIO_CTRL_EOF:
+		return stream->end == STREAM_TRUNCATED;
+	case BIO_CTRL_FLUSH: /* OpenSSL asks at the end of a flight; the step's end sends */
+	case BIO_CTRL_DUP:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+static BIO_METHOD *bio_method;
+static CRYPTO_ONCE bio_method_once = CRYPTO_ONCE_STATIC_INIT;
+
+static void bio_method_free(void)
+{
+	BIO_meth_free(bio_method);
+	bio_method = NULL;
+}
+
+static void bio_method_make(void)
+{
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "midrelay wire");
+
+	if (method == NULL)
+		return;
+	if (BIO_meth_set_read_ex(method, bio_read) != 1 || BIO_meth_set_write_ex(method, bio_write) != 1 ||
+	    BIO_meth_set_ctrl(method, bio_ctrl) != 1) {
+		BIO_meth_free(method);
+		return;
+	}
+	bio_method = method;
+	OPENSSL_atexit(bio_method_free);
+}
+
+static int on_verify(int ok, X509_STORE_CTX *store)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct stream *stream = SSL_get_app_data(ssl);
+
+	if (!ok)
+		verify_describe(store, stream->host, &stream->fault);
+	return ok;
+}
+
+/*
+ * The server has asked for our certificate, its own is verified, and nothing of ours has been sent.  The verify
+ * call-back has had its say already; should OpenSSL ever get here without it, nothing leaves.
+ */
+static int on_cert_requested(SSL *ssl, void *arg)
+{
+	struct stream *stream = arg;
+
+	stream->cert_requested = true;
+	if (SSL_get_verify_result(ssl) != X509_V_OK || SSL_get0_peer_certificate(ssl) == NULL)
+		return 0;
+	stream->cert_sent = identity_has_cert(stream->identity);
+	return 1;
+}
+
+/* A session is kept only where its handshake proved all that a full one must prove. */
+static int on_new_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct stream *stream = SSL_get_app_data(ssl);
+	struct tls_session_slot *slot = stream == NULL ? NULL : stream->slot;
+
+	if (slot == NULL || !SSL_SESSION_is_resumable(session))
+		return 0;
+	if (!SSL_session_reused(ssl)) {
+		if (identity_has_cert(stream->identity) && !stream->cert_requested)
+			return 0;
+		stream->verdict_end = verify_verdict_end(ssl);
+	}
+	tls_session_slot_clear(slot);
+	slot->session = session;
+	slot->not_after = stream->verdict_end;
+	return 1;
+}
+
+void stream_prepare_identity(struct identity *identity)
+{
+	SSL_CTX_sess_set_new_cb(identity_ctx(identity), on_new_session);
+}
+
+void tls_session_slot_clear(struct tls_session_slot *slot)
+{
+	SSL_SESSION_free(slot->session);
+	slot->session = NULL;
+	slot->not_after = 0;
+}
+
+/* A duplicate for each connection: a shared session stops being resumable when one of its connections fails. */
+static void offer_session(struct stream *stream)
+{
+	struct tls_session_slot *slot = stream->slot;
+	SSL_SESSION *copy;
+
+	if (slot == NULL || slot->session == NULL)
+		return;
+	if (slot->not_after <= (int64_t)time(NULL)) {
+		tls_session_slot_clear(slot);
+		return;
+	}
+	copy = SSL_SESSION_dup(slot->session);
+	if (copy != NULL && SSL_set_session(stream->ssl, copy) == 1)
+		stream->verdict_end = slot->not_after;
+	SSL_SESSION_free(copy);
+}
+
+static bool make_ssl(struct stream *stream, const struct stream_params *params)
+{
+	SSL_CTX *ctx = identity_ctx(stream->identity);
+	BIO *bio;
+
+	if (CRYPTO_THREAD_run_once(&bio_method_once, bio_method_make) != 1 || bio_method == NULL)
+		return false;
+	stream->ssl = SSL_new(ctx);
+	bio = BIO_new(bio_method);
+	if (stream->ssl == NULL || bio == NULL) {
+		BIO_free(bio);
+		return false;
+	}
+	BIO_set_data(bio, stream);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(stream->ssl, bio, bio);
+	SSL_set_app_data(stream->ssl, stream);
+	SSL_set_verify(stream->ssl, SSL_VERIFY_PEER, on_verify);
+	SSL_set_cert_cb(stream->ssl, on_cert_requested, stream);
+	SSL_set_read_ahead(stream->ssl, 1);
+	SSL_set_default_read_buffer_len(stream->ssl, READ_AHEAD_BYTES);
+	SSL_set_post_handshake_auth(stream->ssl, !params->require_cert_request);
+	SSL_set_connect_state(stream->ssl);
+	return verify_demand(stream->ssl, stream->host, params->host_is_ip);
+}
+
+struct stream *stream_new(const struct stream_params *params)
+{
+	struct stream *stream = mem_calloc(1, sizeof(*stream));
+
+	ERR_clear_error();
+	stream->identity = identity_ref(params->identity);
+	stream->host = mem_strdup(params->host);
+	stream->require_cert_request = params->require_cert_request;
+	stream->slot = params->slot;
+	wire_init(&stream->wire, params->fd, params->pool);
+	if (params->prefix_len > 0) {
+		stream->prefix = mem_dup(params->prefix, params->prefix_len);
+		stream->prefix_len = params->prefix_len;
+	}
+	if (!make_ssl(stream, params)) {
+		ERR_clear_error();
+		stream_free(stream);
+		return NULL;
+	}
+	offer_session(stream);
+	return stream;
+}
+
+void stream_free(struct stream *stream)
+{
+	if (stream == NULL)
+		return;
+	if (stream->ssl != NULL) {
+		/* Call-backs look at the stream through this pointer. */
+		SSL_set_app_data(stream->ssl, NULL);
+		SSL_free(stream->ssl);
+	}
+	wire_clear(&stream->wire);
+	identity_unref(stream->identity);
+	free(stream->prefix);
+	free(stream->host);
+	free(stream);
+}
+
+/* Sends what the step has gathered. */
+static enum stream_status send_gathered(struct stream *stream)
+{
+	struct wire_pool *pool = stream->wire.pool;
+	size_t len = pool->gather_len;
+
+	pool->gather_len = 0;
+	if (len > 0 && wire_send(&stream->wire, pool->gather, len) == WIRE_BROKEN)
+		return STREAM_RESET;
+	return wire_pending(&stream->wire) ? STREAM_BLOCKED : STREAM_OK;
+}
+
+/* What a call of OpenSSL that returned `ret` <= 0 means; takes the error queue. */
+static enum stream_status judge(struct stream *stream, int ret)
+{
+	int error = SSL_get_error(stream->ssl, ret);
+	enum stream_status status;
+
+	switch (error) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return STREAM_BLOCKED;
+	case SSL_ERROR_ZERO_RETURN:
+		return STREAM_CLOSED;
+	default:
+		stream->broken = true;
+		status = stream_judge_failure(stream);
+		if (stream->slot != NULL && SSL_session_reused(stream->ssl) && status == STREAM_FAILED)
+			tls_session_slot_clear(stream->slot);
+		return status;
+	}
+}
+
+enum stream_status stream_handshake(struct stream *stream)
+{
+	enum stream_status status;
+	int ret;
+
+	midrelay_assert(stream->wire.pool->gather_len == 0);
+	ERR_clear_error();
+	ret = SSL_do_handshake(stream->ssl);
+	if (ret == 1) {
+		status = stream_judge_established(stream);
+		stream->established = status == STREAM_OK;
+		/* A TLS 1.2 session was kept before this last word. */
+		if (status != STREAM_OK && stream->slot != NULL)
+			tls_session_slot_clear(stream->slot);
+	} else {
+		status = judge(stream, ret);
+	}
+	/* Our alert goes out even when the handshake failed; whether it arrives is no matter. */
+	if (send_gathered(stream) == STREAM_RESET && status == STREAM_OK)
+		return STREAM_RESET;
+	return status;
+}
+
+enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_bytes, size_t *len)
+{
+	enum stream_status status = STREAM_OK;
+	int n;
+
+	*len = 0;
+	midrelay_assert(stream->wire.pool->gather_len == 0);
+	while (*len < buf_bytes) {
+		ERR_clear_error();
+		n = SSL_read(stream->ssl, (unsigned char *)buf + *len, (int)(buf_bytes - *len));
+		if (n <= 0) {
+			status = judge(stream, n);
+			break;
+		}
+		*len += (size_t)n;
+		stream->got_data = true;
+	}
+	/* A KeyUpdate was answered, or an alert is due. */
+	send_gathered(stream);
+	return status;
+}
+
+void stream_set_readable(struct stream *stream)
+{
+	stream->drained = false;
+}
+
+enum stream_status stream_write(struct stream *stream, const void *buf, size_t len)
+{
+	size_t off = 0;
+
+	midrelay_assert(!wire_pending(&stream->wire) && stream->wire.pool->gather_len == 0);
+	midrelay_assert(len <= WIRE_STEP_BYTES);
+	while (off < len) {
+		int n;
+
+		ERR_clear_error();
+		n = SSL_write(stream->ssl, (const unsigned char *)buf + off, (int)(len - off));
+		if (n <= 0) {
+			enum stream_status status = judge(stream, n);
+
+			/* The gather buffer holds a whole step and renegotiation is off: nothing to wait for. */
+			midrelay_assert(status != STREAM_BLOCKED);
+			stream->wire.pool->gather_len = 0;
+			return status;
+		}
+		off += (size_t)n;
+	}
+	return send_gathered(stream);
+}
+
+bool stream_pending(const struct stream *stream)
+{
+	return wire_pending(&stream->wire);
+}
+
+enum stream_status stream_flush(struct stream *stream)
+{
+	switch (wire_flush(&stream->wire)) {
+	case WIRE_SENT:
+		return STREAM_OK;
+	case WIRE_BLOCKED:
+		return STREAM_BLOCKED;
+	case WIRE_BROKEN:
+		break;
+	}
+	return STREAM_RESET;
+}
+
+enum stream_status stream_shutdown(struct stream *stream)
+{
+	if (stream->broken || (SSL_get_shutdown(stream->ssl) & SSL_SENT_SHUTDOWN) != 0)
+		return STREAM_OK;
+	ERR_clear_error();
+	if (SSL_shutdown(stream->ssl) < 0)
+		ERR_clear_error();
+	return send_gathered(stream);
+}
+
+void stream_release_buffers(struct stream *stream)
+{
+	SSL_free_buffers(stream->ssl);
+}
+
+const struct tls_fault *stream_fault(const struct stream *stream)
+{
+	return &stream->fault;
+}
+
+const char *stream_version(const struct stream *stream)
+{
+	return SSL_get_version(stream->ssl);
+}
+
+const char *stream_cipher(const struct stream *stream)
+{
+	return SSL_get_cipher_name(stream->ssl);
+}
+
+bool stream_resumed(const struct stream *stream)
+{
+	return SSL_session_reused(stream->ssl) == 1;
+}
+
+bool stream_cert_requested(const struct stream *stream)
+{
+	return stream->cert_requested;
+}
+
+bool stream_cert_sent(const struct stream *stream)
+{
+	return stream->cert_sent || stream->established;
+}
+
+uint64_t stream_received(const struct stream *stream)
+{
+	return stream->received;
+}

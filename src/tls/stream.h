@@ -1,0 +1,116 @@
+/*
+ * stream: one non-blocking TLS client stream on a descriptor, and the judgement of the server inside its handshake.
+ *
+ * OpenSSL is driven directly.  Its output is gathered and sent by one system call per step; what the kernel does not
+ * take waits in the stream's wire, so that SSL_write never has to be retried.  Nothing here waits: the caller watches
+ * the descriptor, for reading always, for writing while stream_pending().
+ *
+ * The server is judged while the handshake still waits for our certificate: chain and name in the verify call-back,
+ * the last word in the certificate call-back, which runs when the server has asked for one.
+ */
+#ifndef MIDRELAY_TLS_STREAM_H
+#define MIDRELAY_TLS_STREAM_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/wire.h"
+#include "tls/identity.h"
+
+/* What went wrong, in TLS terms; dial maps it to a diagnosis. */
+enum tls_fault_kind {
+	TLS_FAULT_NONE,
+	TLS_FAULT_UNTRUSTED,
+	TLS_FAULT_HOSTNAME,
+	TLS_FAULT_EXPIRED,
+	TLS_FAULT_VERSION,
+	TLS_FAULT_ALERT,
+	TLS_FAULT_NOT_TLS,
+	TLS_FAULT_CLOSED,
+	TLS_FAULT_CERT_NOT_REQUESTED,
+	TLS_FAULT_CERT_REJECTED,
+	TLS_FAULT_CERT_UNUSABLE,
+};
+
+struct tls_fault {
+	enum tls_fault_kind kind;
+	char sentence[384]; /* what was seen; printable ASCII */
+};
+
+/*
+ * The last session a path was given, for resumption.  It belongs to one identity, target, path, policy and loop, and is
+ * dropped with them.  Zero-initialise.
+ */
+struct tls_session_slot {
+	SSL_SESSION *session;
+	int64_t not_after; /* wall clock, s: the end of either chain or one hour, whichever is first */
+};
+void tls_session_slot_clear(struct tls_session_slot *slot);
+
+struct stream_params {
+	struct identity *identity;     /* the stream takes a count */
+	const char *host;              /* SNI and the name that is verified; an IP address by its SAN, without SNI */
+	bool host_is_ip;
+	bool require_cert_request;     /* a server that asks for no certificate is refused */
+	struct tls_session_slot *slot; /* borrowed, outlives the stream; NULL: no resumption */
+	int fd;                        /* borrowed */
+	struct wire_pool *pool;
+	const void *prefix;            /* bytes that arrived behind the proxy's answer: the beginning of the stream */
+	size_t prefix_len;
+};
+
+enum stream_status {
+	STREAM_OK,
+	STREAM_BLOCKED,   /* wait for the descriptor */
+	STREAM_CLOSED,    /* close_notify came: a clean end */
+	STREAM_TRUNCATED, /* the peer is gone without close_notify */
+	STREAM_RESET,     /* the descriptor failed */
+	STREAM_FAILED,    /* see stream_fault() */
+};
+
+struct stream;
+
+/* Once for each identity, before its first stream and before it is shared between threads. */
+void stream_prepare_identity(struct identity *identity);
+
+/* NULL when OpenSSL cannot make one. */
+struct stream *stream_new(const struct stream_params *params);
+/* Sends nothing; NULL is fine. */
+void stream_free(struct stream *stream);
+
+/* OK: the server is verified, and asked for our certificate where that is required. */
+enum stream_status stream_handshake(struct stream *stream);
+
+/*
+ * Reads as many records as fit into buf (at least 16 kB).  *len bytes were read whatever the status; the status says
+ * why it stopped: OK when buf is full.
+ */
+enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_bytes, size_t *len);
+/* The descriptor became readable (again). */
+void stream_set_readable(struct stream *stream);
+
+/* Takes all `len` (at most WIRE_STEP_BYTES) bytes.  Nothing may be pending.  OK, BLOCKED (a rest is pending), RESET, FAILED. */
+enum stream_status stream_write(struct stream *stream, const void *buf, size_t len);
+/* Bytes wait for the descriptor to be writable. */
+bool stream_pending(const struct stream *stream);
+enum stream_status stream_flush(struct stream *stream);
+/* Sends close_notify, once; reading goes on.  The same statuses as stream_write. */
+enum stream_status stream_shutdown(struct stream *stream);
+
+/* Gives OpenSSL's record buffers back while the stream is silent. */
+void stream_release_buffers(struct stream *stream);
+
+/* Bytes that came off the descriptor so far: a sign of life below the level of records. */
+uint64_t stream_received(const struct stream *stream);
+
+const struct tls_fault *stream_fault(const struct stream *stream);
+const char *stream_version(const struct stream *stream); /* "TLSv1.3" */
+const char *stream_cipher(const struct stream *stream);
+bool stream_resumed(const struct stream *stream);
+bool stream_cert_requested(const struct stream *stream);
+/* Our certificate, or a byte of data, may have left: the path must not be changed under the client any more. */
+bool stream_cert_sent(const struct stream *stream);
+
+#endif

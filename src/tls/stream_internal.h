@@ -1,0 +1,40 @@
+/* stream_internal: what stream.c and stream_fault.c share; for nobody else. */
+#ifndef MIDRELAY_TLS_STREAM_INTERNAL_H
+#define MIDRELAY_TLS_STREAM_INTERNAL_H
+
+#include "tls/stream.h"
+
+#define STREAM_FIRST_BYTES 48
+
+struct stream {
+	SSL *ssl;
+	struct wire wire;
+	struct identity *identity;
+	struct tls_session_slot *slot; /* borrowed */
+	int64_t verdict_end;           /* of the session that was offered, or of the one just made */
+	char *host;
+	unsigned char *prefix;
+	size_t prefix_off, prefix_len;
+	unsigned char first[STREAM_FIRST_BYTES]; /* of what the peer sent, to tell TLS from anything else */
+	size_t first_len;
+	enum stream_status end; /* STREAM_OK until the descriptor ended: TRUNCATED or RESET */
+	uint64_t received; /* bytes off the descriptor */
+	bool require_cert_request;
+	bool drained;     /* the last read took all there was */
+	bool established;
+	bool broken;      /* after a fatal error OpenSSL must not be asked to shut down */
+	bool cert_requested;
+	bool cert_sent;
+	bool got_data;    /* the server has answered: our certificate was accepted */
+	struct tls_fault fault;
+};
+
+void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t len);
+
+/* After a finished handshake: OK, or FAILED with the fault. */
+enum stream_status stream_judge_established(struct stream *stream);
+
+/* After a fatal error: TRUNCATED, RESET, or FAILED with the fault.  Empties OpenSSL's error queue. */
+enum stream_status stream_judge_failure(struct stream *stream);
+
+#endif

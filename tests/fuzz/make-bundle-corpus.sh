@@ -1,0 +1,51 @@
+#!/bin/sh
+# Writes corpus/bundle/ anew, with keys made on the spot and used nowhere else.  Needs openssl 3 and printf.
+set -eu
+
+out=$(dirname "$0")/corpus/bundle
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+mkdir -p "$out"
+rm -f "$out"/*
+
+ca() {
+    openssl req -x509 -new -key "$tmp/$1.key" -subj "/CN=$1" -days 36500 -out "$tmp/$1.crt" 2>/dev/null
+}
+issue() { # name issuer extensions
+    openssl req -new -key "$tmp/$1.key" -subj "/CN=$1" -out "$tmp/$1.csr" 2>/dev/null
+    printf '%s\n' "$3" >"$tmp/ext"
+    openssl x509 -req -in "$tmp/$1.csr" -CA "$tmp/$2.crt" -CAkey "$tmp/$2.key" -days 36500 \
+        -extfile "$tmp/ext" -out "$tmp/$1.crt" 2>/dev/null
+}
+
+for name in root mid leaf; do
+    openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$tmp/$name.key" 2>/dev/null
+done
+ca root
+issue mid root 'basicConstraints=critical,CA:TRUE'
+issue leaf mid 'extendedKeyUsage=clientAuth'
+
+cat "$tmp/leaf.crt" "$tmp/mid.crt" "$tmp/root.crt" "$tmp/leaf.key" >"$out/full.pem"
+cat "$tmp/leaf.key" "$tmp/root.crt" "$tmp/leaf.crt" >"$out/key-first.pem"
+sed 's/$/\r/' "$out/full.pem" >"$out/crlf.pem"
+tr '\n' '\r' <"$out/key-first.pem" >"$out/cr.pem"
+{ printf '\357\273\277Bag Attributes\n    localKeyID: 01\n'; cat "$tmp/leaf.crt"; printf '\032'; cat "$tmp/mid.crt"; } \
+    >"$out/bom-bag-1a.pem"
+{ printf %s "$(cat "$tmp/leaf.crt")"; cat "$tmp/mid.crt"; } >"$out/joined.pem"
+openssl ec -in "$tmp/leaf.key" -out "$out/sec1.pem" 2>/dev/null
+openssl ec -in "$tmp/leaf.key" -aes128 -passout pass:fuzz -out "$out/traditional.pem" 2>/dev/null
+openssl pkcs8 -topk8 -in "$tmp/leaf.key" -passout pass:fuzz -out "$out/pkcs8-encrypted.pem" 2>/dev/null
+openssl genpkey -algorithm ED25519 -out "$out/ed25519.pem" 2>/dev/null
+openssl x509 -in "$tmp/leaf.crt" -outform DER -out "$out/cert.der"
+openssl pkcs8 -topk8 -nocrypt -in "$tmp/leaf.key" -outform DER -out "$out/pkcs8.der"
+openssl ec -in "$tmp/leaf.key" -outform DER -out "$out/sec1.der" 2>/dev/null
+openssl pkcs12 -export -in "$tmp/leaf.crt" -inkey "$tmp/leaf.key" -passout pass:fuzz -out "$out/pfx.der"
+openssl x509 -in "$tmp/leaf.crt" -addtrust clientAuth -trustout -out "$out/trusted.pem"
+cp "$tmp/leaf.csr" "$out/request.pem"
+openssl pkey -in "$tmp/leaf.key" -pubout -out "$out/public.pem"
+head -n 5 "$tmp/leaf.crt" >"$out/cut.pem"
+printf -- '-----BEGIN PRIVATE KEY-----\na: -----bbbbbbbbbbbbbbbb\n-----END PRIVATE KEY-----\n' >"$out/header-dashes.pem"
+printf -- '-----BEGIN X-----\n-----END Y-----\n' >"$out/mismatched-end.pem"
+printf '\377\376-\0-\0' >"$out/utf16.txt"
+printf '0\200\0\0' >"$out/indefinite.der"
+chmod 644 "$out"/*
