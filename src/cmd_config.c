@@ -11,15 +11,15 @@
 static int run(int argc, char **argv);
 
 const struct command command_config = {
-	.name = "config",
-	.usage = "[-c FILE] [--json]",
-	.summary = "validates the configuration and prints the effective one, secrets masked",
-	.run = run,
+    .name = "config",
+    .usage = "[-c FILE] [--json]",
+    .summary = "validates the configuration and prints the effective one, secrets masked",
+    .run = run,
 };
 
 /*
- * Opens what the configuration names (secrets, certificates, keys, CA files) as `run` would.  Faults go to the report
- * at the line of the key that names the file.  Takes the configuration.
+ * Opens what the configuration names (secrets, certificates, keys, CA files) as `run` would.  Faults go to
+ * the report at the line of the key that names the file.  Takes the configuration.
  */
 static struct relay_set *open_files(struct config *config, struct config_report *report)
 {
@@ -69,9 +69,9 @@ static int check_and_print(const char *file, bool json)
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"json", no_argument, NULL, 'j'},
-		{NULL, 0, NULL, 0},
+	    {"config", required_argument, NULL, 'c'},
+	    {"json", no_argument, NULL, 'j'},
+	    {NULL, 0, NULL, 0},
 	};
 	const char *file = MIDRELAY_DEFAULT_CONFIG;
 	bool json = false;
@@ -86,7 +86,8 @@ static int run(int argc, char **argv)
 		else if (c == ':')
 			return command_usage_error(&command_config, "%s needs a FILE", argv[optind - 1]);
 		else
-			return command_usage_error(&command_config, "there is no option %s", argv[optind - 1]);
+			return command_usage_error(
+			    &command_config, "there is no option %s", argv[optind - 1]);
 	}
 	if (optind < argc)
 		return command_usage_error(&command_config, "config takes no argument: %s", argv[optind]);

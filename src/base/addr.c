@@ -96,7 +96,8 @@ static bool parse_unix(const char *path, struct addr *addr, struct error *err)
 	size_t len = strlen(path);
 
 	if (path[0] != '/')
-		return error_set(err, "unix: needs an absolute path behind it: unix:/run/midrelay/relay.sock");
+		return error_set(
+		    err, "unix: needs an absolute path behind it: unix:/run/midrelay/relay.sock");
 	if (has_control(path))
 		return error_set(err, "the socket's path has a control character in it");
 	if (len >= sizeof(addr->u.un.sun_path))
@@ -118,9 +119,10 @@ static bool parse_refused(const char *text, struct error *err)
 	if (all_digits(text))
 		return error_set(err, "\"%s\" is not ADDRESS:PORT; write 127.0.0.1:%s", shown, shown);
 	if (strncmp(text, "localhost:", 10) == 0 && all_digits(text + 10))
-		return error_set(err, "\"%s\" is a name, not an address; write 127.0.0.1:%s", shown, shown + 10);
-	return error_set(err, "\"%s\" is not an address; it must be like 127.0.0.1:8080, [::1]:8080 or unix:/path",
-	    shown);
+		return error_set(
+		    err, "\"%s\" is a name, not an address; write 127.0.0.1:%s", shown, shown + 10);
+	return error_set(
+	    err, "\"%s\" is not an address; it must be like 127.0.0.1:8080, [::1]:8080 or unix:/path", shown);
 }
 
 bool addr_parse(const char *text, struct addr *addr, struct error *err)
@@ -262,15 +264,14 @@ bool addr_equal(const struct addr *a, const struct addr *b)
 	switch (a->u.sa.sa_family) {
 	case AF_INET:
 		return a->u.in4.sin_port == b->u.in4.sin_port &&
-		    a->u.in4.sin_addr.s_addr == b->u.in4.sin_addr.s_addr;
+		       a->u.in4.sin_addr.s_addr == b->u.in4.sin_addr.s_addr;
 	case AF_INET6:
 		return a->u.in6.sin6_port == b->u.in6.sin6_port &&
-		    a->u.in6.sin6_scope_id == b->u.in6.sin6_scope_id &&
-		    IN6_ARE_ADDR_EQUAL(&a->u.in6.sin6_addr, &b->u.in6.sin6_addr);
+		       a->u.in6.sin6_scope_id == b->u.in6.sin6_scope_id &&
+		       IN6_ARE_ADDR_EQUAL(&a->u.in6.sin6_addr, &b->u.in6.sin6_addr);
 	case AF_UNIX:
-		return a->len == b->len &&
-		    memcmp(a->u.un.sun_path, b->u.un.sun_path,
-			a->len - offsetof(struct sockaddr_un, sun_path)) == 0;
+		return a->len == b->len && memcmp(a->u.un.sun_path, b->u.un.sun_path,
+					       a->len - offsetof(struct sockaddr_un, sun_path)) == 0;
 	default:
 		return a->len == b->len && memcmp(&a->u, &b->u, a->len) == 0;
 	}
@@ -340,8 +341,9 @@ bool addr_cidr_parse(const char *text, struct addr_cidr *cidr, struct error *err
 	cidr->prefix_bits = (unsigned)prefix;
 	if (clear_host_bits(bytes, cidr->prefix_bits, bits)) {
 		inet_ntop(cidr->net.u.sa.sa_family, bytes, ip, sizeof(ip));
-		return error_set(err, "the network has bits set behind its prefix; write %s/%u, or leave out the "
-				      "prefix for one address",
+		return error_set(err,
+		    "the network has bits set behind its prefix; write %s/%u, or leave out the "
+		    "prefix for one address",
 		    ip, cidr->prefix_bits);
 	}
 	/* Peers count as IPv4 when they are mapped, so networks must as well. */
@@ -363,9 +365,10 @@ bool addr_cidr_contains(const struct addr_cidr *cidr, const struct addr *addr)
 		return false;
 	if (in4 != NULL)
 		return cidr->net.u.sa.sa_family == AF_INET &&
-		    same_prefix((const unsigned char *)&cidr->net.u.in4.sin_addr, in4, cidr->prefix_bits);
+		       same_prefix((const unsigned char *)&cidr->net.u.in4.sin_addr, in4, cidr->prefix_bits);
 	return addr->u.sa.sa_family == AF_INET6 && cidr->net.u.sa.sa_family == AF_INET6 &&
-	    same_prefix(cidr->net.u.in6.sin6_addr.s6_addr, addr->u.in6.sin6_addr.s6_addr, cidr->prefix_bits);
+	       same_prefix(
+		   cidr->net.u.in6.sin6_addr.s6_addr, addr->u.in6.sin6_addr.s6_addr, cidr->prefix_bits);
 }
 
 /* Why a byte cannot stand in a host name, with the remedy where one is known. */
@@ -380,8 +383,6 @@ static bool host_byte_refused(char c, struct error *err)
 		return error_set(err, "write HOST or HOST:PORT only, without a scheme and without a path");
 	if (c == '@')
 		return error_set(err, "credentials do not belong here");
-	if (c == '"' || c == '\'')
-		return error_set(err, "values are literal: leave out the quotes");
 	return error_set(err, "'%s' cannot be part of a host name", shown);
 }
 
@@ -409,7 +410,8 @@ static bool check_name(char *host, struct error *err)
 		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
 			return host_byte_refused(c, err);
 		if (++label > LABEL_MAX_BYTES)
-			return error_set(err, "a label of the host name is longer than %d bytes", LABEL_MAX_BYTES);
+			return error_set(
+			    err, "a label of the host name is longer than %d bytes", LABEL_MAX_BYTES);
 	}
 	if (label == 0)
 		return error_set(err, "the host name has an empty label");
@@ -424,7 +426,8 @@ static bool check_name(char *host, struct error *err)
 }
 
 /* Splits off the port; *host_len is the length of what stands before it, brackets included. */
-static bool split_port(const char *text, uint16_t default_port, size_t *host_len, uint16_t *port, struct error *err)
+static bool split_port(
+    const char *text, uint16_t default_port, size_t *host_len, uint16_t *port, struct error *err)
 {
 	const char *end = text[0] == '[' ? strchr(text, ']') : strchr(text, ':');
 	uint64_t number;

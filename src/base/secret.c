@@ -1,6 +1,6 @@
 /*
- * secret: see secret.h.  Holds secrets and fetches them by reference; it answers for their being wiped and never
- * shown.  What they are used for is not its business.
+ * secret: see secret.h.  Holds secrets and fetches them by reference; it answers for their being wiped and
+ * never shown.  What they are used for is not its business.
  */
 #include "base/secret.h"
 
@@ -70,10 +70,10 @@ static const struct {
 	const char *prefix;
 	enum secret_ref_kind kind;
 } prefixes[] = {
-	{"file:", SECRET_REF_FILE},
-	{"env:", SECRET_REF_ENV},
-	{"cred:", SECRET_REF_CRED},
-	{"sealed:", SECRET_REF_SEALED},
+    {"file:", SECRET_REF_FILE},
+    {"env:", SECRET_REF_ENV},
+    {"cred:", SECRET_REF_CRED},
+    {"sealed:", SECRET_REF_SEALED},
 };
 
 /* *rest is what stands behind the prefix. */
@@ -122,8 +122,9 @@ bool secret_check_file_mode(const char *path, int fd, struct error *err)
 	if (fstat(fd, &st) != 0)
 		return error_set_errno(err, errno, "%s cannot be examined", path);
 	if ((st.st_mode & 0004) != 0)
-		return error_set(err, "%s may be read by every user of this host (mode %04o); use chmod o= on it",
-		    path, (unsigned)(st.st_mode & 07777));
+		return error_set(err,
+		    "%s may be read by every user of this host (mode %04o); use chmod o= on it", path,
+		    (unsigned)(st.st_mode & 07777));
 	return true;
 }
 
@@ -164,7 +165,8 @@ static bool load_fd(const char *path, int fd, struct secret **secret, struct err
 		goto done;
 	}
 	if (len > SECRET_MAX_BYTES) {
-		error_set(err, "%s is longer than %d bytes: it does not look like a secret", path, SECRET_MAX_BYTES);
+		error_set(err, "%s is longer than %d bytes: it does not look like a secret", path,
+		    SECRET_MAX_BYTES);
 		goto done;
 	}
 	if (len > 0 && buf[len - 1] == '\n') {
@@ -216,7 +218,8 @@ static bool load_env(const char *name, struct secret **secret, struct error *err
 	if (*value == '\0')
 		return error_set(err, "the environment variable %s is empty", name);
 	if (strlen(value) > SECRET_MAX_BYTES)
-		return error_set(err, "the environment variable %s is longer than %d bytes", name, SECRET_MAX_BYTES);
+		return error_set(
+		    err, "the environment variable %s is longer than %d bytes", name, SECRET_MAX_BYTES);
 	*secret = secret_new(value, strlen(value));
 	return true;
 }
@@ -229,10 +232,12 @@ static bool load_cred(const char *name, struct secret **secret, struct error *er
 	bool ok;
 
 	if (*name == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return error_set(err, "cred: needs the name of a systemd credential behind it, without a '/'");
+		return error_set(
+		    err, "cred: needs the name of a systemd credential behind it, without a '/'");
 	if (directory == NULL || *directory == '\0')
-		return error_set(err, "cred:%s needs $CREDENTIALS_DIRECTORY, which systemd sets for a service with "
-				      "LoadCredential=",
+		return error_set(err,
+		    "cred:%s needs $CREDENTIALS_DIRECTORY, which systemd sets for a service with "
+		    "LoadCredential=",
 		    name);
 	path = mem_printf("%s/%s", directory, name);
 	ok = load_file(path, secret, err);

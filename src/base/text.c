@@ -18,19 +18,19 @@ struct unit {
 };
 
 static const struct unit duration_units[] = {
-	/* The largest first: text_format_duration() takes the first that divides. */
-	{"d", 24 * 60 * 60 * 1000},
-	{"h", 60 * 60 * 1000},
-	{"m", 60 * 1000},
-	{"s", 1000},
-	{"ms", 1},
+    /* The largest first: text_format_duration() takes the first that divides. */
+    {"d", 24 * 60 * 60 * 1000},
+    {"h", 60 * 60 * 1000},
+    {"m", 60 * 1000},
+    {"s", 1000},
+    {"ms", 1},
 };
 
 static const struct unit size_units[] = {
-	{"", 1},
-	{"k", 1024},
-	{"m", 1024 * 1024},
-	{"g", 1024 * 1024 * 1024},
+    {"", 1},
+    {"k", 1024},
+    {"m", 1024 * 1024},
+    {"g", 1024 * 1024 * 1024},
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -58,8 +58,8 @@ static const char *read_digits(const char *text, uint64_t max, uint64_t *value)
 	return text;
 }
 
-static bool read_with_unit(const char *text, const struct unit *units, size_t unit_count, uint64_t max,
-    uint64_t *value)
+static bool read_with_unit(
+    const char *text, const struct unit *units, size_t unit_count, uint64_t max, uint64_t *value)
 {
 	uint64_t number;
 	const char *rest = read_digits(text, max, &number);
@@ -103,7 +103,8 @@ const char *text_format_duration(int64_t ms, char *buf, size_t buf_bytes)
 	}
 	for (i = 0; (uint64_t)ms % duration_units[i].factor != 0; i++)
 		;
-	snprintf(buf, buf_bytes, "%" PRIu64 "%s", (uint64_t)ms / duration_units[i].factor, duration_units[i].name);
+	snprintf(
+	    buf, buf_bytes, "%" PRIu64 "%s", (uint64_t)ms / duration_units[i].factor, duration_units[i].name);
 	return buf;
 }
 
@@ -231,7 +232,8 @@ static unsigned min3(unsigned a, unsigned b, unsigned c)
 	return m < c ? m : c;
 }
 
-/* Optimal string alignment: insert, delete, replace, or swap two neighbours.  Both at most NEAREST_MAX_BYTES. */
+/* Optimal string alignment: insert, delete, replace, or swap two neighbours.  Both at most NEAREST_MAX_BYTES.
+ */
 static unsigned edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	unsigned rows[3][NEAREST_MAX_BYTES + 1];

@@ -1,6 +1,6 @@
 /*
- * config_check: what no value alone can tell: values that belong together or exclude each other, and names that must
- * be defined somewhere else.  It also turns each relay's `proxy` list into paths.
+ * config_check: what no value alone can tell: values that belong together or exclude each other, and names
+ * that must be defined somewhere else.  It also turns each relay's `proxy` list into paths.
  */
 #include <grp.h>
 #include <pwd.h>
@@ -32,8 +32,8 @@ static void check_required(const struct config_lines *lines, enum config_section
 }
 
 /* Two keys that need each other. */
-static void check_pair(const struct config_lines *lines, enum config_section_kind kind, const char *a, const char *b,
-    struct config_report *report)
+static void check_pair(const struct config_lines *lines, enum config_section_kind kind, const char *a,
+    const char *b, struct config_report *report)
 {
 	unsigned a_line = given(lines, kind, a), b_line = given(lines, kind, b);
 
@@ -82,7 +82,8 @@ static void check_listens(const struct config_relay *relay, struct config_report
 			    shown);
 		else if (given(&relay->lines, CONFIG_SECTION_RELAY, "allow_address") == 0)
 			config_report_fault(report, listen->line,
-			    "listen: %s is not a loopback address; allow_address must say who may connect", shown);
+			    "listen: %s is not a loopback address; allow_address must say who may connect",
+			    shown);
 	}
 	/* The effective configuration always shows it: the default is no sign of a mistake. */
 	if (!any_unix && relay->listen_mode != 0600 && relay->listen_count > 0)
@@ -103,8 +104,8 @@ static bool listens_collide(const struct addr *a, const struct addr *b)
 }
 
 /* Compares one address with all that stand before it, in any relay. */
-static void check_collision(const struct config_draft *draft, size_t relay_index, size_t listen_index,
-    struct config_report *report)
+static void check_collision(
+    const struct config_draft *draft, size_t relay_index, size_t listen_index, struct config_report *report)
 {
 	const struct config_listen *listen = &draft->relays[relay_index].relay.listens[listen_index];
 	char shown[ADDR_TEXT_BYTES];
@@ -118,8 +119,8 @@ static void check_collision(const struct config_draft *draft, size_t relay_index
 			if (!listens_collide(&listen->addr, &other->listens[j].addr))
 				continue;
 			config_report_fault(report, listen->line,
-			    "listen: %s is taken by [relay %s], at line %u", addr_format(&listen->addr, shown),
-			    other->name, other->listens[j].line);
+			    "listen: %s is taken by [relay %s], at line %u",
+			    addr_format(&listen->addr, shown), other->name, other->listens[j].line);
 			return;
 		}
 	}
@@ -151,7 +152,8 @@ static void check_client(struct config_relay *relay, struct config_report *repor
 
 		if (line != 0)
 			config_report_fault(report, line,
-			    "%s and client_bundle (line %u) exclude each other: give the bundle or the separate files",
+			    "%s and client_bundle (line %u) exclude each other: give the bundle or the "
+			    "separate files",
 			    split[i], bundle);
 	}
 	if (bundle == 0) {
@@ -159,7 +161,8 @@ static void check_client(struct config_relay *relay, struct config_report *repor
 		if (chain != 0 && cert == 0)
 			config_report_fault(report, chain, "client_chain needs client_cert");
 		if (passphrase != 0 && key == 0)
-			config_report_fault(report, passphrase, "client_passphrase needs client_bundle or client_key");
+			config_report_fault(
+			    report, passphrase, "client_passphrase needs client_bundle or client_key");
 	}
 	if (given(lines, CONFIG_SECTION_RELAY, "require_client_cert_request") == 0)
 		relay->require_client_cert_request = bundle != 0 || cert != 0;
@@ -191,11 +194,13 @@ static void check_own_proxy_keys(const struct config_relay_draft *draft, struct 
 		unsigned line = given(lines, CONFIG_SECTION_RELAY, keys[i]);
 
 		if (line != 0)
-			config_report_note(report, line, "%s has no effect: proxy lists no proxy by its URL", keys[i]);
+			config_report_note(
+			    report, line, "%s has no effect: proxy lists no proxy by its URL", keys[i]);
 	}
 }
 
-static void check_relay(struct config_draft *draft, struct config_relay_draft *relay, struct config_report *report)
+static void check_relay(
+    struct config_draft *draft, struct config_relay_draft *relay, struct config_report *report)
 {
 	check_listens(&relay->relay, report);
 	check_required(&relay->relay.lines, CONFIG_SECTION_RELAY, "target", report);
@@ -219,9 +224,10 @@ void config_check(struct config_draft *draft, struct config_report *report)
 	for (i = 0; i < draft->relay_count; i++)
 		check_relay(draft, &draft->relays[i], report);
 	check_collisions(draft, report);
-	for (i = 0; i < draft->proxy_count; i++) {
+	/* Among faults it would only be noise: the relay that uses it may be the one at fault. */
+	for (i = 0; i < draft->proxy_count && report->fault_count == 0; i++) {
 		if (!draft->proxies[i].used)
-			config_report_note(report, draft->proxies[i].lines.section, "[proxy %s] is used by no relay",
-			    draft->proxies[i].name);
+			config_report_note(report, draft->proxies[i].lines.section,
+			    "[proxy %s] is used by no relay", draft->proxies[i].name);
 	}
 }

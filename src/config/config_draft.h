@@ -1,6 +1,6 @@
 /*
- * config_draft: what loading builds before it can be a struct config: the relay's own proxy_… keys and the names in
- * its `proxy` list, not yet joined to paths.  Private to config/.
+ * config_draft: what loading builds before it can be a struct config: the relay's own proxy_… keys and the
+ * names in its `proxy` list, not yet joined to paths.  Private to config/.
  */
 #ifndef MIDRELAY_CONFIG_CONFIG_DRAFT_H
 #define MIDRELAY_CONFIG_CONFIG_DRAFT_H
@@ -46,6 +46,7 @@ struct config_draft {
 /* More items than this in one list is a fault. */
 #define CONFIG_MAX_ITEMS 64
 #define CONFIG_MAX_RELAYS 1000
+#define CONFIG_MAX_PROXIES 1000
 
 void config_relay_clear(struct config_relay *relay);
 void config_process_clear(struct config_process *process);
@@ -57,12 +58,12 @@ void config_draft_clear(struct config_draft *draft);
 void config_string_wipe(char *text);
 
 /*
- * Joins the drafts and checks what no single value can tell.  Reports every fault; the relays of the draft are
- * complete when there is none.
+ * Joins the drafts and checks what no single value can tell.  Reports every fault; the relays of the draft
+ * are complete when there is none.
  */
 void config_check(struct config_draft *draft, struct config_report *report);
 /* Turns each relay's `proxy` list into paths: part of config_check(). */
-void config_check_paths(struct config_draft *draft, struct config_relay_draft *relay,
-    struct config_report *report);
+void config_check_paths(
+    struct config_draft *draft, struct config_relay_draft *relay, struct config_report *report);
 
 #endif

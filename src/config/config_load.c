@@ -1,6 +1,6 @@
 /*
- * config_load: the file's sections and keys into drafts by way of the option table, and the drafts into the config.
- * It never stops at a fault: what can still be judged is judged, so that all faults come in one go.
+ * config_load: the file's sections and keys into drafts by way of the option table, and the drafts into the
+ * config. It never stops at a fault: what can still be judged is judged, so that all faults come in one go.
  */
 #include "config/config.h"
 
@@ -22,7 +22,7 @@
 struct loader {
 	struct config_draft draft;
 	struct config_report *report;
-	bool too_many_relays; /* said already */
+	bool too_many[CONFIG_SECTION_KINDS]; /* said already */
 };
 
 /* Where the keys of one section go. */
@@ -83,49 +83,59 @@ static void set_defaults(enum config_section_kind kind, void *base)
 	for (i = 0; i < config_option_count; i++) {
 		const struct config_option *option = &config_options[i];
 
-		if (option->section != kind || option->default_text == NULL || config_type_is_list(option->type))
+		if (option->section != kind || option->default_text == NULL ||
+		    config_type_is_list(option->type))
 			continue;
 		if (!config_value_set(option, base, option->default_text, 0, NULL))
 			midrelay_assert(!"a default of the option table is not valid");
 	}
 }
 
-/* A value that cannot be read for one of two habits from other INI dialects. */
-static const char *habit_hint(const struct config_option *option, const char *value)
+/* Two habits from other INI dialects make a value unreadable: quotes, and a comment behind it. */
+static void report_bad_value(struct loader *loader, const struct config_option *option,
+    const struct config_entry *entry, const struct error *err)
 {
+	const char *value = entry->value;
 	size_t len = strlen(value);
+	bool quoted = len > 1 && (value[0] == '"' || value[0] == '\'') && value[len - 1] == value[0];
+	bool commented = strstr(value, " ;") != NULL || strstr(value, " #") != NULL;
 
 	if (option->type == CONFIG_SECRET || option->type == CONFIG_HEADERS)
-		return "";
-	if (len > 1 && (value[0] == '"' || value[0] == '\'') && value[len - 1] == value[0])
-		return " (values are literal: leave out the quotes)";
-	if (strstr(value, " ;") != NULL || strstr(value, " #") != NULL)
-		return " (a comment must stand on a line of its own)";
-	return "";
+		quoted = commented = false;
+	if (quoted)
+		config_report_fault(
+		    loader->report, entry->line, "%s: values are literal: leave out the quotes", entry->key);
+	else
+		config_report_fault(loader->report, entry->line, "%s: %s%s", entry->key, err->text,
+		    commented ? " (a comment must stand on a line of its own)" : "");
 }
 
-static void report_unknown_key(struct loader *loader, enum config_section_kind kind, const struct config_entry *entry)
+static void report_unknown_key(
+    struct loader *loader, enum config_section_kind kind, const struct config_entry *entry)
 {
 	const char *nearest;
 	unsigned other;
 
 	if (config_option_is_later(kind, entry->key)) {
-		config_report_fault(loader->report, entry->line, "%s is not supported by this version", entry->key);
+		config_report_fault(
+		    loader->report, entry->line, "%s is not supported by this version", entry->key);
 		return;
 	}
 	for (other = 0; other < CONFIG_SECTION_KINDS; other++) {
 		enum config_section_kind home = (enum config_section_kind)other;
 
 		if (home != kind && config_option_find(home, entry->key) != NULL) {
-			config_report_fault(loader->report, entry->line, "%s is not a key of [%s%s] but of [%s%s]",
-			    entry->key, config_section_kind_name(kind), kind == CONFIG_SECTION_MIDRELAY ? "" : " NAME",
+			config_report_fault(loader->report, entry->line,
+			    "%s is not a key of [%s%s] but of [%s%s]", entry->key,
+			    config_section_kind_name(kind), kind == CONFIG_SECTION_MIDRELAY ? "" : " NAME",
 			    config_section_kind_name(home), home == CONFIG_SECTION_MIDRELAY ? "" : " NAME");
 			return;
 		}
 	}
 	nearest = config_option_nearest(kind, entry->key);
 	if (nearest != NULL)
-		config_report_fault(loader->report, entry->line, "unknown key %s; did you mean %s?", entry->key, nearest);
+		config_report_fault(
+		    loader->report, entry->line, "unknown key %s; did you mean %s?", entry->key, nearest);
 	else
 		config_report_fault(loader->report, entry->line, "unknown key %s", entry->key);
 }
@@ -133,8 +143,8 @@ static void report_unknown_key(struct loader *loader, enum config_section_kind k
 static void note_literal(struct loader *loader, const struct config_entry *entry)
 {
 	config_report_note(loader->report, entry->line,
-	    "%s: the secret itself stands in this file%s; file:PATH, env:NAME or cred:NAME keeps it out", entry->key,
-	    loader->draft.others_may_read ? ", which every user of this host may read" : "");
+	    "%s: the secret itself stands in this file%s; file:PATH, env:NAME or cred:NAME keeps it out",
+	    entry->key, loader->draft.others_may_read ? ", which every user of this host may read" : "");
 }
 
 static void load_entry(struct loader *loader, const struct sink *sink, const struct config_entry *entry)
@@ -149,7 +159,8 @@ static void load_entry(struct loader *loader, const struct sink *sink, const str
 	}
 	line = &sink->lines->option[config_option_index(option)];
 	if (*line != 0 && !config_type_is_list(option->type)) {
-		config_report_fault(loader->report, entry->line, "%s was given before, at line %u", entry->key, *line);
+		config_report_fault(
+		    loader->report, entry->line, "%s was given before, at line %u", entry->key, *line);
 		return;
 	}
 	if (*line == 0)
@@ -159,8 +170,7 @@ static void load_entry(struct loader *loader, const struct sink *sink, const str
 		return;
 	}
 	if (!config_value_set(option, sink->base, entry->value, entry->line, &err)) {
-		config_report_fault(loader->report, entry->line, "%s: %s%s", entry->key, err.text,
-		    habit_hint(option, entry->value));
+		report_bad_value(loader, option, entry, &err);
 		return;
 	}
 	if (option->type == CONFIG_SECRET && secret_ref_kind(entry->value) == SECRET_REF_LITERAL)
@@ -194,7 +204,8 @@ static struct config_proxy_draft *add_proxy(struct config_draft *draft, const ch
 }
 
 /* The line of an earlier section of this kind and name, or 0. */
-static unsigned earlier_section(const struct config_draft *draft, enum config_section_kind kind, const char *name)
+static unsigned earlier_section(
+    const struct config_draft *draft, enum config_section_kind kind, const char *name)
 {
 	size_t i;
 
@@ -241,13 +252,29 @@ static bool find_kind(struct loader *loader, const struct config_section *sectio
 		config_report_fault(loader->report, section->line,
 		    "unknown section [%s]; there are [midrelay], [relay NAME] and [proxy NAME]", shown);
 	else
-		config_report_fault(loader->report, section->line, "unknown section [%s]; did you mean [%s%s]?", shown,
-		    nearest, *kind == CONFIG_SECTION_MIDRELAY ? "" : " NAME");
+		config_report_fault(loader->report, section->line,
+		    "unknown section [%s]; did you mean [%s%s]?", shown, nearest,
+		    *kind == CONFIG_SECTION_MIDRELAY ? "" : " NAME");
 	return nearest != NULL;
 }
 
+static bool check_count(struct loader *loader, unsigned line, enum config_section_kind kind)
+{
+	bool relay = kind == CONFIG_SECTION_RELAY, proxy = kind == CONFIG_SECTION_PROXY;
+	unsigned max = relay ? CONFIG_MAX_RELAYS : CONFIG_MAX_PROXIES;
+
+	if ((!relay || loader->draft.relay_count < max) && (!proxy || loader->draft.proxy_count < max))
+		return true;
+	if (!loader->too_many[kind])
+		config_report_fault(loader->report, line, "there are more than %u sections [%s NAME]", max,
+		    config_section_kind_name(kind));
+	loader->too_many[kind] = true;
+	return false;
+}
+
 /* False, and said why, when a section of this kind cannot have this name. */
-static bool check_section_name(struct loader *loader, unsigned line, enum config_section_kind kind, const char *name)
+static bool check_section_name(
+    struct loader *loader, unsigned line, enum config_section_kind kind, const char *name)
 {
 	const char *kind_name = config_section_kind_name(kind);
 	unsigned before = earlier_section(&loader->draft, kind, name);
@@ -256,25 +283,24 @@ static bool check_section_name(struct loader *loader, unsigned line, enum config
 	if (kind == CONFIG_SECTION_MIDRELAY && *name != '\0')
 		config_report_fault(loader->report, line, "[midrelay] has no name");
 	else if (kind != CONFIG_SECTION_MIDRELAY && *name == '\0')
-		config_report_fault(loader->report, line, "[%s] needs a name, as in [%s acme]", kind_name, kind_name);
+		config_report_fault(
+		    loader->report, line, "[%s] needs a name, as in [%s acme]", kind_name, kind_name);
 	else if (strpbrk(name, " \t") != NULL)
-		config_report_fault(loader->report, line, "the name of [%s NAME] must be one word", kind_name);
+		config_report_fault(
+		    loader->report, line, "the name of [%s NAME] must be one word", kind_name);
 	else if (kind == CONFIG_SECTION_PROXY && strcmp(name, "direct") == 0)
-		config_report_fault(loader->report, line, "a proxy cannot be named direct: that is the path without a proxy");
+		config_report_fault(
+		    loader->report, line, "a proxy cannot be named direct: that is the path without a proxy");
 	else if (before != 0)
-		config_report_fault(loader->report, line, "[%s%s%s] was given before, at line %u", kind_name, space, name,
-		    before);
-	else if (kind == CONFIG_SECTION_RELAY && loader->draft.relay_count == CONFIG_MAX_RELAYS) {
-		if (!loader->too_many_relays)
-			config_report_fault(loader->report, line, "there are more than %d relays", CONFIG_MAX_RELAYS);
-		loader->too_many_relays = true;
-	} else {
-		return true;
-	}
+		config_report_fault(loader->report, line, "[%s%s%s] was given before, at line %u", kind_name,
+		    space, name, before);
+	else
+		return check_count(loader, line, kind);
 	return false;
 }
 
-static struct sink sink_of_section(struct loader *loader, enum config_section_kind kind, const char *name, unsigned line)
+static struct sink sink_of_section(
+    struct loader *loader, enum config_section_kind kind, const char *name, unsigned line)
 {
 	struct sink sink = {.kind = kind};
 	struct config_relay_draft *relay;
@@ -384,6 +410,9 @@ struct config *config_load(const char *file, struct config_report *report)
 	set_defaults(CONFIG_SECTION_MIDRELAY, &loader.draft.process);
 	for (i = 0; i < text.section_count; i++)
 		load_section(&loader, &text.sections[i]);
+	/* Nothing could be read, and why has been said: what is missing is not worth a word. */
+	if (text.section_count == 0 && report->fault_count > faults_before)
+		loader.draft.relay_seen = true;
 	config_check(&loader.draft, report);
 	if (report->fault_count == faults_before)
 		config = config_from_draft(file, &loader.draft);

@@ -1,6 +1,6 @@
 /*
- * config_paths: a relay's `proxy` list into paths, each with the credentials that are its own: a proxy listed by URL
- * takes the relay's proxy_… keys, one listed by NAME those of its section and no others.
+ * config_paths: a relay's `proxy` list into paths, each with the credentials that are its own: a proxy listed
+ * by URL takes the relay's proxy_… keys, one listed by NAME those of its section and no others.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +53,8 @@ static struct config_proxy_draft *find_proxy(struct config_draft *draft, const c
 }
 
 /* Says what could have been meant; what holds an '@' may hold a password and is not shown. */
-static void report_undefined(const struct config_draft *draft, const struct config_item *item,
-    struct config_report *report)
+static void report_undefined(
+    const struct config_draft *draft, const struct config_item *item, struct config_report *report)
 {
 	const char **names;
 	const char *nearest;
@@ -63,7 +63,8 @@ static void report_undefined(const struct config_draft *draft, const struct conf
 
 	if (strchr(item->text, '@') != NULL) {
 		config_report_fault(report, item->line,
-		    "proxy: must be http://HOST:PORT, the NAME of a [proxy NAME] or direct; credentials belong "
+		    "proxy: must be http://HOST:PORT, the NAME of a [proxy NAME] or direct; credentials "
+		    "belong "
 		    "into proxy_user and proxy_password");
 		return;
 	}
@@ -75,9 +76,11 @@ static void report_undefined(const struct config_draft *draft, const struct conf
 	nearest = text_nearest(item->text, names);
 	free(names);
 	if (strchr(item->text, ':') != NULL)
-		config_report_fault(report, item->line, "proxy: \"%s\" is no URL; write http://HOST:PORT", shown);
+		config_report_fault(
+		    report, item->line, "proxy: \"%s\" is no URL; write http://HOST:PORT", shown);
 	else if (nearest != NULL)
-		config_report_fault(report, item->line, "proxy: there is no [proxy %s]; did you mean %s?", shown, nearest);
+		config_report_fault(
+		    report, item->line, "proxy: there is no [proxy %s]; did you mean %s?", shown, nearest);
 	else
 		config_report_fault(report, item->line,
 		    "proxy: there is no [proxy %s]; a proxy's URL is written http://HOST:PORT", shown);
@@ -105,7 +108,8 @@ static bool make_path(struct config_draft *draft, const struct config_relay_draf
 		host = hostport_format(&path->proxy);
 		path->name = mem_printf("http://%s", host);
 		free(host);
-		take_credentials(path, &relay->own, &relay->relay.lines, CONFIG_SECTION_RELAY, "proxy_password");
+		take_credentials(
+		    path, &relay->own, &relay->relay.lines, CONFIG_SECTION_RELAY, "proxy_password");
 		return true;
 	}
 	proxy = find_proxy(draft, item->text);
@@ -133,8 +137,8 @@ static void check_twice(const struct config_relay *relay, struct config_report *
 	}
 }
 
-void config_check_paths(struct config_draft *draft, struct config_relay_draft *relay,
-    struct config_report *report)
+void config_check_paths(
+    struct config_draft *draft, struct config_relay_draft *relay, struct config_report *report)
 {
 	struct config_relay *to = &relay->relay;
 	char direct_text[] = "direct";

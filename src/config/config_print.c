@@ -1,6 +1,6 @@
 /*
- * config_print: see config_print.h.  It walks the option table, so an option is printed because it has a row there.
- * Secrets pass through secret_ref_masked() and nothing else.
+ * config_print: see config_print.h.  It walks the option table, so an option is printed because it has a row
+ * there. Secrets pass through secret_ref_masked() and nothing else.
  */
 #include "config/config_print.h"
 
@@ -74,13 +74,14 @@ static char *network_text(const struct addr_cidr *cidr)
 	char ip[INET6_ADDRSTRLEN];
 	const struct addr *net = &cidr->net;
 	const void *bytes = net->u.sa.sa_family == AF_INET ? (const void *)&net->u.in4.sin_addr
-							    : (const void *)&net->u.in6.sin6_addr;
+							   : (const void *)&net->u.in6.sin6_addr;
 
 	inet_ntop(net->u.sa.sa_family, bytes, ip, sizeof(ip));
 	return mem_printf("%s/%u", ip, cidr->prefix_bits);
 }
 
-static void add_list(const struct config_option *option, const struct subject *subject, struct config_list *items)
+static void add_list(
+    const struct config_option *option, const struct subject *subject, struct config_list *items)
 {
 	const struct config_relay *relay = subject->relay;
 	const struct config_path *path;
@@ -147,7 +148,8 @@ static char *string_text(const struct config_option *option, const void *field)
 /* The value of an option that is no list, as text; NULL: not set.  The caller frees it. */
 static char *value_text(const struct config_option *option, const struct subject *subject)
 {
-	const void *base = subject->process != NULL ? (const void *)subject->process : (const void *)subject->relay;
+	const void *base =
+	    subject->process != NULL ? (const void *)subject->process : (const void *)subject->relay;
 	const void *field = base == NULL ? NULL : (const char *)base + option->offset;
 	char *text = NULL;
 	char buf[32];
@@ -206,14 +208,16 @@ static void print_option(const struct config_option *option, const struct subjec
 		if (option->type == CONFIG_HEADERS)
 			fprintf(to, "%s = %s\n", option->key, items.items[i]);
 		else
-			fprintf(to, "%s%s%s", i == 0 ? option->key : "", i == 0 ? " = " : ", ", items.items[i]);
+			fprintf(
+			    to, "%s%s%s", i == 0 ? option->key : "", i == 0 ? " = " : ", ", items.items[i]);
 	}
 	if (items.count > 0 && option->type != CONFIG_HEADERS)
 		fputc('\n', to);
 	items_clear(&items);
 }
 
-static void print_section(enum config_section_kind kind, const char *name, const struct subject *subject, FILE *to)
+static void print_section(
+    enum config_section_kind kind, const char *name, const struct subject *subject, FILE *to)
 {
 	size_t i;
 
@@ -228,7 +232,8 @@ static void print_section(enum config_section_kind kind, const char *name, const
 }
 
 /* Calls `use` once for each [proxy NAME] that a relay uses, in the order of first use. */
-static void each_proxy(const struct config *config, void (*use)(const struct config_path *path, void *arg), void *arg)
+static void each_proxy(
+    const struct config *config, void (*use)(const struct config_path *path, void *arg), void *arg)
 {
 	const struct config_path **seen = NULL;
 	size_t count = 0, i, j, k;
@@ -347,13 +352,15 @@ static json_t *config_json(const struct config *config)
 		const struct config_relay *relay = &config->relays[i];
 		struct subject subject = {.relay = relay};
 
-		if (json_array_append_new(relays, section_json(CONFIG_SECTION_RELAY, relay->name, &subject)) != 0) {
+		if (json_array_append_new(
+			relays, section_json(CONFIG_SECTION_RELAY, relay->name, &subject)) != 0) {
 			json_decref(relays);
 			relays = NULL;
 		}
 	}
 	each_proxy(config, add_proxy_json, &proxies);
-	if (json_object_set_new(root, "midrelay", section_json(CONFIG_SECTION_MIDRELAY, NULL, &process)) != 0 ||
+	if (json_object_set_new(root, "midrelay", section_json(CONFIG_SECTION_MIDRELAY, NULL, &process)) !=
+		0 ||
 	    json_object_set(root, "relays", relays) != 0 || json_object_set(root, "proxies", proxies) != 0) {
 		json_decref(root);
 		root = NULL;

@@ -12,8 +12,9 @@
 void config_print_ini(const struct config *config, FILE *to);
 
 /*
- * As one JSON object {"midrelay": {…}, "relays": [{…}], "proxies": [{…}]} and a newline.  Keys are the options'
- * names; numbers, booleans and lists are JSON's own, durations are text as in the file, an option without a value is null.
+ * As one JSON object {"midrelay": {…}, "relays": [{…}], "proxies": [{…}]} and a newline.  Keys are the
+ * options' names; numbers, booleans and lists are JSON's own, durations are text as in the file, an option
+ * without a value is null.
  */
 bool config_print_json(const struct config *config, FILE *to, struct error *err) MUST_CHECK;
 

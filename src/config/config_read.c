@@ -115,8 +115,8 @@ static void read_section(struct reader *reader, unsigned line, char *text)
 	*end = '\0';
 	text = text_trim(text + 1);
 	if (!faulty && !only_chars(text, NAME_CHARS " \t")) {
-		config_report_fault(reader->report, line,
-		    "a section's name is made of letters, digits, '-', '_' and '.'");
+		config_report_fault(
+		    reader->report, line, "a section's name is made of letters, digits, '-', '_' and '.'");
 		faulty = true;
 	}
 	if (!faulty && strlen(text) > CONFIG_NAME_MAX_BYTES) {
@@ -136,7 +136,8 @@ static void read_key(struct reader *reader, unsigned line, char *text)
 	char *key, *value;
 
 	if (equals == NULL) {
-		config_report_fault(reader->report, line, "this is neither [SECTION] nor KEY = VALUE nor a comment");
+		config_report_fault(
+		    reader->report, line, "this is neither [SECTION] nor KEY = VALUE nor a comment");
 		return;
 	}
 	*equals = '\0';
@@ -148,7 +149,8 @@ static void read_key(struct reader *reader, unsigned line, char *text)
 		config_report_fault(reader->report, line,
 		    "what stands before the '=' is not a key: a key is made of letters, digits and '_'");
 	} else if (strlen(key) > CONFIG_NAME_MAX_BYTES) {
-		config_report_fault(reader->report, line, "the key is longer than %d bytes", CONFIG_NAME_MAX_BYTES);
+		config_report_fault(
+		    reader->report, line, "the key is longer than %d bytes", CONFIG_NAME_MAX_BYTES);
 	} else if (!is_utf8(value)) {
 		config_report_fault(reader->report, line, "%s: the value is not UTF-8", key);
 	} else if (reader->count == 0) {
@@ -175,7 +177,8 @@ static void read_line(struct reader *reader, unsigned line, char *from, size_t l
 		unsigned char byte = (unsigned char)from[i];
 
 		if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
-			config_report_fault(reader->report, line, "the line has a control byte (\\x%02x) in it", byte);
+			config_report_fault(
+			    reader->report, line, "the line has a control byte (\\x%02x) in it", byte);
 			return;
 		}
 	}
@@ -224,11 +227,12 @@ static int on_key(void *arg, const char *section_text, const char *name, const c
 	struct config_section *section;
 	struct config_entry *entry;
 
-	if (section_record == NULL || !section_record->is_section || record == NULL || record->value == NULL ||
-	    strcmp(record->name, name) != 0)
+	if (section_record == NULL || !section_record->is_section || record == NULL ||
+	    record->value == NULL || strcmp(record->name, name) != 0)
 		return 0;
 	section = &reader->text->sections[section_record->section];
-	section->entries = mem_realloc(section->entries, (section->entry_count + 1) * sizeof(*section->entries));
+	section->entries =
+	    mem_realloc(section->entries, (section->entry_count + 1) * sizeof(*section->entries));
 	entry = &section->entries[section->entry_count++];
 	entry->line = record->line;
 	entry->key = record->name;

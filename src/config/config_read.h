@@ -2,9 +2,9 @@
  * config_read: an INI file as sections and keys, every one with its line.
  *
  * inih (r55, as distributions ship it) splits lines over 199 bytes, cuts a value at " ;", takes ':' for '=',
- * continues a value on an indented line, drops what follows a section's ']' and tells no line numbers.  So our own
- * reader goes first: it takes lines as they are documented, and hands inih nothing but "[INDEX]" and "key = INDEX",
- * from which the raw text is looked up.
+ * continues a value on an indented line, drops what follows a section's ']' and tells no line numbers.  So
+ * our own reader goes first: it takes lines as they are documented, and hands inih nothing but "[INDEX]" and
+ * "key = INDEX", from which the raw text is looked up.
  *
  * Accepted: a regular file of at most 1 MiB, lines of at most 64 kB, a UTF-8 byte order mark, LF or CRLF.
  * A line is blank, a comment (';' or '#' first), [section], or KEY = VALUE; white space at both ends of

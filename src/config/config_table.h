@@ -1,7 +1,8 @@
 /*
- * config_table: THE table of options.  One row is all there is to know of an option: it drives loading, defaults,
- * printing, the nearest-key suggestion, and the check that the sample file and the man page name every option.
- * "How to add an option": a field in config.h, a row here, a paragraph in etc/midrelay.ini and midrelay.ini(5).
+ * config_table: THE table of options.  One row is all there is to know of an option: it drives loading,
+ * defaults, printing, the nearest-key suggestion, and the check that the sample file and the man page name
+ * every option. "How to add an option": a field in config.h, a row here, a paragraph in etc/midrelay.ini and
+ * midrelay.ini(5).
  */
 #ifndef MIDRELAY_CONFIG_CONFIG_TABLE_H
 #define MIDRELAY_CONFIG_CONFIG_TABLE_H
@@ -44,10 +45,10 @@ struct config_option {
 	const char *key;
 	enum config_type type;
 	int64_t min, max;
-	bool zero_is_off;         /* a duration that may also be 0 */
-	const char *const *words; /* ends in NULL */
-	const char *const *later; /* words of later versions, or NULL */
-	const char *default_text; /* as one would write it; NULL: see default_shown */
+	bool zero_is_off;          /* a duration that may also be 0 */
+	const char *const *words;  /* ends in NULL */
+	const char *const *later;  /* words of later versions, or NULL */
+	const char *default_text;  /* as one would write it; NULL: see default_shown */
 	const char *default_shown; /* where no text can be given: "none", "required", … */
 	const char *help;          /* one line */
 	size_t offset; /* in struct config_process, struct config_relay_draft or struct config_proxy_draft */

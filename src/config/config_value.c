@@ -58,8 +58,9 @@ static bool set_number(const struct config_option *option, void *field, const ch
 	if (or_auto && strcmp(text, "auto") == 0)
 		value = usable_cpus() < (uint64_t)option->max ? usable_cpus() : (uint64_t)option->max;
 	else if (!text_parse_uint(text, (uint64_t)option->min, (uint64_t)option->max, &value))
-		return error_set(err, "must be a number from %lld to %lld%s, not \"%s\"", (long long)option->min,
-		    (long long)option->max, or_auto ? ", or auto" : "", shown(text, buf));
+		return error_set(err, "must be a number from %lld to %lld%s, not \"%s\"",
+		    (long long)option->min, (long long)option->max, or_auto ? ", or auto" : "",
+		    shown(text, buf));
 	*(unsigned *)field = (unsigned)value;
 	return true;
 }
@@ -119,7 +120,8 @@ static bool set_octal(const struct config_option *option, void *field, const cha
 	unsigned long value;
 
 	if (len == 0 || len > 4 || strspn(text, "01234567") != len)
-		return error_set(err, "must be octal permissions such as 0600 or 0660, not \"%s\"", shown(text, buf));
+		return error_set(
+		    err, "must be octal permissions such as 0600 or 0660, not \"%s\"", shown(text, buf));
 	value = strtoul(text, NULL, 8);
 	if (value > (unsigned long)option->max)
 		return error_set(err, "must be octal permissions of at most %04llo, not \"%s\"",
@@ -131,8 +133,9 @@ static bool set_octal(const struct config_option *option, void *field, const cha
 static bool set_user(void *field, const char *text, struct error *err)
 {
 	if (strchr(text, ':') != NULL)
-		return error_set(err, "a user name for Basic cannot have a ':' in it (RFC 7617); the password has a key "
-				      "of its own");
+		return error_set(err,
+		    "a user name for Basic cannot have a ':' in it (RFC 7617); the password has a key "
+		    "of its own");
 	if (has_control(text))
 		return error_set(err, "has a control character in it");
 	replace(field, mem_strdup(text));
@@ -168,8 +171,8 @@ static bool set_secret(void *field, const char *text, struct error *err)
 		break;
 	case SECRET_REF_CRED:
 		if (*rest == '\0' || strchr(rest, '/') != NULL)
-			return error_set(err,
-			    "cred: needs the name of a systemd credential behind it, without a '/'");
+			return error_set(
+			    err, "cred: needs the name of a systemd credential behind it, without a '/'");
 		break;
 	case SECRET_REF_SEALED:
 		return error_set(err, "sealed: is not supported by this version");
@@ -186,7 +189,8 @@ static bool set_ip(void *field, const char *text, struct error *err)
 	struct addr addr;
 
 	if (!addr_parse_ip(text, 0, &addr))
-		return error_set(err, "must be a numeric address without port, such as 192.0.2.7 or 2001:db8::7, not \"%s\"",
+		return error_set(err,
+		    "must be a numeric address without port, such as 192.0.2.7 or 2001:db8::7, not \"%s\"",
 		    shown(text, buf));
 	replace(field, mem_strdup(text));
 	return true;
@@ -204,8 +208,8 @@ static bool set_target(void *field, const char *text, struct error *err)
 	return true;
 }
 
-bool config_value_proxy_url(const char *text, const char *user_key, const char *password_key, struct hostport *url,
-    struct error *err)
+bool config_value_proxy_url(
+    const char *text, const char *user_key, const char *password_key, struct hostport *url, struct error *err)
 {
 	char buf[SHOWN_BYTES];
 	struct hostport parsed = {0};
@@ -216,7 +220,8 @@ bool config_value_proxy_url(const char *text, const char *user_key, const char *
 
 	/* First of all, for nothing below may show a URL that has a password in it. */
 	if (strchr(text, '@') != NULL)
-		return error_set(err, "credentials do not belong into the URL; use %s and %s", user_key, password_key);
+		return error_set(
+		    err, "credentials do not belong into the URL; use %s and %s", user_key, password_key);
 	if (strncasecmp(text, "https://", 8) == 0)
 		return error_set(err, "https:// proxies are not supported by this version");
 	if (strncasecmp(text, "http://", 7) != 0)
@@ -245,7 +250,8 @@ static bool add_listen(struct config_relay *relay, const char *text, unsigned li
 	struct addr addr;
 
 	if (strncmp(text, "systemd:", 8) == 0 || strncmp(text, "tls://", 6) == 0)
-		return error_set(err, "%s is not supported by this version", text[0] == 's' ? "systemd:" : "tls://");
+		return error_set(
+		    err, "%s is not supported by this version", text[0] == 's' ? "systemd:" : "tls://");
 	if (!addr_parse(text, &addr, err))
 		return false;
 	if (relay->listen_count == CONFIG_MAX_ITEMS)
@@ -265,8 +271,8 @@ static bool add_network(struct config_relay *relay, const char *text, struct err
 		return false;
 	if (relay->allow_address_count == CONFIG_MAX_ITEMS)
 		return error_set(err, "has more than %d networks", CONFIG_MAX_ITEMS);
-	relay->allow_address = mem_realloc(relay->allow_address,
-	    (relay->allow_address_count + 1) * sizeof(*relay->allow_address));
+	relay->allow_address = mem_realloc(
+	    relay->allow_address, (relay->allow_address_count + 1) * sizeof(*relay->allow_address));
 	relay->allow_address[relay->allow_address_count++] = cidr;
 	return true;
 }
@@ -282,8 +288,8 @@ static bool add_proxy(struct config_relay_draft *draft, const char *text, unsign
 	return true;
 }
 
-static bool add_item(const struct config_option *option, void *base, const char *text, unsigned line,
-    struct error *err)
+static bool add_item(
+    const struct config_option *option, void *base, const char *text, unsigned line, struct error *err)
 {
 	struct config_relay_draft *draft = base;
 
@@ -294,8 +300,8 @@ static bool add_item(const struct config_option *option, void *base, const char 
 	return add_proxy(draft, text, line, err);
 }
 
-static bool add_items(const struct config_option *option, void *base, const char *text, unsigned line,
-    struct error *err)
+static bool add_items(
+    const struct config_option *option, void *base, const char *text, unsigned line, struct error *err)
 {
 	char *copy = mem_strdup(text);
 	char *rest = copy, *item;
@@ -316,23 +322,24 @@ static bool add_items(const struct config_option *option, void *base, const char
 static bool is_token(const char *text)
 {
 	return *text != '\0' &&
-	    text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~")] ==
-	    '\0';
+	       text[strspn(text,
+		   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~")] == '\0';
 }
 
-static bool check_header(const struct config_proxy_draft *draft, const char *name, const char *value,
-    struct error *err)
+static bool check_header(
+    const struct config_proxy_draft *draft, const char *name, const char *value, struct error *err)
 {
 	/* These are ours to write, or would change how the request ends. */
-	static const char *const refused[] = {"Host", "Proxy-Authorization", "Content-Length", "Transfer-Encoding",
-	    "Connection"};
+	static const char *const refused[] = {
+	    "Host", "Proxy-Authorization", "Content-Length", "Transfer-Encoding", "Connection"};
 	char buf[SHOWN_BYTES];
 	size_t i;
 
 	if (!is_token(name))
 		return error_set(err, "\"%s\" is not the name of a header", shown(name, buf));
 	if (strcasecmp(name, "Proxy-Authorization") == 0)
-		return error_set(err, "Proxy-Authorization is written from the user and password keys and cannot be set here");
+		return error_set(err,
+		    "Proxy-Authorization is written from the user and password keys and cannot be set here");
 	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		if (strcasecmp(name, refused[i]) == 0)
 			return error_set(err, "%s cannot be set here", refused[i]);
@@ -343,7 +350,8 @@ static bool check_header(const struct config_proxy_draft *draft, const char *nam
 	}
 	for (i = 0; i < draft->header_count; i++) {
 		if (strcasecmp(name, "User-Agent") == 0 && strcasecmp(draft->headers[i].name, name) == 0)
-			return error_set(err, "User-Agent was given before, at line %u", draft->header_lines[i]);
+			return error_set(
+			    err, "User-Agent was given before, at line %u", draft->header_lines[i]);
 	}
 	if (draft->header_count == CONFIG_MAX_ITEMS)
 		return error_set(err, "has more than %d header lines", CONFIG_MAX_ITEMS);
@@ -375,8 +383,8 @@ static bool add_header(struct config_proxy_draft *draft, const char *text, unsig
 	return true;
 }
 
-bool config_value_set(const struct config_option *option, void *base, const char *text, unsigned line,
-    struct error *err)
+bool config_value_set(
+    const struct config_option *option, void *base, const char *text, unsigned line, struct error *err)
 {
 	void *field = (char *)base + option->offset;
 

@@ -127,10 +127,11 @@ static int tls_version(enum config_tls_version version)
 static struct identity *build_identity(const struct config_relay *relay, struct config_report *report)
 {
 	struct note_place place = {report, relay};
-	struct identity_fault fault = {.key = "client_bundle"};
+	struct identity_faults faults;
 	struct identity *identity;
 	struct secret *passphrase = NULL;
 	struct error err;
+	unsigned i;
 	struct identity_params params = {
 	    .bundle_file = relay->client_bundle,
 	    .cert_file = relay->client_cert,
@@ -150,11 +151,12 @@ static struct identity *build_identity(const struct config_relay *relay, struct 
 		return NULL;
 	}
 	params.passphrase = passphrase;
-	identity = identity_new(&params, on_identity_note, &place, &fault);
+	identity = identity_new(&params, on_identity_note, &place, &faults);
 	secret_free(passphrase);
-	if (identity == NULL)
-		config_report_fault(report, config_relay_line(relay, fault.key), "%s: %s", fault.key, fault.err.text);
-	else
+	for (i = 0; i < faults.count; i++)
+		config_report_fault(report, config_relay_line(relay, faults.items[i].key), "%s: %s",
+		    faults.items[i].key, faults.items[i].err.text);
+	if (identity != NULL)
 		stream_prepare_identity(identity);
 	return identity;
 }

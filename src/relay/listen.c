@@ -107,7 +107,10 @@ fail:
 	return false;
 }
 
-/* Port 0 may be wanted several times; each has its own socket. */
+/*
+ * Port 0 may be wanted several times; each has its own socket.  A port that the kernel chose may be named in the new
+ * configuration.
+ */
 static struct listen_socket *find_unclaimed(const struct listen_list *old, const struct listen_list *list,
     const struct listen_socket *like)
 {
@@ -117,7 +120,8 @@ static struct listen_socket *find_unclaimed(const struct listen_list *old, const
 		struct listen_socket *sock = &old->sockets[i];
 		bool claimed = false;
 
-		if (sock->fd < 0 || !addr_equal(&sock->wanted, &like->wanted))
+		if (sock->fd < 0 ||
+		    !(addr_equal(&sock->wanted, &like->wanted) || addr_equal(&sock->bound, &like->wanted)))
 			continue;
 		for (j = 0; j < list->count; j++)
 			claimed = claimed || list->sockets[j].fd == sock->fd;
@@ -139,6 +143,7 @@ static void add_socket(struct listen_list *list, const struct config_listen *lis
 	kept = find_unclaimed(old, list, &sock);
 	if (kept != NULL) {
 		sock = *kept;
+		sock.wanted = listen->addr;
 		sock.kept = true;
 		sock.relay = relay;
 		sock.relay_index = relay_index;

@@ -23,8 +23,6 @@
 #define SPIN_TURNS 1000
 #define LINGER_LOOK_MS 10
 
-static void step(struct pump *pump);
-
 bool pump_bytes_are_tls(const unsigned char *bytes, size_t len)
 {
 	/* RFC 8446 5.1: handshake record (22), legacy version 3.x, and a ClientHello (1) behind the head. */
@@ -163,8 +161,19 @@ static void side_broke(struct pump_side *side)
 		stream_set_readable(side->stream);
 }
 
+/* See pump.h: the client was done, had its answer, and got our close_notify sent for it. */
+static bool is_late_end(const struct pump *pump, const struct pump_side *from, enum stream_status status)
+{
+	return from == &pump->target && (status == STREAM_TRUNCATED || status == STREAM_RESET) && pump->client.in_done &&
+	    pump->target.out_shut && pump->answered;
+}
+
 static void end_read(struct pump *pump, struct pump_side *from, enum stream_status status)
 {
+	if (is_late_end(pump, from, status)) {
+		from->in_done = true;
+		return;
+	}
 	switch (status) {
 	case STREAM_TRUNCATED:
 		diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_TRUNCATED,
@@ -239,6 +248,7 @@ static bool move_some(struct pump *pump, struct pump_side *from, struct pump_sid
 			return false;
 		from->bytes += len;
 		*moved += len;
+		pump->answered = from == &pump->target && !pump->client.in_done;
 		note_progress(pump);
 		if (to->broken)
 			return status == STREAM_OK; /* nobody takes them; read on for the reason */
@@ -250,7 +260,7 @@ static bool move_some(struct pump *pump, struct pump_side *from, struct pump_sid
 		from->in_done = true;
 	else if (status != STREAM_OK && status != STREAM_BLOCKED)
 		end_read(pump, from, status);
-	return status == STREAM_OK || status == STREAM_CLOSED;
+	return status == STREAM_OK || from->in_done;
 }
 
 /* One direction, as far as it goes now. */
@@ -326,13 +336,18 @@ static void judge_broken(struct pump *pump)
 
 	if (pump->ending || !broken->broken)
 		return;
+	/* Only our close_notify found nobody any more. */
+	if (broken == &pump->target && broken->in_done && pump->client.in_done)
+		return;
 	diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET, "the %s closed the connection while bytes were on their "
 	    "way to it", broken->name);
 	begin_ending(pump);
 }
 
-static void step(struct pump *pump)
+/* A side that became readable or writable: moves on what that allows, the direction away from it or towards it. */
+static void step(struct pump *pump, struct pump_side *side, bool readable, bool writable)
 {
+	struct pump_side *other = side == &pump->client ? &pump->target : &pump->client;
 	uint64_t received = stream_received(pump->target.stream);
 
 	if (pump->over)
@@ -341,8 +356,13 @@ static void step(struct pump *pump)
 		spin_found(pump);
 		return;
 	}
-	flow(pump, &pump->client, &pump->target);
-	if (!pump->over)
+	/* A stream may have stopped reading because an answer of its own (KeyUpdate) could not be written. */
+	if (readable || side->stream != NULL)
+		flow(pump, side, other);
+	if (!pump->over && writable)
+		flow(pump, other, side);
+	/* A target that broke while it was written to may still say why. */
+	if (!pump->over && pump->target.broken)
 		flow(pump, &pump->target, &pump->client);
 	if (pump->over)
 		return;
@@ -353,7 +373,7 @@ static void step(struct pump *pump)
 	if (pump->ending) {
 		end_when_delivered(pump);
 	} else if (pump->client.in_done && pump->target.in_done && pump->client.out_shut && pump->target.out_shut &&
-	    !side_pending(&pump->target)) {
+	    (pump->target.broken || !side_pending(&pump->target))) {
 		end_now(pump);
 	}
 	if (!pump->over)
@@ -362,7 +382,9 @@ static void step(struct pump *pump)
 
 static void on_client_ready(void *arg, bool readable, bool writable)
 {
-	step(arg);
+	struct pump *pump = arg;
+
+	step(pump, &pump->client, readable, writable);
 }
 
 static void on_target_ready(void *arg, bool readable, bool writable)
@@ -371,7 +393,7 @@ static void on_target_ready(void *arg, bool readable, bool writable)
 
 	if (readable)
 		stream_set_readable(pump->target.stream);
-	step(pump);
+	step(pump, &pump->target, readable, writable);
 }
 
 void pump_start(struct pump *pump, const struct pump_params *params)

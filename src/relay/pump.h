@@ -7,7 +7,9 @@
  *
  * Ends: the client's FIN becomes close_notify, the target's close_notify becomes a FIN, each behind the bytes before
  * it; the other direction goes on.  A target that is gone without close_notify is no clean end: what was decrypted is
- * delivered, then the owner is told to reset the client.
+ * delivered, then the owner is told to reset the client.  One exception, because nginx and others never answer a
+ * close_notify: when the client has ended first, after an answer, and the target sent nothing more, nothing can have been
+ * cut off that the client waited for.
  */
 #ifndef MIDRELAY_RELAY_PUMP_H
 #define MIDRELAY_RELAY_PUMP_H
@@ -33,6 +35,7 @@ struct pump_side {
 struct pump {
 	struct loop *loop;
 	struct pump_side client, target;
+	bool answered;        /* the last byte that moved came from the target, before the client's end */
 	int64_t last_ms;      /* loop_now_ms() of the last byte or end */
 	bool began;           /* the client's first bytes were seen */
 	bool spoke_http;      /* and they were the beginning of an HTTP/1.x request */

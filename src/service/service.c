@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "command.h"
+#include "config/config_print.h"
 #include "relay/listen.h"
 #include "service/privileges.h"
 #include "service/worker.h"
@@ -51,24 +52,12 @@ struct plan {
 	struct service *service;
 	struct acceptor_entry *entries;
 	size_t count;
-	int *retired; /* descriptors to be closed when nobody watches them any more */
+	int *retired; /* descriptors that nobody watches after this plan: closed with it */
 	size_t retired_count;
 	struct relay_set *old_set;
 };
 
 /* ---- reading and building ---- */
-
-static void print_report(const struct config_report *report)
-{
-	size_t i;
-
-	for (i = 0; i < report->fault_count; i++) {
-		if (report->faults[i].line != 0)
-			fprintf(stderr, "%s:%u: %s\n", report->file, report->faults[i].line, report->faults[i].text);
-		else
-			fprintf(stderr, "%s: %s\n", report->file, report->faults[i].text);
-	}
-}
 
 static void log_report(const struct config_report *report, const struct config_fault *list, size_t count,
     enum log_level level, const char *event)
@@ -103,7 +92,7 @@ static struct relay_set *read_all(struct service *service, unsigned loop_count, 
 
 static bool check_file_readable(struct service *service, struct config_report *report)
 {
-	if (access(service->file, R_OK) == 0 || eaccess(service->file, R_OK) == 0)
+	if (eaccess(service->file, R_OK) == 0) /* not access(): that asks for who started us */
 		return true;
 	config_report_fault(report, 0, "cannot be read by the user of [midrelay], so a reload would fail");
 	return false;
@@ -148,18 +137,19 @@ static bool read_first(struct service *service, struct config_report *report)
 static void plan_apply(struct worker *worker, void *arg)
 {
 	struct plan *plan = arg;
+	size_t i;
 
 	if (!acceptor_apply(worker->acceptor, plan->entries, plan->count))
 		log_msg(LOG_ERROR, "listen-failed", "no event for a listening socket");
+	/* By the loop that watched them: another thread could be given the number before the loop lets go of it. */
+	for (i = 0; i < plan->retired_count; i++)
+		close(plan->retired[i]);
 }
 
 static void plan_done(void *arg)
 {
 	struct plan *plan = arg;
-	size_t i;
 
-	for (i = 0; i < plan->retired_count; i++)
-		close(plan->retired[i]);
 	relay_set_unref(plan->old_set);
 	free(plan->retired);
 	free(plan->entries);
@@ -491,7 +481,7 @@ static int start(struct service *service)
 	config_report_clear(&report);
 	return COMMAND_OK;
 fail:
-	print_report(&report);
+	config_print_report(&report, stderr);
 	if (err.text[0] != '\0')
 		fprintf(stderr, "midrelay: %s\n", err.text);
 	config_report_clear(&report);

@@ -136,15 +136,15 @@ static unsigned *steps_to_root(STACK_OF(X509) *certs)
 	return steps;
 }
 
-/* Valid beats expired, then the nearer to a root; among equals the first in the file. */
+/*
+ * Valid beats expired, which fails everywhere; then what leads to a root, by the shorter way (NOT_REACHED is
+ * the longest of all); among equals the first in the file.
+ */
 static bool is_better_issuer(STACK_OF(X509) *certs, const unsigned *steps, int i, int than)
 {
-	bool rooted = steps[i] != NOT_REACHED, than_rooted = steps[than] != NOT_REACHED;
 	bool valid = is_valid_now(sk_X509_value(certs, i)),
 	     than_valid = is_valid_now(sk_X509_value(certs, than));
 
-	if (rooted != than_rooted)
-		return rooted;
 	if (valid != than_valid)
 		return valid;
 	return steps[i] < steps[than];

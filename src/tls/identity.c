@@ -234,26 +234,38 @@ static bool load_trust(struct identity *identity, const struct identity_params *
 	return false;
 }
 
+/* The next free place; a step that fails keeps it, one that works gives it back. */
+static struct identity_fault *next_fault(struct identity_faults *faults)
+{
+	struct identity_fault *fault = &faults->items[faults->count++];
+
+	fault->key = "client_bundle";
+	return fault;
+}
+
 struct identity *identity_new(const struct identity_params *params, identity_note_fn *note, void *note_arg,
-    struct identity_fault *fault)
+    struct identity_faults *faults)
 {
 	struct identity *identity = mem_calloc(1, sizeof(*identity));
-	bool ok;
 
 	if (note == NULL)
 		note = ignore_note;
-	memset(fault, 0, sizeof(*fault));
+	memset(faults, 0, sizeof(*faults));
 	atomic_init(&identity->holders, 1);
 	identity->ctx = SSL_CTX_new(TLS_client_method());
-	/* Policy first: `@SECLEVEL` in tls_ciphers decides which certificates OpenSSL takes. */
-	if (identity->ctx == NULL)
-		ok = identity_fault_set(fault, "client_bundle", "OpenSSL cannot make a TLS context");
-	else
-		ok = identity_policy_set(identity->ctx, params, note, note_arg, fault) &&
-		     load_client_cert(identity, params, note, note_arg, fault) &&
-		     load_trust(identity, params, note, note_arg, fault);
+	if (identity->ctx == NULL) {
+		identity_fault_set(next_fault(faults), "client_bundle", "OpenSSL cannot make a TLS context");
+	} else {
+		/* Policy first: `@SECLEVEL` in tls_ciphers decides which certificates OpenSSL takes. */
+		if (identity_policy_set(identity->ctx, params, note, note_arg, next_fault(faults)))
+			faults->count--;
+		if (load_client_cert(identity, params, note, note_arg, next_fault(faults)))
+			faults->count--;
+		if (load_trust(identity, params, note, note_arg, next_fault(faults)))
+			faults->count--;
+	}
 	ERR_clear_error();
-	if (ok)
+	if (faults->count == 0)
 		return identity;
 	identity_unref(identity);
 	return NULL;

@@ -26,6 +26,12 @@ struct identity_fault {
 	struct error err;
 };
 
+/* All that is wrong: at most one for the policy, one for the client's certificate, one for the trust. */
+struct identity_faults {
+	unsigned count;
+	struct identity_fault items[3];
+};
+
 /* What `run` warns of but accepts; `add` is called for each while identity_new runs. */
 typedef void identity_note_fn(void *arg, const char *key, const char *text);
 
@@ -34,11 +40,11 @@ enum identity_validity { IDENTITY_NO_CERT, IDENTITY_VALID, IDENTITY_NOT_YET_VALI
 struct identity; /* opaque */
 
 /*
- * Builds all, or says which parameter is at fault.  An expired or not yet valid client certificate is no fault here
+ * Builds all, or says which parameters are at fault.  An expired or not yet valid client certificate is no fault here
  * (it stops its relay alone, at run time): see identity_validity().
  */
 struct identity *identity_new(const struct identity_params *params, identity_note_fn *note, void *note_arg,
-    struct identity_fault *fault);
+    struct identity_faults *faults);
 struct identity *identity_ref(struct identity *identity);   /* any thread */
 void identity_unref(struct identity *identity);             /* any thread; NULL is fine */
 

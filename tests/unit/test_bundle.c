@@ -602,6 +602,23 @@ static void test_cross_signed(void **state)
 	assert_chain((X509 *[]){leaf, leaf, mid, mid, NULL}, leaf_key, (X509 *[]){leaf, mid, NULL}, 0);
 }
 
+/* An expired intermediate is passed over for a valid one, even where only the expired one leads to a root. */
+static void test_expired_issuer(void **state)
+{
+	X509 *old = pki_cert(&(struct pki_cert){.cn = "mid",
+	    .key = mid_key,
+	    .issuer_cn = "root",
+	    .issuer_key = root_key,
+	    .ca = true,
+	    .starts_s = -7200,
+	    .ends_s = -3600});
+
+	(void)state;
+	assert_chain((X509 *[]){old, mid_cross, root, leaf, NULL}, leaf_key, (X509 *[]){leaf, mid_cross, NULL}, 2);
+	assert_chain((X509 *[]){old, root, leaf, NULL}, leaf_key, (X509 *[]){leaf, old, root, NULL}, 0);
+	X509_free(old);
+}
+
 /* CAs that signed each other, without a root, end the chain instead of going round. */
 static void test_issuer_cycle(void **state)
 {
@@ -739,6 +756,7 @@ int main(void)
 	    cmocka_unit_test(test_two_keys),
 	    cmocka_unit_test(test_order_faults),
 	    cmocka_unit_test(test_cross_signed),
+	    cmocka_unit_test(test_expired_issuer),
 	    cmocka_unit_test(test_issuer_cycle),
 	    cmocka_unit_test(test_impostor_issuer),
 	    cmocka_unit_test(test_renewed_leaf),

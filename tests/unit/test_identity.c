@@ -89,24 +89,25 @@ static struct identity_params params_new(void)
 
 static struct identity *make(const struct identity_params *params, struct pki_text *notes)
 {
-	struct identity_fault fault;
-	struct identity *identity = identity_new(params, on_note, notes, &fault);
+	struct identity_faults faults;
+	struct identity *identity = identity_new(params, on_note, notes, &faults);
 
 	if (identity == NULL)
-		fail_msg("refused: %s: %s", fault.key, fault.err.text);
+		fail_msg("refused: %s: %s", faults.items[0].key, faults.items[0].err.text);
 	assert_int_equal(ERR_peek_error(), 0);
 	return identity;
 }
 
 static void assert_refuses(const struct identity_params *params, const char *key, const char *words)
 {
-	struct identity_fault fault;
+	struct identity_faults faults;
 	struct pki_text notes = {0};
 
-	assert_null(identity_new(params, on_note, &notes, &fault));
-	assert_string_equal(fault.key, key);
-	if (strstr(fault.err.text, words) == NULL)
-		fail_msg("\"%s\" does not say \"%s\"", fault.err.text, words);
+	assert_null(identity_new(params, on_note, &notes, &faults));
+	assert_int_equal(faults.count, 1);
+	assert_string_equal(faults.items[0].key, key);
+	if (strstr(faults.items[0].err.text, words) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", faults.items[0].err.text, words);
 	assert_int_equal(ERR_peek_error(), 0);
 	pki_text_free(&notes);
 }
@@ -730,12 +731,12 @@ static void test_damaged_private_half(void **state)
 static void test_holders(void **state)
 {
 	struct identity_params params = params_new();
-	struct identity_fault fault;
+	struct identity_faults faults;
 	struct identity *identity;
 
 	(void)state;
 	params.bundle_file = bundle_file;
-	identity = identity_new(&params, NULL, NULL, &fault);
+	identity = identity_new(&params, NULL, NULL, &faults);
 	assert_non_null(identity);
 	assert_ptr_equal(identity_ref(identity), identity);
 	identity_unref(identity);

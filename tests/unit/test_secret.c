@@ -1,4 +1,5 @@
-/* Proves which references yield a secret, which are refused and why, and that no refusal or mask shows one. */
+/* Proves which references yield a secret, which are refused and why, and that no refusal or mask shows one.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -179,7 +180,8 @@ static void test_masks(void **state)
 
 static void test_values(void **state)
 {
-	struct secret *a = secret_new("a\0b", 3), *b = secret_dup(a), *c = secret_new("a\0c", 3), *d = secret_new("a", 1);
+	struct secret *a = secret_new("a\0b", 3), *b = secret_dup(a), *c = secret_new("a\0c", 3),
+		      *d = secret_new("a", 1);
 	struct secret *empty = secret_new(NULL, 0);
 
 	(void)state;

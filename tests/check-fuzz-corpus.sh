@@ -1,0 +1,7 @@
+#!/bin/sh
+# Proves that every input the fuzzers found worth keeping still passes.
+set -eu
+corpus=${srcdir:-.}/tests/fuzz/corpus
+programs=${builddir:-.}/tests/fuzz
+"$programs/replay_http_connect" "$corpus/http_connect"
+"$programs/replay_bundle" "$corpus/bundle"

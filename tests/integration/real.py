@@ -1,0 +1,239 @@
+"""
+Real parts around midrelay: Squid, tinyproxy, nginx, curl, and a Java client on Apache Commons HttpClient 3.1.
+
+Each is started with a configuration of its own in the test's directory, found ready by talking to it, and stopped by
+its process id.  What is not installed skips the test.
+"""
+
+import fcntl
+import glob
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+
+import harness
+from harness import PASSWORD, USER, Skip, wait_until
+
+
+def program(name):
+    """The path of a program, or the test is skipped."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
+    if not found:
+        raise Skip("%s is not installed" % name)
+    return found
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+class Server:
+    """A foreign server process.  Between finding a free port and its bind somebody else may take it: then once more."""
+
+    def __init__(self, case, name, configure, command, stop_signal=signal.SIGTERM):
+        self.stop_signal = stop_signal
+        for _ in range(5):
+            self.port = free_port()
+            self.directory = os.path.join(case.dir, "%s-%d" % (name, self.port))
+            os.mkdir(self.directory)
+            configure(self)
+            self.output = open(os.path.join(self.directory, "output"), "wb")
+            self.process = subprocess.Popen(command(self), stdin=subprocess.DEVNULL, stdout=self.output,
+                                            stderr=self.output, cwd=self.directory)
+            wait_until(lambda: answers(self.port) or self.process.poll() is not None, name, 30 * harness.SLOW)
+            if self.process.poll() is None:
+                case.cleanups.append(self.stop)
+                return
+            self.output.close()
+        said = "".join(self.read(file) for file in ("output", "cache.log", "error.log")
+                       if os.path.exists(os.path.join(self.directory, file)))
+        raise AssertionError("%s does not start: %s" % (name, said))
+
+    @property
+    def url(self):
+        return "http://127.0.0.1:%d" % self.port
+
+    def file(self, name, text, mode=0o644):
+        path = os.path.join(self.directory, name)
+        with open(path, "w") as out:
+            out.write(text)
+        os.chmod(path, mode)
+        return path
+
+    def read(self, name):
+        with open(os.path.join(self.directory, name), errors="replace") as file:
+            return file.read()
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.output.close()
+
+
+def unprivileged():
+    """Whom a server started as root becomes; None: we are not root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("proxy", "squid", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            pass
+    raise Skip("no unprivileged account")
+
+
+def squid(case, target_port, user=USER, password=PASSWORD):
+    """Squid that wants Basic credentials and lets CONNECT to the target's port through; access log in access.log."""
+    binary = program("squid")
+    helpers = glob.glob("/usr/lib*/squid/basic_ncsa_auth") + glob.glob("/usr/lib*/*/squid/basic_ncsa_auth")
+    if not helpers:
+        raise Skip("squid's basic_ncsa_auth is not installed")
+    user_id = unprivileged()
+
+    def configure(server):
+        hashed = subprocess.run(["openssl", "passwd", "-apr1", "-stdin"], input=password, text=True,
+                                capture_output=True, check=True).stdout.strip()
+        passwords = server.file("passwords", "%s:%s\n" % (user, hashed))
+        server.file("squid.conf", "\n".join([
+            "http_port 127.0.0.1:%d" % server.port,
+            "pid_filename %s/squid.pid" % server.directory,
+            "cache_log %s/cache.log" % server.directory,
+            "access_log stdio:%s/access.log" % server.directory,
+            "logfile_rotate 0",
+            "cache deny all",
+            "cache_mem 8 MB",
+            "memory_pools off",
+            "coredump_dir %s" % server.directory,
+            "netdb_filename none",
+            "pinger_enable off",
+            "visible_hostname proxy.lab.test",
+            "cache_effective_user %s" % user_id if user_id else "",
+            "hosts_file %s" % server.file("hosts", "127.0.0.1 instance.lab.test\n"),
+            "shutdown_lifetime 0 seconds",
+            "max_filedescriptors 8192",
+            'auth_param basic program %s %s' % (helpers[0], passwords),
+            "auth_param basic children 2 startup=1 idle=1",
+            'auth_param basic realm Lab proxy',
+            "acl users proxy_auth REQUIRED",
+            "acl target port %d" % target_port,
+            "acl connect method CONNECT",
+            "http_access deny !connect",
+            "http_access deny !target",
+            "http_access allow users",
+            "http_access deny all",
+            ""]))
+        if user_id:
+            # It refuses to serve as root, and becomes somebody who must reach these files.
+            os.chmod(case.dir, 0o711)
+            for place in [server.directory] + glob.glob(server.directory + "/*"):
+                shutil.chown(place, user_id)
+    # Names of shared memory are per -n; without it two Squids at once disturb one another.  Its orderly end takes 2 s.
+    return Server(case, "squid", configure, lambda s: [binary, "-N", "-n", "lab%d" % s.port, "-f",
+                                                       os.path.join(s.directory, "squid.conf")], signal.SIGKILL)
+
+
+def tinyproxy(case, target_port, user=USER, password="plain7word"):
+    """tinyproxy with BasicAuth.  Its configuration takes no blank in a password."""
+    binary = program("tinyproxy")
+
+    def configure(server):
+        server.file("tinyproxy.conf", "\n".join([
+            "Port %d" % server.port, "Listen 127.0.0.1", "Timeout 60", "MaxClients 200",
+            'LogFile "%s/tinyproxy.log"' % server.directory, "LogLevel Info",
+            'PidFile "%s/tinyproxy.pid"' % server.directory,
+            "BasicAuth %s %s" % (user, password),
+            "ConnectPort %d" % target_port, "Allow 127.0.0.1", ""]))
+    return Server(case, "tinyproxy", configure,
+                  lambda s: [binary, "-d", "-c", os.path.join(s.directory, "tinyproxy.conf")])
+
+
+def nginx(case, big_bytes=0, tls="TLSv1.2 TLSv1.3", keepalive_requests=100000):
+    """
+    nginx with `ssl_verify_client on`.  / answers what it saw of the certificate and the request, /soap takes a body and
+    tells its length and by whom, PUT /put/NAME stores one, /big is a file of big_bytes sent by sendfile.
+    """
+    binary = program("nginx")
+    pki = case.pki
+
+    def configure(server):
+        d = server.directory
+        for name in ("tmp", "logs", "www"):
+            os.mkdir(os.path.join(d, name))
+        if big_bytes:
+            with open(os.path.join(d, "www", "big"), "wb") as out:
+                for part in harness.pattern_stream(big_bytes):
+                    out.write(part)
+        server.file("nginx.conf", """\
+daemon off; worker_processes 2; pid %(d)s/nginx.pid; error_log %(d)s/error.log info; %(user)s
+events { worker_connections 4096; }
+http {
+ client_body_temp_path %(d)s/tmp; proxy_temp_path %(d)s/tmp; fastcgi_temp_path %(d)s/tmp; uwsgi_temp_path %(d)s/tmp;
+ scgi_temp_path %(d)s/tmp; access_log %(d)s/access.log; sendfile on; keepalive_requests %(requests)d;
+ client_max_body_size 0; client_body_buffer_size 64k; default_type text/plain;
+ # Takes a body to its end, which `return` alone would not read.
+ server { listen unix:%(d)s/inner.sock; location / { client_max_body_size 0; return 200 "length $http_x_length\\n"; } }
+ server {
+  listen 127.0.0.1:%(port)d ssl backlog=4096; server_name instance.lab.test; ssl_protocols %(tls)s;
+  ssl_certificate %(cert)s; ssl_certificate_key %(key)s;
+  ssl_client_certificate %(ca)s; ssl_verify_client on; ssl_verify_depth 3; ssl_session_cache shared:s:1m;
+  location / { return 200 "subject $ssl_client_s_dn\\nverify $ssl_client_verify\\nhost $host\\nuri $request_uri\\nagent $http_user_agent\\nresumed $ssl_session_reused\\nconnection $connection\\n"; }
+  location /put/ { root %(d)s/www; dav_methods PUT; create_full_put_path on; }
+  location /big { root %(d)s/www; }
+  location /soap {
+   proxy_pass http://unix:%(d)s/inner.sock:/;
+   proxy_set_header X-Length "$content_length of $request_uri by $ssl_client_s_dn";
+  }
+ }
+}
+""" % {"d": d, "port": server.port, "cert": pki["server-chain.pem"], "key": pki["server.key"],
+            "ca": pki["client-cas.pem"], "tls": tls, "requests": keepalive_requests,
+            "user": "user root;" if os.geteuid() == 0 else ""})
+    return Server(case, "nginx", configure, lambda s: [binary, "-e", os.path.join(s.directory, "error.log"),
+                                                       "-p", s.directory, "-c", os.path.join(s.directory, "nginx.conf")])
+
+
+def curl(case, *args, timeout=60):
+    """curl's standard output; it must succeed."""
+    done = subprocess.run([program("curl"), "-sS", "--noproxy", "*", *args], capture_output=True,
+                          timeout=timeout * harness.SLOW)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+JARS = ("commons-httpclient", "commons-logging", "commons-codec")
+
+
+def java_client():
+    """The command that runs SoapClient.java, compiled once for all tests."""
+    java, javac = program("java"), program("javac")
+    jars = ["/usr/share/java/%s.jar" % jar for jar in JARS]
+    for jar in jars:
+        if not os.path.exists(jar):
+            raise Skip("%s is not installed" % jar)
+    source = os.path.join(harness.HERE, "SoapClient.java")
+    place = os.path.join(harness.cache_directory(), "java")
+    os.makedirs(place, exist_ok=True)
+    target = os.path.join(place, "SoapClient.class")
+    with open(os.path.join(place, "lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
+            subprocess.run([javac, "-nowarn", "-cp", ":".join(jars), "-d", place, source], check=True)
+    return [java, "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", ":".join([place] + jars), "SoapClient"]

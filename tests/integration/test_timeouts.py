@@ -1,0 +1,86 @@
+#!/usr/bin/python3
+"""Proves idle_timeout, half_close_timeout, and that neither cuts what still moves."""
+
+import socket
+import time
+
+import harness
+from harness import SLOW, ask, pace, read_all, records_done
+
+
+def test_idle_timeout(case):
+    instance = case.instance(mode="echo")
+    m = case.relay(instance, idle_timeout="400ms")
+    with m.connect() as sock:
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+        began = time.monotonic()
+        read_all(sock)
+        took = time.monotonic() - began
+        assert 0.3 < took < 3 * SLOW, took
+    assert m.session()["end"] == "relay-idle"
+    records_done(instance)
+
+
+def test_idle_timeout_spares_the_living(case):
+    instance = case.instance(mode="echo")
+    m = case.relay(instance, idle_timeout="%dms" % (600 * SLOW))
+    with m.connect() as sock:
+        began = time.monotonic()
+        while time.monotonic() - began < 1.5 * SLOW:
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+            pace(0.05)
+        sock.shutdown(socket.SHUT_WR)
+        assert read_all(sock) == (b"", "eof")
+    assert m.session()["end"] == "ok"
+
+
+def test_idle_before_any_byte(case):
+    m = case.relay(case.instance(), idle_timeout="400ms")
+    with m.connect() as sock:
+        read_all(sock)
+    assert m.session()["end"] == "relay-idle"
+
+
+def test_half_close_timeout(case):
+    instance = case.instance(mode="hold", pause_after=0)
+    m = case.relay(instance, half_close_timeout="400ms")
+    with m.connect() as sock:
+        sock.sendall(b"x")
+        sock.shutdown(socket.SHUT_WR)
+        began = time.monotonic()
+        _, end = read_all(sock)
+        assert time.monotonic() - began < 3 * SLOW
+    assert m.session()["end"] == "relay-idle"
+    case.lab.loop.call_soon_threadsafe(instance.release)
+
+
+def test_half_close_timeout_restarts_while_data_flows(case):
+    """A slow answer after the request's end is not cut."""
+    instance = case.instance(mode="source", bytes=1000)
+    m = case.relay(instance, half_close_timeout="%dms" % (600 * SLOW))
+    with m.connect() as sock:
+        assert read_all(sock)[1] == "eof"
+        began = time.monotonic()
+        sent = 0
+        while time.monotonic() - began < 1.5 * SLOW:
+            sock.sendall(b"x")
+            sent += 1
+            pace(0.05)
+        sock.shutdown(socket.SHUT_WR)
+        record = records_done(instance)[0]
+    assert record["bytes_in"] == sent and record["end"] == "close_notify"
+    assert m.session()["end"] == "ok"
+
+
+def test_keepalive_and_reuse(case):
+    """A client's idle keep-alive connection still serves."""
+    m = case.relay(case.instance(), keepalive="1s")
+    with m.connect() as sock:
+        assert ask(sock).status == 200
+        assert ask(sock).status == 200
+
+
+if __name__ == "__main__":
+    harness.main()

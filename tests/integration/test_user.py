@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+"""Proves `user`: addresses are bound as root, files are read and clients served as that user, and no way leads back."""
+
+import os
+import pwd
+import shutil
+import socket
+
+import harness
+from harness import Skip, ask
+
+
+def account():
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    return pwd.getpwnam("nobody")
+
+
+def open_to(user, case, name):
+    """A copy of a file of the PKI that only `user` may read, where `user` gets at it."""
+    os.chmod(case.dir, 0o711)
+    copy = case.path(os.path.basename(name))
+    shutil.copyfile(case.pki[name], copy)
+    os.chmod(copy, 0o400)
+    os.chown(copy, user.pw_uid, user.pw_gid)
+    return copy
+
+
+def relay_as(case, user, instance, **keys):
+    keys = dict({"client_bundle": open_to(user, case, "client-bundle.pem"), "trust": open_to(user, case, "root.pem")},
+                **keys)
+    return case.start({"midrelay": {"user": user.pw_name}, "relay r": case.keys(instance, **keys)})
+
+
+def privileged_port():
+    for port in range(1023, 600, -1):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise Skip("no free port below 1024")
+
+
+def status(pid):
+    with open("/proc/%d/status" % pid) as lines:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in lines if ":\t" in line)
+
+
+def test_serves_as_the_user(case):
+    user = account()
+    instance = case.instance()
+    port = privileged_port()
+    m = relay_as(case, user, instance, listen="127.0.0.1:%d" % port)
+    with m.connect() as sock:
+        assert ask(sock, path="/").status == 200
+    now = status(m.process.pid)
+    assert now["Uid"].split() == [str(user.pw_uid)] * 4, now["Uid"]
+    assert now["Gid"].split() == [str(user.pw_gid)] * 4, now["Gid"]
+    assert "0" not in now["Groups"].split(), now["Groups"]
+    assert int(now["CapEff"], 16) == 0 and int(now["CapPrm"], 16) == 0, now["CapEff"]
+    m.reload()
+    with m.connect() as sock:
+        assert ask(sock, path="/after").status == 200
+
+
+def test_a_file_that_the_user_cannot_read_starts_nothing(case):
+    user = account()
+    instance = case.instance()
+    bundle = case.write("root-only.pem", open(case.pki["client-bundle.pem"]).read(), mode=0o600)
+    os.chmod(case.dir, 0o711)
+    text = ("[midrelay]\nuser = %s\n[relay r]\nlisten = 127.0.0.1:0\ntarget = instance.lab.test:%d\n"
+            "client_bundle = %s\n" % (user.pw_name, instance.port, bundle))
+    config = case.write("midrelay.ini", text, mode=0o644)
+    done = case.run("run", "-c", config)
+    assert done.returncode == 78 and "root-only.pem: Permission denied" in done.stderr, done.stderr
+    assert "midrelay.ini:6:" in done.stderr, done.stderr
+
+
+def test_a_configuration_that_the_user_cannot_read_starts_nothing(case):
+    user = account()
+    instance = case.instance()
+    os.chmod(case.dir, 0o711)
+    config = case.write("midrelay.ini", "[midrelay]\nuser = %s\n[relay r]\nlisten = 127.0.0.1:0\ntarget = h:%d\n" % (
+        user.pw_name, instance.port), mode=0o600)
+    done = case.run("run", "-c", config)
+    assert done.returncode == 78 and "reload would fail" in done.stderr, done.stderr
+
+
+def test_unknown_user(case):
+    account()
+    config = case.write("midrelay.ini", "[midrelay]\nuser = no-such-user\n[relay r]\nlisten = 127.0.0.1:0\ntarget = h\n")
+    done = case.run("run", "-c", config)
+    assert done.returncode == 78 and "midrelay.ini:2:" in done.stderr and "no-such-user" in done.stderr, done.stderr
+
+
+if __name__ == "__main__":
+    harness.main()
