@@ -187,7 +187,8 @@ def show_request(checks, lab, relay):
          "client")
     show("%s, %s, SNI %s" % (record["version"], record["cipher"], record["client_hello"]["sni"]), "TLS")
     checks.check(request["path"] == URL_PATH and request["body_bytes"] == len(BODY), "the request arrived whole")
-    checks.check("commonName=mid-one" in certificate["subject"], "with the client certificate, which curl does not have")
+    checks.check("commonName=mid-one" in certificate["subject"],
+                 "with the client certificate, which curl does not have")
 
 
 def spaced_hex(data):

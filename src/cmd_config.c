@@ -36,13 +36,13 @@ static int print(const struct config *config, bool json)
 
 	if (!json) {
 		config_print_ini(config, stdout);
-		return COMMAND_OK;
+		return EXIT_STATUS_OK;
 	}
 	if (!config_print_json(config, stdout, &err)) {
 		fprintf(stderr, "midrelay: %s\n", err.text);
-		return COMMAND_FAILED;
+		return EXIT_STATUS_FAILED;
 	}
-	return COMMAND_OK;
+	return EXIT_STATUS_OK;
 }
 
 static int check_and_print(const char *file, bool json)
@@ -50,7 +50,7 @@ static int check_and_print(const char *file, bool json)
 	struct config_report report;
 	struct config *config;
 	struct relay_set *set = NULL;
-	int status = COMMAND_CONFIG;
+	int status = EXIT_STATUS_CONFIG;
 
 	config_report_init(&report, file);
 	config = config_load(file, &report);

@@ -82,7 +82,7 @@ static int print_json(json_t *document)
 
 	putchar('\n');
 	json_decref(document);
-	return failed ? COMMAND_FAILED : COMMAND_OK;
+	return failed ? EXIT_STATUS_FAILED : EXIT_STATUS_OK;
 }
 
 /* "ok" is what the session line says of a connection that went well, and no entry of the list. */
@@ -110,7 +110,7 @@ static int list_text(void)
 		print_wrapped(info->meaning, INDENT, INDENT);
 		before = info;
 	}
-	return COMMAND_OK;
+	return EXIT_STATUS_OK;
 }
 
 static int usage_unknown(const char *name)
@@ -153,5 +153,5 @@ static int explain_run(int argc, char **argv)
 	if (json)
 		return print_json(to_json(info));
 	print_one(info);
-	return COMMAND_OK;
+	return EXIT_STATUS_OK;
 }

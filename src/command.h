@@ -4,10 +4,7 @@
 #ifndef MIDRELAY_COMMAND_H
 #define MIDRELAY_COMMAND_H
 
-#include <sysexits.h>
-
-/* Exit status (SPEC): 0 it worked, 1 something failed, EX_USAGE 64, EX_CONFIG 78. */
-enum { COMMAND_OK = 0, COMMAND_FAILED = 1, COMMAND_USAGE = EX_USAGE, COMMAND_CONFIG = EX_CONFIG };
+#include "base/exit_status.h"
 
 struct command {
 	const char *name;
@@ -21,7 +18,7 @@ extern const struct command command_run;
 extern const struct command command_config;
 extern const struct command command_explain;
 
-/* "midrelay NAME USAGE" on stderr after a message; returns COMMAND_USAGE. */
+/* "midrelay NAME USAGE" on stderr after a message; returns EXIT_STATUS_USAGE. */
 int command_usage_error(const struct command *command, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

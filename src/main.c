@@ -35,7 +35,7 @@ int command_usage_error(const struct command *command, const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "\nusage: midrelay %s %s\n", command->name, command->usage);
-	return COMMAND_USAGE;
+	return EXIT_STATUS_USAGE;
 }
 
 static int run_command(const struct command *command, int argc, char **argv)
@@ -45,13 +45,13 @@ static int run_command(const struct command *command, int argc, char **argv)
 	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--help") == 0) {
 			printf("usage: midrelay %s %s\n\n%s\n", command->name, command->usage, command->summary);
-			return COMMAND_OK;
+			return EXIT_STATUS_OK;
 		}
 	}
 	status = command->run(argc, argv);
-	if ((fflush(stdout) != 0 || ferror(stdout)) && status == COMMAND_OK) {
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_STATUS_OK) {
 		fputs("midrelay: the output could not be written\n", stderr);
-		status = COMMAND_FAILED;
+		status = EXIT_STATUS_FAILED;
 	}
 	return status;
 }
@@ -65,20 +65,20 @@ int main(int argc, char **argv)
 
 	if (argc < 2) {
 		print_help(stderr);
-		return COMMAND_USAGE;
+		return EXIT_STATUS_USAGE;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		print_version();
-		return COMMAND_OK;
+		return EXIT_STATUS_OK;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		print_help(stdout);
-		return COMMAND_OK;
+		return EXIT_STATUS_OK;
 	}
 	for (i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(argv[1], commands[i]->name) == 0)
 			return run_command(commands[i], argc - 1, argv + 1);
 	}
 	fprintf(stderr, "midrelay: there is no command '%s'; 'midrelay --help' lists them\n", argv[1]);
-	return COMMAND_USAGE;
+	return EXIT_STATUS_USAGE;
 }

@@ -72,7 +72,7 @@ struct secret *http_connect_build(const struct http_connect_request *request)
 		size += strlen(request->header_names[i]) + strlen(request->header_values[i]) + 4;
 
 	head = mem_calloc(1, size);
-	at = head + sprintf(head, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", target, target);
+	at = head + snprintf(head, size, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", target, target);
 	if (!has_user_agent(request))
 		at = stpcpy(at, agent);
 	if (plain != NULL) {
@@ -82,7 +82,8 @@ struct secret *http_connect_build(const struct http_connect_request *request)
 		explicit_bzero(plain, plain_len);
 	}
 	for (i = 0; i < request->header_count; i++)
-		at += sprintf(at, "%s: %s\r\n", request->header_names[i], request->header_values[i]);
+		at += snprintf(at, size - (size_t)(at - head), "%s: %s\r\n", request->header_names[i],
+		    request->header_values[i]);
 	at = stpcpy(at, "\r\n");
 	midrelay_assert((size_t)(at - head) < size);
 

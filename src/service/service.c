@@ -13,10 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/exit_status.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "command.h"
 #include "config/config_print.h"
 #include "relay/listen.h"
 #include "service/privileges.h"
@@ -459,15 +459,15 @@ static bool go(struct service *service, struct error *err)
 	return true;
 }
 
-static int start(struct service *service)
+static enum exit_status start(struct service *service)
 {
 	struct config_report report;
 	struct error err = {{0}};
-	int status = COMMAND_FAILED;
+	enum exit_status status = EXIT_STATUS_FAILED;
 
 	config_report_init(&report, service->file);
 	if (!read_first(service, &report)) {
-		status = COMMAND_CONFIG;
+		status = EXIT_STATUS_CONFIG;
 		goto fail;
 	}
 	log_configure(service->set->config->process.log_level, service->set->config->process.log_format);
@@ -479,7 +479,7 @@ static int start(struct service *service)
 	if (!privileges_drop(&service->privileges, &err) || !make_loops(service, &err) || !go(service, &err))
 		goto fail;
 	config_report_clear(&report);
-	return COMMAND_OK;
+	return EXIT_STATUS_OK;
 fail:
 	config_print_report(&report, stderr);
 	if (err.text[0] != '\0')
@@ -511,17 +511,17 @@ static void end(struct service *service)
 	privileges_clear(&service->privileges);
 }
 
-int service_run(const char *config_file)
+enum exit_status service_run(const char *config_file)
 {
 	struct service *service = mem_calloc(1, sizeof(*service));
 	struct log_line line;
-	int status;
+	enum exit_status status;
 
 	service->file = config_file;
 	service->began_ms = loop_now_ms();
 	privileges_keep_memory_private();
 	status = start(service);
-	if (status == COMMAND_OK) {
+	if (status == EXIT_STATUS_OK) {
 		loop_run(service->loop);
 		if (log_begin(&line, LOG_INFO, "stopped")) {
 			log_int(&line, "cut", service->cut);

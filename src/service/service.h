@@ -4,7 +4,9 @@
 #ifndef MIDRELAY_SERVICE_SERVICE_H
 #define MIDRELAY_SERVICE_SERVICE_H
 
-/* Runs until it is told to stop.  Returns the exit status. */
-int service_run(const char *config_file);
+#include "base/exit_status.h"
+
+/* Runs until it is told to stop. */
+enum exit_status service_run(const char *config_file);
 
 #endif

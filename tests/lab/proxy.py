@@ -333,7 +333,8 @@ class Proxy:
             await side.handshake()
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            reader, writer = await asyncio.open_connection(sock=target, ssl=context, server_hostname="instance.lab.test")
+            reader, writer = await asyncio.open_connection(sock=target, ssl=context,
+                                                           server_hostname="instance.lab.test")
             await self._inspect_relay(side, seen, reader, writer)
         except Ended:
             pass

@@ -102,7 +102,7 @@ static void test_long_lines(void **state)
 
 	(void)state;
 	assert_non_null(ini);
-	strcpy(ini, "[a]\nkey = ");
+	memcpy(ini, "[a]\nkey = ", sizeof("[a]\nkey = "));
 	len = strlen(ini);
 	memset(ini + len, 'v', CONFIG_LINE_MAX_BYTES - 6);
 	shown = read_all(ini, len + CONFIG_LINE_MAX_BYTES - 6);
@@ -112,7 +112,7 @@ static void test_long_lines(void **state)
 	assert_null(strchr(shown, '!'));
 	free(shown);
 	ini[len + CONFIG_LINE_MAX_BYTES - 6] = 'v';
-	strcpy(ini + len + CONFIG_LINE_MAX_BYTES - 5, "\nl=1");
+	memcpy(ini + len + CONFIG_LINE_MAX_BYTES - 5, "\nl=1", sizeof("\nl=1"));
 	shown = read_all(ini, len + CONFIG_LINE_MAX_BYTES - 1);
 	assert_string_equal(shown, "1[a]3 l=1|!2:the line is longer than 64 kB|");
 	free(shown);
