@@ -58,7 +58,7 @@ banned() {
 }
 
 sources=$(find src tests/unit tests/fuzz tests/bench -name '*.[ch]' 2>/dev/null | sort)
-pythons=$(find tests contrib -name '*.py' | sort)
+pythons=$(find tests contrib -name '*.py' 2>/dev/null | sort)
 
 # shellcheck disable=SC2086
 banned | awk '

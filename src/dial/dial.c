@@ -134,8 +134,6 @@ static void finish(struct dial *dial)
 	dial->result.nothing_sent = dial->stream == NULL || !stream_cert_sent(dial->stream);
 	dial->phase = DIAL_DONE;
 	event_del(dial->timer);
-	if (dial->watch != NULL)
-		watch_want(dial->watch, false, false);
 	loop_defer(dial->params.loop, &dial->job);
 }
 
@@ -211,12 +209,13 @@ static void start_resolve(struct dial *dial)
 
 /* ---- CONNECT ---- */
 
-static enum diagnosis_code code_of_errno(int error)
+static enum diagnosis_code code_of_errno(const struct dial *dial, int error)
 {
 	switch (error) {
 	case ECONNREFUSED:
-	case ECONNRESET:
 		return DIAGNOSIS_CONNECT_REFUSED;
+	case ECONNRESET: /* the connection was taken, and reset before we looked */
+		return path_of(dial)->direct ? DIAGNOSIS_TLS_CLOSED : DIAGNOSIS_PROXY_CLOSED;
 	case ETIMEDOUT:
 		return DIAGNOSIS_CONNECT_TIMEOUT;
 	case EMFILE:
@@ -259,7 +258,7 @@ static void on_connected(void *arg, const struct connect_result *result)
 
 	dial->connector = NULL;
 	if (result->watch == NULL) {
-		diagnosis_set(&dial->result.diagnosis, code_of_errno(result->error), "%s at %s: %s",
+		diagnosis_set(&dial->result.diagnosis, code_of_errno(dial, result->error), "%s at %s: %s",
 		    peer_text(dial, peer, sizeof(peer)), addr_format(&result->addr, addr),
 		    strerror_r(result->error, reason, sizeof(reason)));
 		finish(dial);

@@ -105,9 +105,11 @@ static struct event_base *base_new(void)
 	struct event_base *base = NULL;
 
 	if (config != NULL) {
-		/* Interest that changes twice in one turn costs one epoll_ctl or none.  No descriptor in a base
-		 * is ever dup()ed, which is what this flag cannot bear. */
-		event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST | EVENT_BASE_FLAG_NOLOCK);
+		/*
+		 * No change list (EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST): it takes a descriptor out of epoll one turn after
+		 * it was closed, when another thread may have been given its number.
+		 */
+		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 		base = event_base_new_with_config(config);
 		event_config_free(config);
 	}

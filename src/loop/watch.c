@@ -53,22 +53,24 @@ void watch_set_owner(struct watch *watch, watch_fn *on_ready, void *arg)
 	watch->arg = arg;
 }
 
+static void set_event(struct event *event, bool *on, bool wanted)
+{
+	if (wanted == *on)
+		return;
+	if (wanted)
+		event_add(event, NULL);
+	else
+		event_del(event);
+	*on = wanted;
+}
+
 void watch_want(struct watch *watch, bool read, bool write)
 {
-	if (read != watch->reading) {
-		if (read)
-			event_add(watch->read_event, NULL);
-		else
-			event_del(watch->read_event);
-		watch->reading = read;
-	}
-	if (write != watch->writing) {
-		if (write)
-			event_add(watch->write_event, NULL);
-		else
-			event_del(watch->write_event);
-		watch->writing = write;
-	}
+	/* What is new before what is over: a descriptor without any interest would leave epoll and have to come back. */
+	if (read)
+		set_event(watch->read_event, &watch->reading, true);
+	set_event(watch->write_event, &watch->writing, write);
+	set_event(watch->read_event, &watch->reading, read);
 }
 
 int watch_fd(const struct watch *watch)

@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,15 @@ static bool add_all(X509_STORE *store, const struct bundle *found, const char *f
 	int i;
 
 	for (i = 0; i < sk_X509_num(found->certs); i++) {
+		X509 *cert = sk_X509_value(found->certs, i);
+
+		/*
+		 * OpenSSL reads a certificate's extensions at its first use and keeps what it found: here, before
+		 * several workers verify with it.  (What the extensions say is the verification's business.)
+		 */
+		(void)X509_check_purpose(cert, -1, 0);
 		/* One that is there already is no error. */
-		if (X509_STORE_add_cert(store, sk_X509_value(found->certs, i)) != 1) {
+		if (X509_STORE_add_cert(store, cert) != 1) {
 			ERR_clear_error();
 			return error_set(err, "%s: certificate %d cannot be used", file, i + 1);
 		}

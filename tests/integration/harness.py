@@ -6,6 +6,7 @@ A test file holds functions test_<behaviour>(case) and ends in `harness.main()`.
 
     MIDRELAY           the binary (default: build/midrelay or midrelay at the top of the tree)
     MIDRELAY_WRAPPER   what it runs under, e.g. "valgrind -q --leak-check=full --error-exitcode=99"
+    MIDRELAY_WORKERS   the `workers` of every relay whose test does not set it
     MIDRELAY_SLOW      factor for every time limit of the tests (default 1; 3 with a sanitizer, 10 with a wrapper)
     MIDRELAY_LAB_CACHE where the PKI shared by all tests is kept (default: beside the binary)
     MIDRELAY_KEEP      keep the directories of tests
@@ -225,6 +226,14 @@ def read_all(sock):
     return bytes(got), "eof"
 
 
+def try_send(sock, data):
+    """Sends to a peer that may be gone already; what it did is seen by reading."""
+    try:
+        sock.sendall(data)
+    except (ConnectionResetError, BrokenPipeError):
+        pass
+
+
 def read_hashed(sock):
     """(count, sha256, how it ended) without keeping the bytes."""
     count, digest = 0, hashlib.sha256()
@@ -286,6 +295,9 @@ class Midrelay:
         self.config = os.path.join(directory, "midrelay.ini")
         self.log_path = os.path.join(directory, "midrelay.log")
         self.sections = sections if isinstance(sections, str) else {k: dict(v) for k, v in sections.items()}
+        if isinstance(self.sections, dict) and "MIDRELAY_WORKERS" in os.environ:
+            process = self.sections.setdefault("midrelay", {})
+            process.setdefault("workers", os.environ["MIDRELAY_WORKERS"])
         self.secrets = [s.encode() if isinstance(s, str) else s for s in secrets]
         self.opened = 0        # connections the test made; None: not counted
         self.status = None

@@ -45,6 +45,7 @@ class Server:
 
     def __init__(self, case, name, configure, command, stop_signal=signal.SIGTERM):
         self.stop_signal = stop_signal
+        self.litter = None     # a pattern of files that it leaves outside its directory
         for _ in range(5):
             self.port = free_port()
             self.directory = os.path.join(case.dir, "%s-%d" % (name, self.port))
@@ -86,6 +87,8 @@ class Server:
                 self.process.kill()
                 self.process.wait()
         self.output.close()
+        for left in glob.glob(self.litter) if self.litter else []:
+            os.unlink(left)
 
 
 def unprivileged():
@@ -145,9 +148,12 @@ def squid(case, target_port, user=USER, password=PASSWORD):
             os.chmod(case.dir, 0o711)
             for place in [server.directory] + glob.glob(server.directory + "/*"):
                 shutil.chown(place, user_id)
-    # Names of shared memory are per -n; without it two Squids at once disturb one another.  Its orderly end takes 2 s.
-    return Server(case, "squid", configure, lambda s: [binary, "-N", "-n", "lab%d" % s.port, "-f",
-                                                       os.path.join(s.directory, "squid.conf")], signal.SIGKILL)
+    # Names of shared memory are per -n; without it two Squids at once disturb one another.  An orderly end takes it
+    # 2 s, so it is killed, and its shared memory removed for it.
+    server = Server(case, "squid", configure, lambda s: [binary, "-N", "-n", "lab%d" % s.port, "-f",
+                                                         s.directory + "/squid.conf"], signal.SIGKILL)
+    server.litter = "/dev/shm/lab%d-*" % server.port
+    return server
 
 
 def tinyproxy(case, target_port, user=USER, password="plain7word"):
@@ -194,7 +200,9 @@ http {
   listen 127.0.0.1:%(port)d ssl backlog=4096; server_name instance.lab.test; ssl_protocols %(tls)s;
   ssl_certificate %(cert)s; ssl_certificate_key %(key)s;
   ssl_client_certificate %(ca)s; ssl_verify_client on; ssl_verify_depth 3; ssl_session_cache shared:s:1m;
-  location / { return 200 "subject $ssl_client_s_dn\\nverify $ssl_client_verify\\nhost $host\\nuri $request_uri\\nagent $http_user_agent\\nresumed $ssl_session_reused\\nconnection $connection\\n"; }
+  location / {
+    return 200 "subject $ssl_client_s_dn\\nverify $ssl_client_verify\\nuri $request_uri\\nconnection $connection\\n";
+   }
   location /put/ { root %(d)s/www; dav_methods PUT; create_full_put_path on; }
   location /big { root %(d)s/www; }
   location /soap {
@@ -206,8 +214,8 @@ http {
 """ % {"d": d, "port": server.port, "cert": pki["server-chain.pem"], "key": pki["server.key"],
             "ca": pki["client-cas.pem"], "tls": tls, "requests": keepalive_requests,
             "user": "user root;" if os.geteuid() == 0 else ""})
-    return Server(case, "nginx", configure, lambda s: [binary, "-e", os.path.join(s.directory, "error.log"),
-                                                       "-p", s.directory, "-c", os.path.join(s.directory, "nginx.conf")])
+    return Server(case, "nginx", configure, lambda s: [binary, "-e", s.directory + "/error.log", "-p", s.directory,
+                                                       "-c", s.directory + "/nginx.conf"])
 
 
 def curl(case, *args, timeout=60):

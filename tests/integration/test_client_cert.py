@@ -81,7 +81,8 @@ def test_forms_of_the_bundle(case):
         "split": ({"client_bundle": None, "client_cert": p["client.pem"], "client_key": p["client.key"],
                    "client_chain": p["client-chain.pem"]}, "mid-one"),
         "split-pkcs1": ({"client_bundle": None, "client_cert": p["client-rsa.pem"],
-                         "client_key": p["client-rsa-pkcs1.key"], "client_chain": p["client-rsa-chain.pem"]}, "mid-rsa"),
+                         "client_key": p["client-rsa-pkcs1.key"],
+                         "client_chain": p["client-rsa-chain.pem"]}, "mid-rsa"),
     }
     m = case.start({"relay " + name: case.keys(instance, **keys) for name, (keys, _) in forms.items()})
     for name, (_, subject) in forms.items():

@@ -91,7 +91,7 @@ def test_client_resets(case):
     m = case.relay(instance)
     sock = m.connect()
     sock.sendall(b"half a request")
-    harness.wait_until(lambda: instance.connections and instance.connections[0]["bytes_in"] == 14, "the bytes to arrive")
+    harness.wait_until(lambda: instance.connections and instance.connections[0]["bytes_in"] == 14, "the bytes")
     harness.reset(sock)
     record = records_done(instance)[0]
     assert record["end"] in ("reset", "truncated"), record

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Proves that a proxy that inspects TLS sees neither the client certificate nor a byte of traffic, whatever it asks for."""
+"""Proves that a proxy that inspects TLS sees neither the client certificate nor a byte of traffic."""
 
 import harness
 from harness import assert_nothing_left

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Proves that a proxy that closes, resets, stalls, drips or is not there ends in its own diagnosis, within its deadline."""
+"""Proves that a proxy that closes, resets, stalls, drips or is not there ends in its own diagnosis, in time."""
 
 import socket
 import time
@@ -11,8 +11,9 @@ from harness import SLOW
 def one(case, code, most=2.0, keys=None, **scenario):
     """A relay with one misbehaving proxy; it must fail with `code` within `most` seconds."""
     proxy = case.proxy(case.instance(), **scenario)
-    m = case.relay("instance.lab.test", [proxy], **dict({"proxy_timeout": "400ms", "tls_timeout": "400ms",
-                                                         "connect_timeout": "400ms"}, **(keys or {})))
+    # Short where it is to run out; a busy machine must not let another one run out.
+    short = {"proxy-timeout": {"proxy_timeout": "400ms"}, "tls-timeout": {"tls_timeout": "400ms"}}.get(code, {})
+    m = case.relay("instance.lab.test", [proxy], **dict(short, **(keys or {})))
     began = time.monotonic()
     response = m.fails(code)
     assert time.monotonic() - began < most * SLOW, "%s took %.1f s" % (code, time.monotonic() - began)
@@ -119,10 +120,10 @@ def test_direct_name_does_not_resolve(case):
 
 def test_setup_timeout_covers_all_stages(case):
     proxy = case.proxy(case.instance(), delay=0.5, tunnel="stall")
-    m = case.relay("instance.lab.test", [proxy], setup_timeout="800ms")
+    m = case.relay("instance.lab.test", [proxy], setup_timeout="%dms" % (1500 * SLOW))
     began = time.monotonic()
     m.fails("tls-timeout", status=504)
-    assert time.monotonic() - began < 2 * SLOW
+    assert time.monotonic() - began < 3 * SLOW
 
 
 if __name__ == "__main__":

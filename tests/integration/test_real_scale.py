@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Proves the volume through Squid and nginx: many requests over many connections, large bodies, many connections at once.
+"""Proves the volume through Squid and nginx: many requests, large bodies, many connections at once.
 
 MIDRELAY_LONG=1 runs it in full: 10,000 requests over 1,000 connections, 1 GiB each way, 1,000 connections at once."""
 

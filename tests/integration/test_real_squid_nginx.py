@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Proves curl -> midrelay -> Squid with Basic -> nginx with ssl_verify_client on: requests, uploads, downloads, refusals."""
+"""Proves curl -> midrelay -> Squid with Basic -> nginx with ssl_verify_client on."""
 
 import hashlib
 import os
@@ -108,8 +108,8 @@ def test_target_name_unknown(case):
 def test_certificate_that_nginx_does_not_know(case):
     """nginx says it by a 400 page inside TLS; it passes through."""
     nginx = real.nginx(case)
-    m = case.start({"relay r": dict(case.keys("instance.lab.test:%d" % nginx.port, ["direct"]), target_address="127.0.0.1",
-                                    client_bundle=case.pki["client-unknown-bundle.pem"])})
+    m = case.start({"relay r": case.keys("instance.lab.test:%d" % nginx.port, ["direct"], target_address="127.0.0.1",
+                                         client_bundle=case.pki["client-unknown-bundle.pem"])})
     answer = m.get("/")
     assert answer.status == 400 and b"The SSL certificate error" in answer.body, answer.body
 

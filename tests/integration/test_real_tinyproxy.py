@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Proves the way through tinyproxy with BasicAuth: HTTP/1.0 answers, 401 for wrong credentials, 500 for dead targets."""
+"""Proves the way through tinyproxy with BasicAuth, and what its refusals end in."""
 
 import harness
 import real
