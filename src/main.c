@@ -1,4 +1,5 @@
 /* main: the command table, global flags, exit status.  Each command lives in its own cmd_*.c. */
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -49,8 +50,10 @@ static int run_command(const struct command *command, int argc, char **argv)
 		}
 	}
 	status = command->run(argc, argv);
+	errno = 0;
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_STATUS_OK) {
-		fputs("midrelay: the output could not be written\n", stderr);
+		if (errno != EPIPE) /* a reader that has seen enough needs no words */
+			fputs("midrelay: the output could not be written\n", stderr);
 		status = EXIT_STATUS_FAILED;
 	}
 	return status;

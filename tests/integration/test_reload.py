@@ -54,6 +54,7 @@ def test_every_fault_is_listed(case):
     m.sections["relay r"].update(trust="/nonexistent/first", client_bundle="/nonexistent/bundle")
     m.write()
     m.reload(ok=False)
+    m.wait_event("reload-failed", count=3)
     text = " ".join(" ".join(e.values()) for e in m.events("reload-failed"))
     for word in ("/nonexistent/second", "/nonexistent/first", "/nonexistent/bundle"):
         assert word in text, (word, text)
