@@ -6,6 +6,7 @@ MIDRELAY_LONG=1 runs it in full: 10,000 requests over 1,000 connections, 1 GiB e
 import hashlib
 import os
 import resource
+import subprocess
 
 import harness
 import real
@@ -81,6 +82,37 @@ def test_connections_at_once(case):
     for sock in socks:
         sock.close()
     m.session(AT_ONCE, timeout=60 * harness.SLOW)
+    assert {e["end"] for e in m.events("session")} == {"ok"}
+
+
+def test_curl_requests(case):
+    """curl processes, ten requests on the connection of each."""
+    m, _ = chain(case)
+
+    def client(number, connections):
+        for c in range(connections):
+            urls = ["http://instance.lab.test:%d/%d/%d/%d" % (m.port(), number, c, n) for n in range(10)]
+            text = real.curl(case, "--connect-to", "::127.0.0.1:%d" % m.port(), *urls, timeout=120).decode()
+            assert text.count("subject CN=mid-one") == 10, text
+            assert all("uri /%d/%d/%d\n" % (number, c, n) in text for n in range(10)), text
+        return connections
+
+    m.opened = None
+    clients = [in_thread(client, number, CONNECTIONS // 4) for number in range(4)]
+    assert sum(client(600 * harness.SLOW) for client in clients) == CONNECTIONS
+    m.session(CONNECTIONS)
+    assert {e["end"] for e in m.events("session")} == {"ok"} and len(m.events("session")) == CONNECTIONS
+
+
+def test_java_requests(case):
+    """The MID's SOAP client in 50 threads; the server ends each connection after ten requests."""
+    m, _ = chain(case, keepalive_requests=10)
+    m.opened = None
+    each = CONNECTIONS * 10 // 50
+    done = subprocess.run(real.java_client() + ["http://127.0.0.1:%d/soap" % m.port(), "50", str(each), "2000"],
+                          capture_output=True, text=True, timeout=300 * harness.SLOW)
+    assert done.returncode == 0 and done.stdout.strip() == "ok %d" % (50 * each), done
+    m.session(CONNECTIONS)  # at least: threads share a pool, and at the end not every connection is used up
     assert {e["end"] for e in m.events("session")} == {"ok"}
 
 
