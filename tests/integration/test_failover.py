@@ -3,6 +3,7 @@
 
 import os
 import socket
+import time
 
 import harness
 import replies
@@ -124,9 +125,8 @@ def test_a_rested_path_returns(case):
     harness.wait_until(lambda: m.events("path-ok"), "path-ok")
 
 
-def test_name_with_a_dead_address(case):
-    """A name with several addresses: the dead one is not waited out."""
-    good = case.proxy(case.instance())
+def relay_by_name(case, good):
+    """A relay whose proxy is a name with two addresses, ::1 before 127.0.0.1, in a hosts file of its own."""
     hosts = case.write("hosts", "127.0.0.1 localhost\n::1 two.lab.test\n127.0.0.1 two.lab.test\n", 0o644)
     probe = harness.subprocess.run(["unshare", "-m", "sh", "-c", "mount --bind %s /etc/hosts" % hosts],
                                    stderr=harness.subprocess.DEVNULL)
@@ -135,9 +135,40 @@ def test_name_with_a_dead_address(case):
     wrapper = harness.WRAPPER[:]
     harness.WRAPPER[:] = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', hosts] + wrapper
     try:
-        m = case.relay("instance.lab.test", ["http://two.lab.test:%d" % good.port])
+        return case.relay("instance.lab.test", ["http://two.lab.test:%d" % good.port])
     finally:
         harness.WRAPPER[:] = wrapper
+
+
+def test_name_with_a_silent_address(case):
+    """The first address takes no connection and says nothing: the second is tried without waiting out connect_timeout."""
+    good = case.proxy(case.instance())
+    with socket.socket(socket.AF_INET6) as silent:
+        silent.bind(("::1", good.port))
+        silent.listen(0)
+        waiting = []
+        while len(waiting) < 8:
+            waiting.append(socket.socket(socket.AF_INET6))
+            waiting[-1].settimeout(0.2)
+            try:
+                waiting[-1].connect(("::1", good.port))
+            except TimeoutError:
+                break
+        else:
+            raise harness.Skip("this kernel completes connections past a full backlog")
+        m = relay_by_name(case, good)
+        began = time.monotonic()
+        assert m.get("/").status == 200
+        assert 0.2 < time.monotonic() - began < 3 * harness.SLOW
+        for sock in waiting:
+            sock.close()
+    assert len(good.connections) == 1
+
+
+def test_name_with_a_dead_address(case):
+    """A name with several addresses: the dead one is not waited out."""
+    good = case.proxy(case.instance())
+    m = relay_by_name(case, good)
     for n in range(3):
         assert m.get("/%d" % n).status == 200
     assert replies.YES and len(good.connections) == 3
