@@ -112,6 +112,7 @@ struct config {
 	struct config_process process;
 	struct config_relay *relays;
 	size_t relay_count; /* at least 1 */
+	bool faulty;        /* only good for looking at the files that it names; relay_set_new() takes no other use of it */
 };
 
 /* One fault or note, with the place it was found at. */
@@ -137,8 +138,8 @@ void config_report_note(struct config_report *report, unsigned line, const char 
 void config_report_sort(struct config_report *report);
 
 /*
- * Reads and validates FILE.  Every fault found is in *report (initialised by the caller); NULL is returned
- * when there is any.  Bounded: a file above 1 MiB, a line above 64 kB, more than 1,000 relays are faults.
+ * Reads and validates FILE.  Every fault found is in *report (initialised by the caller).  With faults the result is
+ * NULL, or `faulty`: what could be read, so that relay_set_new() can add the faults in the files that it names.  Bounded: a file above 1 MiB, a line above 64 kB, more than 1,000 relays are faults.
  */
 struct config *config_load(const char *file, struct config_report *report);
 void config_free(struct config *config);

@@ -414,8 +414,10 @@ struct config *config_load(const char *file, struct config_report *report)
 	if (text.section_count == 0 && report->fault_count > faults_before)
 		loader.draft.relay_seen = true;
 	config_check(&loader.draft, report);
-	if (report->fault_count == faults_before)
+	if (report->fault_count == faults_before || loader.draft.relay_count > 0) {
 		config = config_from_draft(file, &loader.draft);
+		config->faulty = report->fault_count > faults_before;
+	}
 	config_report_sort(report);
 	config_draft_clear(&loader.draft);
 	config_text_clear(&text);

@@ -189,6 +189,34 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 	}
 }
 
+static void check_secret(const char *ref, unsigned line, struct config_report *report)
+{
+	struct secret *secret = NULL;
+	struct error err;
+
+	if (ref != NULL && !secret_load(ref, &secret, &err))
+		config_report_fault(report, line, "%s", err.text);
+	secret_free(secret);
+}
+
+/* Adds the faults in the files of a configuration that has faults of its own, so that all are told in one go. */
+static void check_files(const struct config *config, struct config_report *report)
+{
+	size_t i, j;
+
+	for (i = 0; i < config->relay_count; i++) {
+		const struct config_relay *relay = &config->relays[i];
+		bool one_form = relay->client_bundle == NULL || (relay->client_cert == NULL && relay->client_key == NULL);
+		bool whole = (relay->client_cert == NULL) == (relay->client_key == NULL);
+
+		/* Files that do not go together were a fault already. */
+		if (one_form && whole && relay->tls_min <= relay->tls_max)
+			identity_unref(build_identity(relay, report));
+		for (j = 0; j < relay->path_count; j++)
+			check_secret(relay->paths[j].password_ref, relay->paths[j].password_line, report);
+	}
+}
+
 static void set_free(struct relay_set *set, bool with_config)
 {
 	size_t i;
@@ -203,9 +231,15 @@ static void set_free(struct relay_set *set, bool with_config)
 
 struct relay_set *relay_set_new(struct config *config, unsigned loop_count, struct config_report *report)
 {
-	struct relay_set *set = mem_calloc(1, sizeof(*set));
+	struct relay_set *set;
 	size_t faults_before = report->fault_count, i;
 
+	if (config->faulty) {
+		check_files(config, report);
+		config_report_sort(report);
+		return NULL;
+	}
+	set = mem_calloc(1, sizeof(*set));
 	atomic_init(&set->count, 1);
 	set->config = config;
 	set->loop_count = loop_count;

@@ -108,6 +108,11 @@ static bool read_first(struct service *service, struct config_report *report)
 
 	if (config == NULL)
 		return false;
+	if (config->faulty) {
+		relay_set_new(config, 1, report); /* for the faults in the files that it names */
+		config_free(config);
+		return false;
+	}
 	process = &config->process;
 	service->worker_count = process->workers < MAX_WORKERS ? process->workers : MAX_WORKERS;
 	if (!privileges_find(&service->privileges, process->user, process->group, &err)) {
