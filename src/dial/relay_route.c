@@ -207,7 +207,8 @@ static void check_files(const struct config *config, struct config_report *repor
 	for (i = 0; i < config->relay_count; i++) {
 		const struct config_relay *relay = &config->relays[i];
 		bool one_form = relay->client_bundle == NULL || (relay->client_cert == NULL && relay->client_key == NULL);
-		bool whole = (relay->client_cert == NULL) == (relay->client_key == NULL);
+		bool whole = (relay->client_cert == NULL) == (relay->client_key == NULL) &&
+		    (relay->client_chain == NULL || relay->client_cert != NULL);
 
 		/* Files that do not go together were a fault already. */
 		if (one_form && whole && relay->tls_min <= relay->tls_max)
