@@ -23,7 +23,7 @@ const struct command command_config = {
  */
 static struct relay_set *open_files(struct config *config, struct config_report *report)
 {
-	struct relay_set *set = relay_set_new(config, 1, report);
+	struct relay_set *set = relay_set_new(config, 1, NULL, report);
 
 	if (set == NULL)
 		config_free(config);

@@ -17,6 +17,7 @@ struct command {
 extern const struct command command_run;
 extern const struct command command_config;
 extern const struct command command_explain;
+extern const struct command command_seal;
 
 /* "midrelay NAME USAGE" on stderr after a message; returns EXIT_STATUS_USAGE. */
 int command_usage_error(const struct command *command, const char *fmt, ...)

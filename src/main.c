@@ -7,7 +7,7 @@
 
 #include "command.h"
 
-static const struct command *const commands[] = {&command_run, &command_config, &command_explain};
+static const struct command *const commands[] = {&command_run, &command_config, &command_seal, &command_explain};
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 static void print_version(void)

@@ -257,7 +257,7 @@ bool secret_load(const char *ref, struct secret **secret, struct error *err)
 	case SECRET_REF_CRED:
 		return load_cred(rest, secret, err);
 	case SECRET_REF_SEALED:
-		return error_set(err, "sealed: is not supported by this version");
+		return error_set(err, "sealed: is for the configuration, whose client keys open it; here use file:, env: or cred:");
 	case SECRET_REF_LITERAL:
 		break;
 	}

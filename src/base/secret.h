@@ -40,7 +40,7 @@ const char *secret_ref_masked(const char *ref);
 /*
  * Resolves a reference.  One trailing newline (LF or CRLF) of a file is cut (an editor put it there).
  * Refused: an empty secret, one with a NUL byte, a file above SECRET_MAX_BYTES, a file that others may read
- * (the link's target, mode & 0004), `sealed:` (needs a later version).
+ * (the link's target, mode & 0004), `sealed:` (only client keys open it: dial/relay_secrets.h).
  * The caller owns *secret.
  */
 bool secret_load(const char *ref, struct secret **secret, struct error *err) MUST_CHECK;

@@ -175,7 +175,9 @@ static bool set_secret(void *field, const char *text, struct error *err)
 			    err, "cred: needs the name of a systemd credential behind it, without a '/'");
 		break;
 	case SECRET_REF_SEALED:
-		return error_set(err, "sealed: is not supported by this version");
+		if (*rest == '\0' || rest[strspn(rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")] != '\0')
+			return error_set(err, "sealed: needs the base64 text that `midrelay seal` printed behind it");
+		break;
 	case SECRET_REF_LITERAL:
 		break;
 	}

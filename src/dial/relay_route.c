@@ -72,14 +72,30 @@ static void route_clear(struct relay_route *route, unsigned loop_count)
 	free(route->target_text);
 }
 
-static struct secret *build_request(const struct config_path *config, const struct config_relay *relay,
+/* A reference as it stands in the configuration, to be opened with the keys of the routes built so far. */
+static struct secret *get_secret(struct relay_set *set, const char *ref, const char *key, unsigned line,
     struct config_report *report)
+{
+	struct identity **identities = mem_calloc(set->route_count, sizeof(struct identity *));
+	struct relay_secret_request request = {
+	    .ref = ref, .key = key, .line = line, .identities = identities, .identity_count = set->route_count};
+	struct secret *secret;
+	size_t i;
+
+	for (i = 0; i < set->route_count; i++)
+		identities[i] = set->routes[i].identity;
+	secret = relay_secrets_get(&set->secrets, &request, report);
+	free(identities);
+	return secret;
+}
+
+static struct secret *build_request(struct relay_set *set, const struct config_path *config,
+    const struct config_relay *relay, struct config_report *report)
 {
 	struct http_connect_request request = {.target = &relay->target, .user = config->user};
 	const char **names = mem_calloc(config->header_count, sizeof(*names));
 	const char **values = mem_calloc(config->header_count, sizeof(*values));
 	struct secret *password = NULL, *head = NULL;
-	struct error err;
 	size_t i;
 
 	for (i = 0; i < config->header_count; i++) {
@@ -89,9 +105,9 @@ static struct secret *build_request(const struct config_path *config, const stru
 	request.header_names = names;
 	request.header_values = values;
 	request.header_count = config->header_count;
-	if (config->user != NULL && !secret_load(config->password_ref, &password, &err)) {
-		config_report_fault(report, config->password_line, "%s", err.text);
-	} else {
+	if (config->user != NULL)
+		password = get_secret(set, config->password_ref, "password", config->password_line, report);
+	if (config->user == NULL || password != NULL) {
 		request.password = password;
 		head = http_connect_build(&request);
 	}
@@ -124,13 +140,13 @@ static int tls_version(enum config_tls_version version)
 	return 0;
 }
 
-static struct identity *build_identity(const struct config_relay *relay, struct config_report *report)
+static struct identity *build_identity(struct relay_set *set, const struct config_relay *relay,
+    struct config_report *report)
 {
 	struct note_place place = {report, relay};
 	struct identity_faults faults;
 	struct identity *identity;
 	struct secret *passphrase = NULL;
-	struct error err;
 	unsigned i;
 	struct identity_params params = {
 	    .bundle_file = relay->client_bundle,
@@ -145,10 +161,11 @@ static struct identity *build_identity(const struct config_relay *relay, struct 
 	    .groups = relay->tls_groups,
 	};
 
-	if (relay->client_passphrase_ref != NULL && !secret_load(relay->client_passphrase_ref, &passphrase, &err)) {
-		config_report_fault(report, config_relay_line(relay, "client_passphrase"), "client_passphrase: %s",
-		    err.text);
-		return NULL;
+	if (relay->client_passphrase_ref != NULL) {
+		passphrase = get_secret(set, relay->client_passphrase_ref, "client_passphrase",
+		    config_relay_line(relay, "client_passphrase"), report);
+		if (passphrase == NULL)
+			return NULL;
 	}
 	params.passphrase = passphrase;
 	identity = identity_new(&params, on_identity_note, &place, &faults);
@@ -176,7 +193,6 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 	    !addr_parse_ip(config->target_address, config->target.port, &route->target_address))
 		config_report_fault(report, config_relay_line(config, "target_address"),
 		    "target_address: %s is not an IP address", config->target_address);
-	route->identity = build_identity(config, report);
 	route->paths = mem_calloc(config->path_count, sizeof(*route->paths));
 	route->path_count = config->path_count;
 	for (i = 0; i < config->path_count; i++) {
@@ -185,36 +201,49 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 		path->config = &config->paths[i];
 		path->slots = mem_calloc(set->loop_count, sizeof(*path->slots));
 		if (!path->config->direct)
-			path->request = build_request(path->config, config, report);
+			path->request = build_request(set, path->config, config, report);
 	}
 }
 
-static void check_secret(const char *ref, unsigned line, struct config_report *report)
+static bool has_sealed_passphrase(const struct config_relay *relay)
 {
-	struct secret *secret = NULL;
-	struct error err;
+	return relay->client_passphrase_ref != NULL &&
+	    secret_ref_kind(relay->client_passphrase_ref) == SECRET_REF_SEALED;
+}
 
-	if (ref != NULL && !secret_load(ref, &secret, &err))
-		config_report_fault(report, line, "%s", err.text);
-	secret_free(secret);
+/* Keys that need nothing sealed come first: they may open the passphrases of the others. */
+static void build_identities(struct relay_set *set, struct config_report *report)
+{
+	size_t i, round;
+
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < set->route_count; i++) {
+			if (has_sealed_passphrase(&set->config->relays[i]) == (round == 1))
+				set->routes[i].identity = build_identity(set, &set->config->relays[i], report);
+		}
+	}
 }
 
 /* Adds the faults in the files of a configuration that has faults of its own, so that all are told in one go. */
-static void check_files(const struct config *config, struct config_report *report)
+static void check_files(struct relay_set *set, struct config_report *report)
 {
 	size_t i, j;
 
-	for (i = 0; i < config->relay_count; i++) {
-		const struct config_relay *relay = &config->relays[i];
+	for (i = 0; i < set->route_count; i++) {
+		const struct config_relay *relay = &set->config->relays[i];
 		bool one_form = relay->client_bundle == NULL || (relay->client_cert == NULL && relay->client_key == NULL);
 		bool whole = (relay->client_cert == NULL) == (relay->client_key == NULL) &&
 		    (relay->client_chain == NULL || relay->client_cert != NULL);
 
 		/* Files that do not go together were a fault already. */
 		if (one_form && whole && relay->tls_min <= relay->tls_max)
-			identity_unref(build_identity(relay, report));
-		for (j = 0; j < relay->path_count; j++)
-			check_secret(relay->paths[j].password_ref, relay->paths[j].password_line, report);
+			set->routes[i].identity = build_identity(set, relay, report);
+		for (j = 0; j < relay->path_count; j++) {
+			const struct config_path *path = &relay->paths[j];
+
+			if (path->password_ref != NULL)
+				secret_free(get_secret(set, path->password_ref, "password", path->password_line, report));
+		}
 	}
 }
 
@@ -225,30 +254,33 @@ static void set_free(struct relay_set *set, bool with_config)
 	for (i = 0; i < set->route_count; i++)
 		route_clear(&set->routes[i], set->loop_count);
 	free(set->routes);
+	relay_secrets_clear(&set->secrets);
 	if (with_config)
 		config_free(set->config);
 	free(set);
 }
 
-struct relay_set *relay_set_new(struct config *config, unsigned loop_count, struct config_report *report)
+struct relay_set *relay_set_new(struct config *config, unsigned loop_count, const struct relay_set *previous,
+    struct config_report *report)
 {
-	struct relay_set *set;
+	struct relay_set *set = mem_calloc(1, sizeof(*set));
 	size_t faults_before = report->fault_count, i;
 
-	if (config->faulty) {
-		check_files(config, report);
-		config_report_sort(report);
-		return NULL;
-	}
-	set = mem_calloc(1, sizeof(*set));
 	atomic_init(&set->count, 1);
 	set->config = config;
 	set->loop_count = loop_count;
+	set->secrets.previous = previous != NULL ? &previous->secrets : NULL;
 	set->routes = mem_calloc(config->relay_count, sizeof(*set->routes));
 	set->route_count = config->relay_count;
-	for (i = 0; i < config->relay_count; i++)
-		route_build(&set->routes[i], set, &config->relays[i], report);
-	if (report->fault_count > faults_before) {
+	if (config->faulty) {
+		check_files(set, report);
+	} else {
+		build_identities(set, report);
+		for (i = 0; i < config->relay_count; i++)
+			route_build(&set->routes[i], set, &config->relays[i], report);
+	}
+	set->secrets.previous = NULL;
+	if (config->faulty || report->fault_count > faults_before) {
 		config_report_sort(report);
 		set_free(set, false);
 		return NULL;

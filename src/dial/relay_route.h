@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "config/config.h"
 #include "dial/diagnosis.h"
+#include "dial/relay_secrets.h"
 #include "tls/identity.h"
 #include "tls/stream.h"
 
@@ -65,13 +66,16 @@ struct relay_set {
 	struct relay_route *routes;
 	size_t route_count;
 	unsigned loop_count;
+	struct relay_secrets secrets; /* those that were sealed, opened */
 };
 
 /*
  * Opens every file and secret that the configuration names.  Takes the configuration on success only; on failure every
- * fault found is in the report, at the line of the key that names the file, and NULL is returned.
+ * fault found is in the report, at the line of the key that names the file, and NULL is returned.  `previous` (may be NULL,
+ * borrowed during the call) has opened sealed secrets that no key may be able to open any more.
  */
-struct relay_set *relay_set_new(struct config *config, unsigned loop_count, struct config_report *report);
+struct relay_set *relay_set_new(struct config *config, unsigned loop_count, const struct relay_set *previous,
+    struct config_report *report);
 struct relay_set *relay_set_ref(struct relay_set *set);
 void relay_set_unref(struct relay_set *set); /* NULL is fine */
 

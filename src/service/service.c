@@ -84,7 +84,7 @@ static struct relay_set *read_all(struct service *service, unsigned loop_count, 
 
 	if (config == NULL)
 		return NULL;
-	set = relay_set_new(config, loop_count, report);
+	set = relay_set_new(config, loop_count, service->set, report);
 	if (set == NULL)
 		config_free(config);
 	return set;
@@ -109,7 +109,7 @@ static bool read_first(struct service *service, struct config_report *report)
 	if (config == NULL)
 		return false;
 	if (config->faulty) {
-		relay_set_new(config, 1, report); /* for the faults in the files that it names */
+		relay_set_new(config, 1, NULL, report); /* for the faults in the files that it names */
 		config_free(config);
 		return false;
 	}
@@ -126,7 +126,7 @@ static bool read_first(struct service *service, struct config_report *report)
 		config_report_fault(report, config_process_line(process, "user"), "%s", err.text);
 	} else {
 		ok = check_file_readable(service, report);
-		service->set = relay_set_new(config, service->worker_count, report);
+		service->set = relay_set_new(config, service->worker_count, NULL, report);
 		if (!privileges_raise(&service->privileges, &err)) {
 			config_report_fault(report, 0, "%s", err.text);
 			ok = false;
@@ -245,6 +245,11 @@ static void reload(struct service *service)
 	if (set == NULL) {
 		log_report(&report, report.faults, report.fault_count, LOG_ERROR, "reload-failed");
 	} else {
+		if (set->secrets.stale > 0)
+			log_msg(LOG_ERROR, "sealed-stale", "%u sealed secret%s in %s cannot be opened by any configured client "
+			    "key any more; what was opened before stays in use until the restart: seal %s again",
+			    set->secrets.stale, set->secrets.stale == 1 ? "" : "s", service->file,
+			    set->secrets.stale == 1 ? "it" : "them");
 		swap(service, set, &listens);
 		log_listening(service);
 		if (log_begin(&line, LOG_INFO, "reloaded")) {

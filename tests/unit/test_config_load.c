@@ -260,7 +260,7 @@ static void test_no_fault_shows_a_secret(void **state)
 	static const char *const inis[] = {
 	    MINIMAL "proxy_user = u\nproxy_password hunter2\n",
 	    MINIMAL "proxy_user = u\nproxy_pasword = hunter2\n",
-	    MINIMAL "proxy_user = u\nproxy_password = sealed:hunter2\n",
+	    MINIMAL "proxy_user = u\nproxy_password = sealed:hunter2!\n",
 	    MINIMAL "proxy_user = u\nproxy_password = env:x=hunter2\n",
 	    MINIMAL "proxy_user = u:hunter2\n",
 	    MINIMAL "proxy = http://u:hunter2@p.example:80\n",

@@ -164,7 +164,7 @@ static void test_literals_and_sealed(void **state)
 	assert_loads("hunter2", "hunter2");
 	assert_loads("File:/x", "File:/x");
 	assert_refused("", "empty");
-	assert_refused("sealed:hunter2", "not supported by this version");
+	assert_refused("sealed:hunter2", "whose client keys open it");
 }
 
 static void test_masks(void **state)
