@@ -1,0 +1,70 @@
+/*
+ * service_internal: the process as service.c (start, signals, end), reload.c (reading, swapping) and drain.c (the way
+ * out) share it; for nobody else.  All of it belongs to the main thread.
+ */
+#ifndef MIDRELAY_SERVICE_SERVICE_INTERNAL_H
+#define MIDRELAY_SERVICE_SERVICE_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "base/log.h"
+#include "relay/listen.h"
+#include "service/privileges.h"
+#include "service/worker.h"
+
+#define SERVICE_MAX_WORKERS 64
+
+enum service_state { SERVICE_STARTING, SERVICE_RUNNING, SERVICE_DRAINING, SERVICE_STOPPED };
+
+struct service {
+	const char *file;
+	enum service_state state;
+	struct loop *loop;
+	struct resolver *resolver;
+	struct session_totals totals;
+	struct worker workers[SERVICE_MAX_WORKERS];
+	struct session_context *contexts[SERVICE_MAX_WORKERS];
+	unsigned worker_count;
+	struct relay_set *set;
+	struct listen_list listens;
+	unsigned generation;
+	struct privileges privileges;
+	struct event *on_hup, *on_term, *on_int, *drain_timer;
+	unsigned busy_workers; /* while draining: those that have not told that they are empty */
+	unsigned cut;          /* sessions that drain_timeout ended */
+	int64_t began_ms;
+};
+
+/* What a reload or a stop tells the first worker. */
+struct plan {
+	struct service *service;
+	struct acceptor_entry *entries;
+	size_t count;
+	int *retired; /* descriptors that nobody watches after this plan: closed with it */
+	size_t retired_count;
+	struct relay_set *old_set;
+};
+
+/* ---- reload.c ---- */
+
+/* One line for each fault or note. */
+void service_log_report(const struct config_report *report, const struct config_fault *list, size_t count,
+    enum log_level level, const char *event);
+void service_log_listening(const struct service *service);
+/* At start: finds the user that we are to become, and reads everything as that user. */
+bool service_read_first(struct service *service, struct config_report *report) MUST_CHECK;
+/* Reads everything again; swaps, or keeps the old and says every fault. */
+void service_reload(struct service *service);
+
+struct plan *service_plan_new(struct service *service);
+void service_plan_apply(struct worker *worker, void *plan);
+void service_plan_done(void *plan);
+
+/* ---- drain.c ---- */
+
+/* Accepts nobody any more, and stops the loop when the last session has ended. */
+void service_drain(struct service *service);
+/* Ends every session now. */
+void service_cut_all(struct service *service);
+
+#endif
