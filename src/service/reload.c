@@ -29,10 +29,23 @@ void service_log_report(const struct config_report *report, const struct config_
 	}
 }
 
-/* Reads the configuration and every file it names, as the user we are to become. */
-static struct relay_set *read_all(struct service *service, unsigned loop_count, struct config_report *report)
+/* Signed before it is read, so that a change in between is seen at the next look. */
+static struct config *load_config(struct service *service, struct file_watch *files, struct config_report *report)
 {
-	struct config *config = config_load(service->file, report);
+	struct config *config;
+
+	file_watch_add(files, service->file);
+	config = config_load(service->file, report);
+	if (config != NULL)
+		file_watch_add_config(files, config);
+	return config;
+}
+
+/* Reads the configuration and every file it names, as the user we are to become. */
+static struct relay_set *read_all(struct service *service, unsigned loop_count, struct file_watch *files,
+    struct config_report *report)
+{
+	struct config *config = load_config(service, files, report);
 	struct relay_set *set;
 
 	if (config == NULL)
@@ -54,11 +67,13 @@ static bool check_file_readable(struct service *service, struct config_report *r
 /* The first time: finds the user, and reads as that user. */
 bool service_read_first(struct service *service, struct config_report *report)
 {
-	struct config *config = config_load(service->file, report);
 	const struct config_process *process;
+	struct config *config;
 	struct error err;
 	bool ok;
 
+	service->files = file_watch_new();
+	config = load_config(service, service->files, report);
 	if (config == NULL)
 		return false;
 	process = &config->process;
@@ -102,7 +117,14 @@ void service_plan_apply(struct worker *worker, void *arg)
 void service_plan_done(void *arg)
 {
 	struct plan *plan = arg;
+	struct log_line line;
 
+	/* Now, not at the swap: who has read this line and connects gets the new relays. */
+	if (plan->generation != 0 && log_begin(&line, LOG_INFO, "reloaded")) {
+		log_int(&line, "generation", plan->generation);
+		log_int(&line, "relays", (int64_t)plan->relays);
+		log_end(&line);
+	}
 	relay_set_unref(plan->old_set);
 	free(plan->retired);
 	free(plan->entries);
@@ -167,39 +189,70 @@ static void swap(struct service *service, struct relay_set *set, struct listen_l
 
 	log_restart_needed(service, &set->config->process);
 	log_configure(set->config->process.log_level, set->config->process.log_format);
+	service_renewal_prepare(service, set);
 	service->listens = *listens;
 	service->set = set;
 	plan = service_plan_new(service);
 	plan->old_set = old_set;
+	plan->generation = ++service->generation;
+	plan->relays = set->route_count;
 	plan->retired = retired;
 	plan->retired_count = retired_count;
 	worker_call(&service->workers[0], service_plan_apply, plan, service->loop, service_plan_done);
+	service_renewal_follow(service);
 }
 
-void service_reload(struct service *service)
+/* What failed in passing: one line, whatever the number of faults. */
+static void log_waiting(const struct config_report *report)
 {
+	struct log_line line;
+
+	if (!log_begin(&line, LOG_INFO, "reload-waiting"))
+		return;
+	log_str(&line, "file", report->file);
+	if (report->fault_count > 0) {
+		if (report->faults[0].line != 0)
+			log_int(&line, "line", report->faults[0].line);
+		log_str(&line, "msg", report->faults[0].text);
+	}
+	log_end(&line);
+}
+
+static void keep_old(struct service *service, struct file_watch *files, const struct config_report *report,
+    bool patient)
+{
+	/* The files of the new configuration too: one that is missing may come. */
+	file_watch_merge(service->files, files);
+	if (patient) {
+		log_waiting(report);
+		return;
+	}
+	service_log_report(report, report->notes, report->note_count, LOG_WARN, "config-note");
+	service_log_report(report, report->faults, report->fault_count, LOG_ERROR, "reload-failed");
+}
+
+bool service_reload(struct service *service, bool patient)
+{
+	struct file_watch *files = file_watch_new();
 	struct config_report report;
 	struct listen_list listens;
 	struct relay_set *set;
-	struct log_line line;
 
 	config_report_init(&report, service->file);
-	set = read_all(service, service->worker_count, &report);
+	set = read_all(service, service->worker_count, files, &report);
 	if (set != NULL && !listen_list_open(&listens, set->config, &service->listens, &report)) {
 		relay_set_unref(set);
 		set = NULL;
 	}
-	service_log_report(&report, report.notes, report.note_count, LOG_WARN, "config-note");
 	if (set == NULL) {
-		service_log_report(&report, report.faults, report.fault_count, LOG_ERROR, "reload-failed");
+		keep_old(service, files, &report, patient);
 	} else {
+		service_log_report(&report, report.notes, report.note_count, LOG_WARN, "config-note");
+		file_watch_free(service->files);
+		service->files = files;
 		swap(service, set, &listens);
 		service_log_listening(service);
-		if (log_begin(&line, LOG_INFO, "reloaded")) {
-			log_int(&line, "generation", ++service->generation);
-			log_int(&line, "relays", (int64_t)set->route_count);
-			log_end(&line);
-		}
 	}
 	config_report_clear(&report);
+	return set != NULL;
 }

@@ -27,7 +27,7 @@ static void on_sighup(evutil_socket_t sig, short what, void *arg)
 	struct service *service = arg;
 
 	if (service->state == SERVICE_RUNNING)
-		service_reload(service);
+		service_renewal_now(service);
 }
 
 static void on_sigterm(evutil_socket_t sig, short what, void *arg)
@@ -97,6 +97,9 @@ static bool go(struct service *service, struct error *err)
 	struct log_line line;
 	unsigned i;
 
+	service_renewal_prepare(service, service->set);
+	if (!service_renewal_start(service, err))
+		return false;
 	for (i = 0; i < service->worker_count; i++) {
 		if (!worker_start(&service->workers[i], err))
 			return false;
@@ -161,6 +164,7 @@ static void end(struct service *service)
 	free_event(service->on_term);
 	free_event(service->on_int);
 	free_event(service->drain_timer);
+	service_renewal_end(service);
 	loop_free(service->loop);
 	relay_set_unref(service->set);
 	privileges_clear(&service->privileges);
