@@ -242,12 +242,22 @@ void file_watch_look(struct file_watch *watch, struct file_watch_news *news)
 		sign(entry->file, &entry->seen);
 		if (!differ(&entry->seen, &entry->known))
 			continue;
-		if (news->count++ == 0)
-			news->file = entry->file;
+		news->count++;
 		age_ns = ns(&now) - entry->seen.newest_ns;
 		if (age_ns > -SECOND_NS && age_ns < FILE_WATCH_SETTLE_MS * INT64_C(1000000))
 			news->unsettled = true;
 	}
+}
+
+const char *file_watch_changed(const struct file_watch *watch, size_t *next)
+{
+	while (*next < watch->count) {
+		const struct entry *entry = &watch->entries[(*next)++];
+
+		if (differ(&entry->seen, &entry->known))
+			return entry->file;
+	}
+	return NULL;
 }
 
 void file_watch_accept(struct file_watch *watch)

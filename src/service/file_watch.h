@@ -22,9 +22,8 @@
 struct file_watch; /* opaque */
 
 struct file_watch_news {
-	const char *file; /* the first that changed; borrowed from the watch until the next call */
-	size_t count;     /* how many did; 0: file is NULL */
-	bool unsettled;   /* one of them was written within FILE_WATCH_SETTLE_MS */
+	size_t count;   /* how many files changed */
+	bool unsettled; /* one of them was written within FILE_WATCH_SETTLE_MS */
 };
 
 struct file_watch *file_watch_new(void);
@@ -39,6 +38,8 @@ void file_watch_merge(struct file_watch *watch, struct file_watch *from);
 
 /* What has changed since it was signed, or accepted. */
 void file_watch_look(struct file_watch *watch, struct file_watch_news *news);
+/* The files that the last look found changed, one a call: *next begins at 0.  NULL: no more.  Borrowed. */
+const char *file_watch_changed(const struct file_watch *watch, size_t *next);
 /* What the last look has seen is no news from now on. */
 void file_watch_accept(struct file_watch *watch);
 

@@ -12,16 +12,22 @@
 #define LOOKS_IN_ALL 10
 /* So long may changes follow on each other before one is taken though it is fresh. */
 #define SETTLE_MAX 50
+#define CHANGES_LOGGED 10
 
-static void log_changed(const struct file_watch_news *news)
+static void log_changed(const struct service *service, size_t count)
 {
 	struct log_line line;
+	const char *file;
+	size_t next = 0, logged = 0;
 
-	if (!log_begin(&line, LOG_INFO, "files-changed"))
-		return;
-	log_str(&line, "file", news->file);
-	log_int(&line, "count", (int64_t)news->count);
-	log_end(&line);
+	while (logged < CHANGES_LOGGED && (file = file_watch_changed(service->files, &next)) != NULL) {
+		if (!log_begin(&line, LOG_INFO, "files-changed"))
+			return;
+		log_str(&line, "file", file);
+		if (++logged == CHANGES_LOGGED && count > logged)
+			log_int(&line, "more", (int64_t)(count - logged));
+		log_end(&line);
+	}
 }
 
 static void rearm(struct service *service)
@@ -61,7 +67,7 @@ static void on_watch_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	renewal->settling = 0;
 	if (news.count > 0) {
-		log_changed(&news);
+		log_changed(service, news.count);
 		file_watch_accept(service->files);
 		renewal->looks_left = LOOKS_AFTER_CHANGE;
 	}

@@ -129,21 +129,32 @@ WAYS = (RenamedOver, WrittenInPlace, Kubernetes, CertThenKey)
 
 
 def renew(m, files, name, relay, old):
-    """Renews, and waits for the reload that it leads to; half renewed files keep the old in force."""
-    before = count(m, "reloaded")
+    """
+    Renews, and waits for the reload that it leads to; half renewed files keep the old in force.  A reload that comes
+    without these files having been seen to change is not it: what was written while it was read is read once more.
+    """
+    before = len(m.events())
+
+    def reloaded():
+        seen = False
+        for event in m.events()[before:]:
+            seen = seen or event["event"] == "files-changed" and event["file"].startswith(files.dir + "/")
+            if seen and event["event"] == "reloaded":
+                return True
+        return False
 
     def between():
         waiting = count(m, "reload-waiting")
         m.wait_event("reload-waiting", waiting + 1)
-        assert subject(m, relay) == old and count(m, "reloaded") == before
+        assert subject(m, relay) == old and not reloaded()
 
     files.renew(name, between)
-    m.wait_event("reloaded", before + 1)
+    wait_until(reloaded, lambda: "the reload; log:\n" + m.tail())
 
 
 def test_renewed_under_load(case):
     """0 connections lost or disturbed, every dial after a swap under the new certificate, nothing gained."""
-    rounds = 1000 if os.environ.get("MIDRELAY_LONG") else 20
+    rounds = 1000 if os.environ.get("MIDRELAY_LONG") else 24
     instance = case.instance()
     ways = {way.__name__: way(case, way.__name__) for way in WAYS}
     m = case.start(dict({"midrelay": dict(WATCH, drain_timeout="5s")},
@@ -187,7 +198,6 @@ def test_renewed_under_load(case):
         sock.close()
     m.session(m.opened)
     assert {e["end"] for e in m.events("session")} == {"ok"}
-    assert m.events("reload-failed") == [], m.events("reload-failed")
     print("%d renewals, %d connections besides, rss %d kB -> %d kB, descriptors %d -> %d" %
           (rounds, served, early[0], late[0], early[1], late[1]))
     assert harness.INSTRUMENTED or late[0] - early[0] < 4096, (early, late)
@@ -212,7 +222,8 @@ def test_what_stays_broken_is_told_once(case):
     m = case.relay(case.instance(), process=WATCH, **files.keys)
     whole = read(files.path("bundle.pem"))
     for number, broken in enumerate((whole[:len(whole) // 2], b"", whole[:-100]), 1):
-        write_new(files.path("bundle.pem"), broken)
+        write_new(files.path("new"), broken)
+        os.rename(files.path("new"), files.path("bundle.pem"))
         failed = m.wait_event("reload-failed", number)
         assert "bundle.pem" in failed["msg"] and failed["level"] == "error", failed
         waiting = m.events("reload-waiting")
@@ -265,8 +276,7 @@ def test_sighup_speaks_at_once(case):
     m.sections["relay r"]["no_such_key"] = "1"
     m.write()
     m.reload(ok=False)
-    settled(lambda: count(m, "reload-failed"), 0.5)
-    assert 1 <= count(m, "reload-failed") <= 2, m.events("reload-failed")
+    assert settled(lambda: count(m, "reload-failed"), 0.5) == 1
     del m.sections["relay r"]["no_such_key"]
     m.write()
     m.wait_event("reloaded")
