@@ -1,6 +1,6 @@
 /*
- * renewal: looks at the files for change and reloads, patiently: what is half written is left alone for a few looks before
- * anyone is told that it is wrong; and looks at what expires.
+ * renewal: looks at the files for change and reloads, patiently: what is half written is left alone for a few looks
+ * before anyone is told that it is wrong; and looks at what expires.
  */
 #include <stdlib.h>
 #include <time.h>
@@ -43,7 +43,7 @@ static void rearm(struct service *service)
 static void try_reload(struct service *service)
 {
 	struct renewal *renewal = &service->renewal;
-	bool patient = renewal->looks_left > 1 && renewal->looks_in_all < LOOKS_IN_ALL;
+	bool patient = renewal->looks_left > 1 && renewal->looks_in_all + 1 < LOOKS_IN_ALL;
 
 	renewal->looks_left--;
 	renewal->looks_in_all++;

@@ -1,6 +1,7 @@
 /*
  * service_internal: the process as service.c (start, signals, end), reload.c (reading, swapping), renewal.c (files
- * that change, certificates that end) and drain.c (the way out) share it; for nobody else.  All of it belongs to the main thread.
+ * that change, certificates that end) and drain.c (the way out) share it; for nobody else.  All of it belongs to the
+ * main thread.
  */
 #ifndef MIDRELAY_SERVICE_SERVICE_INTERNAL_H
 #define MIDRELAY_SERVICE_SERVICE_INTERNAL_H

@@ -240,6 +240,22 @@ def test_what_stays_broken_is_told_once(case):
     assert m.events("files-changed")[0]["file"] == files.path("bundle.pem")
 
 
+def test_what_breaks_anew_all_the_time_is_told(case):
+    """Patience begins again with each change, but it has an end."""
+    files = RenamedOver(case, "files")
+    m = case.relay(case.instance(), process=WATCH, **files.keys)
+    for number in range(1, 50):
+        write_new(files.path("new"), b"broken %d\n" % number)
+        os.rename(files.path("new"), files.path("bundle.pem"))
+        wait_until(lambda: count(m, "reload-waiting") >= number or count(m, "reload-failed"), "the next look")
+        if count(m, "reload-failed"):
+            break
+    assert count(m, "reload-failed") == 1 and 5 < count(m, "reload-waiting") < 10, m.tail()
+    files.renew("client-renewed", None)
+    m.wait_event("reloaded")
+    assert subject(m) == "mid-one-renewed"
+
+
 def test_a_touch_is_harmless(case):
     files = RenamedOver(case, "files")
     m = case.relay(case.instance(), process=WATCH, **files.keys)
