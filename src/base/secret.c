@@ -115,6 +115,24 @@ const char *secret_ref_masked(const char *ref)
 	return ref;
 }
 
+char *secret_ref_file(const char *ref)
+{
+	const char *directory, *rest;
+
+	switch (split_ref(ref, &rest)) {
+	case SECRET_REF_FILE:
+		return mem_strdup(rest);
+	case SECRET_REF_CRED:
+		directory = getenv("CREDENTIALS_DIRECTORY");
+		return directory == NULL ? NULL : mem_printf("%s/%s", directory, rest);
+	case SECRET_REF_LITERAL:
+	case SECRET_REF_ENV:
+	case SECRET_REF_SEALED:
+		break;
+	}
+	return NULL;
+}
+
 bool secret_check_file_mode(const char *path, int fd, struct error *err)
 {
 	struct stat st;

@@ -45,6 +45,9 @@ const char *secret_ref_masked(const char *ref);
  */
 bool secret_load(const char *ref, struct secret **secret, struct error *err) MUST_CHECK;
 
+/* The file that a file: or cred: reference is read from, for the caller to free; NULL for any other. */
+char *secret_ref_file(const char *ref);
+
 /* secret_load's rule about files that others may read, for keys too: false when mode & 0004. */
 bool secret_check_file_mode(const char *path, int fd, struct error *err) MUST_CHECK;
 

@@ -43,6 +43,8 @@ struct config_process {
 	char *group; /* NULL: the user's own */
 	unsigned max_connections;
 	int64_t drain_timeout_ms;
+	int64_t watch_ms;          /* 0: files are looked at on SIGHUP only */
+	int64_t expiry_warning_ms; /* 0: only what is over is told */
 	struct config_lines lines;
 };
 

@@ -14,6 +14,8 @@
 #define SECOND_MS INT64_C(1000)
 #define HOUR_MS (60 * 60 * SECOND_MS)
 #define DAY_MS (24 * HOUR_MS)
+/* Below that the looks themselves would be felt. */
+#define WATCH_MIN_MS INT64_C(100)
 /* tcp(7): TCP_KEEPIDLE takes at most 32767 seconds. */
 #define KEEPALIVE_MAX_MS (9 * HOUR_MS)
 
@@ -49,6 +51,12 @@ const struct config_option config_options[] = {
 	.help = "local connections in all, 1 to 1000000; past it a connection is answered and closed"},
     {CONFIG_SECTION_MIDRELAY, "drain_timeout", TIMEOUT("20s"), .offset = PROCESS(drain_timeout_ms),
 	.help = "on SIGTERM let connections finish for at most this long, 1ms to 1d"},
+    {CONFIG_SECTION_MIDRELAY, "watch", .type = CONFIG_DURATION, .min = WATCH_MIN_MS, .max = DAY_MS,
+	.zero_is_off = true, .default_text = "10s", .offset = PROCESS(watch_ms),
+	.help = "how often files are looked at for change, 100ms to 1d; 0 = read again on SIGHUP only"},
+    {CONFIG_SECTION_MIDRELAY, "expiry_warning", .type = CONFIG_DURATION, .min = HOUR_MS, .max = 3650 * DAY_MS,
+	.zero_is_off = true, .default_text = "30d", .offset = PROCESS(expiry_warning_ms),
+	.help = "warn when a certificate has less than this left, 1h to 3650d; 0 = only when it is over"},
 
     /* [relay NAME] */
     {CONFIG_SECTION_RELAY, "listen", .type = CONFIG_LISTENS, .default_shown = "none (required)",
@@ -145,8 +153,6 @@ static const struct {
 	const char *key;
 } later_options[] = {
     {CONFIG_SECTION_MIDRELAY, "status"},
-    {CONFIG_SECTION_MIDRELAY, "watch"},
-    {CONFIG_SECTION_MIDRELAY, "expiry_warning"},
     {CONFIG_SECTION_MIDRELAY, "sandbox"},
     {CONFIG_SECTION_RELAY, "allow_user"},
     {CONFIG_SECTION_RELAY, "http_reuse"},

@@ -470,6 +470,7 @@ static void step_tls(struct dial *dial)
 	}
 	status = stream_handshake(dial->stream);
 	if (status == STREAM_OK) {
+		relay_path_saw_server(dial->params.route->set, dial->params.path, dial->stream);
 		open_tunnel(dial);
 		return;
 	}

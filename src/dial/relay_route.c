@@ -51,6 +51,26 @@ void relay_path_undecided(struct relay_path_state *state)
 	atomic_store(&state->on_trial, false);
 }
 
+void relay_path_saw_server(struct relay_set *set, struct relay_path *path, const struct stream *stream)
+{
+	int64_t end_s = stream_server_end(stream, NULL);
+	struct cert_end *end;
+
+	if (end_s == 0 || atomic_load(&path->server_end_s) == end_s)
+		return;
+	atomic_store(&path->server_end_s, end_s);
+	end = mem_calloc(1, sizeof(*end));
+	stream_server_end(stream, end);
+	free(atomic_exchange(&path->server_end, end));
+	if (set->on_server_seen != NULL)
+		set->on_server_seen(set->on_server_seen_arg);
+}
+
+struct cert_end *relay_path_take_server(struct relay_path *path)
+{
+	return atomic_exchange(&path->server_end, NULL);
+}
+
 static void path_clear(struct relay_path *path, unsigned loop_count)
 {
 	unsigned i;
@@ -58,6 +78,7 @@ static void path_clear(struct relay_path *path, unsigned loop_count)
 	for (i = 0; path->slots != NULL && i < loop_count; i++)
 		tls_session_slot_clear(&path->slots[i]);
 	free(path->slots);
+	free(relay_path_take_server(path));
 	secret_free(path->request);
 }
 

@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "dial/diagnosis.h"
 #include "dial/relay_secrets.h"
+#include "tls/cert_end.h"
 #include "tls/identity.h"
 #include "tls/stream.h"
 
@@ -47,6 +48,8 @@ struct relay_path {
 	struct secret *request;           /* the CONNECT head; NULL for direct */
 	struct tls_session_slot *slots;   /* one for each loop */
 	struct relay_path_state state;
+	atomic_llong server_end_s;              /* when the server's chain ends that was verified last; 0: none was */
+	_Atomic(struct cert_end *) server_end;  /* the same with names, until it is taken */
 };
 
 struct relay_route {
@@ -67,6 +70,8 @@ struct relay_set {
 	size_t route_count;
 	unsigned loop_count;
 	struct relay_secrets secrets; /* those that were sealed, opened */
+	void (*on_server_seen)(void *arg); /* in a worker's loop; set before workers know the set; may be NULL */
+	void *on_server_seen_arg;
 };
 
 /*
@@ -78,6 +83,14 @@ struct relay_set *relay_set_new(struct config *config, unsigned loop_count, cons
     struct config_report *report);
 struct relay_set *relay_set_ref(struct relay_set *set);
 void relay_set_unref(struct relay_set *set); /* NULL is fine */
+
+/*
+ * A full handshake on this path has worked.  When the server's chain ends at another time than the last one did, that is
+ * left for relay_path_take_server(), and on_server_seen() is called.
+ */
+void relay_path_saw_server(struct relay_set *set, struct relay_path *path, const struct stream *stream);
+/* What was left last, for the caller to free, or NULL; any thread. */
+struct cert_end *relay_path_take_server(struct relay_path *path);
 
 /* Whether this is where one of the set's relays listens. */
 bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr);

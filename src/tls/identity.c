@@ -28,6 +28,8 @@ struct identity {
 	SSL_CTX *ctx;
 	X509 *leaf; /* NULL: no client certificate */
 	char subject[SUBJECT_TEXT_BYTES];
+	struct cert_end *ends; /* of the leaf and its chain */
+	size_t end_count;
 };
 
 static void ignore_note(void *arg, const char *key, const char *text)
@@ -189,6 +191,17 @@ static bool install(SSL_CTX *ctx, const struct client_cert *client, struct ident
 	return true;
 }
 
+static void keep_ends(struct identity *identity, const struct client_cert *client)
+{
+	int count = sk_X509_num(client->chain), i;
+
+	identity->end_count = (size_t)count + 1;
+	identity->ends = mem_calloc(identity->end_count, sizeof(*identity->ends));
+	cert_end_set(&identity->ends[0], client->leaf, 0);
+	for (i = 0; i < count; i++)
+		cert_end_set(&identity->ends[i + 1], sk_X509_value(client->chain, i), i + 1);
+}
+
 static bool load_client_cert(struct identity *identity, const struct identity_params *params,
     identity_note_fn *note, void *note_arg, struct identity_fault *fault)
 {
@@ -212,6 +225,7 @@ static bool load_client_cert(struct identity *identity, const struct identity_pa
 	if (ok) {
 		X509_up_ref(client.leaf);
 		identity->leaf = client.leaf;
+		keep_ends(identity, &client);
 		bundle_name_text(
 		    X509_get_subject_name(client.leaf), identity->subject, sizeof(identity->subject));
 		identity_notes(
@@ -283,6 +297,7 @@ void identity_unref(struct identity *identity)
 		return;
 	X509_free(identity->leaf);
 	SSL_CTX_free(identity->ctx);
+	free(identity->ends);
 	free(identity);
 }
 
@@ -323,4 +338,10 @@ enum identity_validity identity_validity(const struct identity *identity, char *
 const char *identity_subject(const struct identity *identity)
 {
 	return identity->subject;
+}
+
+const struct cert_end *identity_ends(const struct identity *identity, size_t *count)
+{
+	*count = identity->end_count;
+	return identity->ends;
 }

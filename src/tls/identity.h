@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/secret.h"
+#include "tls/cert_end.h"
 
 /* What it is made of; all borrowed, NULL: not given. */
 struct identity_params {
@@ -54,5 +55,7 @@ bool identity_has_cert(const struct identity *identity);
 enum identity_validity identity_validity(const struct identity *identity, char *when, size_t when_bytes);
 /* Subject of the leaf, escaped; "" without certificate.  Borrowed. */
 const char *identity_subject(const struct identity *identity);
+/* When each certificate of the client's chain ends, leaf first; *count 0 without certificate.  Borrowed. */
+const struct cert_end *identity_ends(const struct identity *identity, size_t *count);
 
 #endif

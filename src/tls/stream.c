@@ -440,3 +440,16 @@ uint64_t stream_received(const struct stream *stream)
 {
 	return stream->received;
 }
+
+int64_t stream_server_end(const struct stream *stream, struct cert_end *end)
+{
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(stream->ssl);
+	int64_t not_after;
+	int first = stream_resumed(stream) ? -1 : cert_end_first(chain, &not_after);
+
+	if (first < 0)
+		return 0;
+	if (end != NULL)
+		cert_end_set(end, sk_X509_value(chain, first), first);
+	return not_after;
+}

@@ -109,6 +109,11 @@ const struct tls_fault *stream_fault(const struct stream *stream);
 const char *stream_version(const struct stream *stream); /* "TLSv1.3" */
 const char *stream_cipher(const struct stream *stream);
 bool stream_resumed(const struct stream *stream);
+/*
+ * When the first certificate of the server's chain ends, that this handshake verified (wall clock, s); 0 when it verified
+ * none (a resumed session).  `end` may be NULL: the time alone is cheap.
+ */
+int64_t stream_server_end(const struct stream *stream, struct cert_end *end);
 bool stream_cert_requested(const struct stream *stream);
 /* Our certificate, or a byte of data, may have left: the path must not be changed under the client any more. */
 bool stream_cert_sent(const struct stream *stream);

@@ -62,7 +62,7 @@ static bool load_file(
 }
 
 /* What a certificate's file is called; README, *.key, *.srl and hidden files are nobody's anchors. */
-static bool is_cert_file_name(const char *name)
+bool trust_reads_name(const char *name)
 {
 	static const char *const endings[] = {".pem", ".crt", ".cer", ".der"};
 	const char *dot = strrchr(name, '.');
@@ -91,7 +91,7 @@ static bool load_dir_file(X509_STORE *store, struct trust_dir *dir, const char *
 	int count = 0;
 	bool ok = true;
 
-	if (!is_cert_file_name(name))
+	if (!trust_reads_name(name))
 		return true;
 	file = mem_printf("%s/%s", dir->path, name);
 	if (stat(file, &st) != 0 || (S_ISREG(st.st_mode) && access(file, R_OK) != 0)) {

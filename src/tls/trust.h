@@ -1,5 +1,5 @@
 /*
- * trust: the CA certificates that a server must chain to.  Internal to identity.
+ * trust: the CA certificates that a server must chain to.  Internal to identity, but for trust_reads_name().
  */
 #ifndef MIDRELAY_TLS_TRUST_H
 #define MIDRELAY_TLS_TRUST_H
@@ -17,5 +17,7 @@
  */
 bool trust_load(
     SSL_CTX *ctx, const char *trust, identity_note_fn *note, void *note_arg, struct error *err) MUST_CHECK;
+/* Whether a file of this name in a directory of anchors is read. */
+bool trust_reads_name(const char *name);
 
 #endif

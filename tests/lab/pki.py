@@ -116,13 +116,15 @@ def _key(directory, name, kind):
     os.chmod(os.path.join(directory, name + ".key"), 0o600)
 
 
-def _certificate(directory, name):
-    subject, issuer, extensions, (start, end), kind = CERTIFICATES[name]
+def _certificate(directory, name, spec=None, issuers=""):
+    """`issuers`: where the issuer's files are, when not in `directory`."""
+    subject, issuer, extensions, (start, end), kind = spec or CERTIFICATES[name]
     _key(directory, name, kind)
     _openssl(directory, "req", "-new", "-config", "pki.cnf", "-key", name + ".key", "-subj", subject,
              "-out", name + ".csr")
     signer = ("-selfsign", "-keyfile", name + ".key")
     if issuer is not None:
+        issuer = os.path.join(issuers, issuer)
         signer = ("-cert", issuer + ".pem", "-keyfile", issuer + ".key")
     # openssl ca keeps a database; one for each certificate lets them be made side by side.
     own = os.path.join(directory, name + ".ca")
@@ -193,6 +195,26 @@ def _variants(directory):
     _write(path, "", 0o600)
     with open(path, "w", newline="") as out:
         out.write(text.replace("\n", "\r\n"))
+
+
+def issue(pki, directory, name, days, server=False):
+    """
+    A leaf NAME in `directory` that ends in so many days (a fraction will do), issued by the PKI `pki`; adds its files to
+    `pki` as those of the others are there: NAME.pem, NAME.key, NAME-chain.pem and, for a client, NAME-bundle.pem.
+    """
+    issuer = "intermediate" if server else "client-intermediate"
+    subject = "/O=Lab/CN=" + (SERVER_NAME if server else name)
+    _write(os.path.join(directory, "pki.cnf"), EXTENSIONS)
+    _certificate(directory, name, (subject, issuer, "server" if server else "client", (-60, days), "ec"), pki["dir"])
+    own = {end: os.path.join(directory, name + end) for end in (".pem", ".key", "-chain.pem", "-bundle.pem")}
+    if server:
+        _join(directory, name + "-chain.pem", own[".pem"], pki["intermediate.pem"])
+        del own["-bundle.pem"]
+    else:
+        above = [pki["client-intermediate.pem"], pki["client-root.pem"]]
+        _join(directory, name + "-chain.pem", *above)
+        _join(directory, name + "-bundle.pem", own[".pem"], *above, own[".key"], mode=0o600)
+    pki.update((name + end, path) for end, path in own.items())
 
 
 def make(directory):

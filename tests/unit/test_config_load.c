@@ -31,6 +31,8 @@ static void test_defaults(void **state)
 	assert_null(process->group);
 	assert_int_equal(process->max_connections, 4096);
 	assert_int_equal(process->drain_timeout_ms, 20000);
+	assert_int_equal(process->watch_ms, 10000);
+	assert_int_equal(process->expiry_warning_ms, INT64_C(30) * 86400 * 1000);
 	assert_int_equal(config->relay_count, 1);
 	assert_string_equal(relay->name, "a");
 	assert_int_equal(relay->listen_mode, 0600);

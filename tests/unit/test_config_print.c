@@ -19,7 +19,7 @@
 static const char full[] =
     "[midrelay]\nworkers = 3\nlog_level = debug\nlog_format = json\nuser = root\ngroup = "
     "1001\nmax_connections = 7\n"
-    "drain_timeout = 1500ms\n"
+    "drain_timeout = 1500ms\nwatch = 250ms\nexpiry_warning = 14d\n"
     "[relay a]\nlisten = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0\nlisten_mode = 0660\n"
     "allow_nonlocal = yes\nallow_address = 10.0.0.0/8, 192.0.2.7, fd00::/8\nmode = tcp\ntarget = "
     "[2001:db8::1]:8443\n"
@@ -102,7 +102,7 @@ static void assert_has_line(const char *text, const char *line)
 
 static void test_values(void **state)
 {
-	static const char *const lines[] = {"workers = 3", "user = root", "drain_timeout = 1500ms",
+	static const char *const lines[] = {"workers = 3", "user = root", "drain_timeout = 1500ms", "watch = 250ms", "expiry_warning = 14d",
 	    "[relay a]", "listen = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0",
 	    "listen_mode = 0660", "allow_address = 10.0.0.0/8, 192.0.2.7/32, fd00::/8",
 	    "target = [2001:db8::1]:8443", "proxy = http://p.example:3128, corp, direct", "proxy_user = u",
