@@ -2,7 +2,7 @@
  * dial: see dial.h.
  *
  * Answers for the order of the stages and for their deadlines; this is the only file that knows both.  How each stage is
- * done stands in resolver, connect, http_connect and tls/stream; which path is dialled is reach's business.
+ * done stands in resolver, connect, dial_proxy and tls/stream; which path is dialled is reach's business.
  */
 #include "dial/dial.h"
 
@@ -11,45 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "dial/connect.h"
-#include "dial/http_connect.h"
+#include "dial/dial_internal.h"
 
-/* A reply head is usually below this. */
-#define REPLY_FIRST_BYTES 1024
-
-enum dial_phase { DIAL_RESOLVE, DIAL_CONNECT, DIAL_PROXY, DIAL_TLS, DIAL_DONE };
-
-struct dial {
-	struct loop_job job; /* first: run() gets it */
-	struct dial_params params;
-	dial_done_fn *done;
-	void *arg;
-	enum dial_phase phase;
-	int64_t phase_began_us;
-	struct event *timer;
-	bool ends_by_setup;       /* the timer now set is setup_timeout's, not the stage's */
-	bool tries_stale;         /* the timer now set looks for the last good answer */
-	int64_t connect_began_ms;
-
-	const struct hostport *peer; /* whose address we connect to: the proxy, or the target */
-	struct resolver_query *query;
-	struct connector *connector;
-	struct addr peer_addr;
-
-	struct watch *watch;
-	struct wire wire; /* for the CONNECT */
-	char *reply;
-	size_t reply_len, reply_size;
-	struct http_connect_parser parser;
-	struct stream *stream;
-	struct dial_result result;
-};
-
-static void step_proxy(struct dial *dial);
 static void step_tls(struct dial *dial);
 
 void tunnel_free(struct tunnel *tunnel, bool reset)
@@ -59,16 +25,6 @@ void tunnel_free(struct tunnel *tunnel, bool reset)
 	stream_free(tunnel->stream);
 	watch_free(tunnel->watch, reset);
 	free(tunnel);
-}
-
-static const struct config_relay *relay_of(const struct dial *dial)
-{
-	return dial->params.route->config;
-}
-
-static const struct config_path *path_of(const struct dial *dial)
-{
-	return dial->params.path->config;
 }
 
 static void dial_free(struct dial *dial)
@@ -126,7 +82,7 @@ static void end_phase(struct dial *dial)
 	dial->phase_began_us = now;
 }
 
-static void finish(struct dial *dial)
+void dial_finish(struct dial *dial)
 {
 	if (dial->phase == DIAL_DONE)
 		return;
@@ -146,20 +102,19 @@ static void set_deadline(struct dial *dial, int64_t stage_ms)
 	loop_timer_add(dial->timer, dial->ends_by_setup ? setup_ms : stage_ms);
 }
 
-static void enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms)
+void dial_enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms)
 {
 	end_phase(dial);
 	dial->phase = phase;
 	set_deadline(dial, stage_ms);
 }
 
-/* "the proxy NAME" or "the target", for sentences. */
-static const char *peer_text(const struct dial *dial, char *buf, size_t buf_bytes)
+const char *dial_peer_text(const struct dial *dial, char *buf, size_t buf_bytes)
 {
-	if (path_of(dial)->direct)
+	if (dial_path(dial)->direct)
 		snprintf(buf, buf_bytes, "the target %s", dial->params.route->target_text);
 	else
-		snprintf(buf, buf_bytes, "the proxy %s", path_of(dial)->name);
+		snprintf(buf, buf_bytes, "the proxy %s", dial_path(dial)->name);
 	return buf;
 }
 
@@ -176,7 +131,7 @@ static void on_resolved(void *arg, const struct resolver_answer *answer)
 	if (answer->gai_error != 0) {
 		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_RESOLVE_FAILED, "%s does not resolve: %s",
 		    dial->peer->host, gai_strerror(answer->gai_error));
-		finish(dial);
+		dial_finish(dial);
 		return;
 	}
 	memcpy(addrs, answer->addrs, sizeof(addrs));
@@ -187,21 +142,21 @@ static void start_resolve(struct dial *dial)
 {
 	struct addr addr;
 
-	if (path_of(dial)->direct && dial->params.route->target_address.len != 0) {
+	if (dial_path(dial)->direct && dial->params.route->target_address.len != 0) {
 		addr = dial->params.route->target_address;
 		start_connect(dial, &addr, 1);
 	} else if (dial->peer->is_ip) {
 		if (!addr_parse_ip(dial->peer->host, dial->peer->port, &addr)) {
 			diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_RESOLVE_FAILED, "%s is not an address",
 			    dial->peer->host);
-			finish(dial);
+			dial_finish(dial);
 			return;
 		}
 		start_connect(dial, &addr, 1);
 	} else {
 		/* A name server that is silent for half of the time is not waited for where an older answer is known. */
 		dial->tries_stale = true;
-		set_deadline(dial, relay_of(dial)->connect_timeout_ms / 2);
+		set_deadline(dial, dial_relay(dial)->connect_timeout_ms / 2);
 		dial->query =
 		    resolver_ask(dial->params.resolver, dial->params.loop, dial->peer->host, on_resolved, dial);
 	}
@@ -215,7 +170,7 @@ static enum diagnosis_code code_of_errno(const struct dial *dial, int error)
 	case ECONNREFUSED:
 		return DIAGNOSIS_CONNECT_REFUSED;
 	case ECONNRESET: /* the connection was taken, and reset before we looked */
-		return path_of(dial)->direct ? DIAGNOSIS_TLS_CLOSED : DIAGNOSIS_PROXY_CLOSED;
+		return dial_path(dial)->direct ? DIAGNOSIS_TLS_CLOSED : DIAGNOSIS_PROXY_CLOSED;
 	case ETIMEDOUT:
 		return DIAGNOSIS_CONNECT_TIMEOUT;
 	case EMFILE:
@@ -234,7 +189,7 @@ static void on_ready(void *arg, bool readable, bool writable)
 
 	switch (dial->phase) {
 	case DIAL_PROXY:
-		step_proxy(dial);
+		dial_step_proxy(dial);
 		break;
 	case DIAL_TLS:
 		if (readable)
@@ -248,9 +203,6 @@ static void on_ready(void *arg, bool readable, bool writable)
 	}
 }
 
-static void start_proxy(struct dial *dial);
-static void start_tls(struct dial *dial, const char *prefix, size_t prefix_len);
-
 static void on_connected(void *arg, const struct connect_result *result)
 {
 	struct dial *dial = arg;
@@ -259,18 +211,18 @@ static void on_connected(void *arg, const struct connect_result *result)
 	dial->connector = NULL;
 	if (result->watch == NULL) {
 		diagnosis_set(&dial->result.diagnosis, code_of_errno(dial, result->error), "%s at %s: %s",
-		    peer_text(dial, peer, sizeof(peer)), addr_format(&result->addr, addr),
+		    dial_peer_text(dial, peer, sizeof(peer)), addr_format(&result->addr, addr),
 		    strerror_r(result->error, reason, sizeof(reason)));
-		finish(dial);
+		dial_finish(dial);
 		return;
 	}
 	dial->peer_addr = result->addr;
 	dial->watch = result->watch;
 	watch_set_owner(dial->watch, on_ready, dial);
-	if (path_of(dial)->direct)
-		start_tls(dial, NULL, 0);
+	if (dial_path(dial)->direct)
+		dial_start_tls(dial, NULL, 0);
 	else
-		start_proxy(dial);
+		dial_start_proxy(dial);
 }
 
 static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
@@ -288,105 +240,30 @@ static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
 	size_t i;
 
 	dial->tries_stale = false;
-	enter(dial, DIAL_CONNECT, route->config->connect_timeout_ms - spent_ms);
+	dial_enter(dial, DIAL_CONNECT, route->config->connect_timeout_ms - spent_ms);
 	for (i = 0; i < count; i++) {
 		addr_set_port(&addrs[i], dial->peer->port);
 		if (!relay_set_listens_at(route->set, &addrs[i]))
 			continue;
 		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_CONNECT_LOOP,
-		    "%s resolves to %s, where midrelay itself listens", peer_text(dial, peer, sizeof(peer)),
+		    "%s resolves to %s, where midrelay itself listens", dial_peer_text(dial, peer, sizeof(peer)),
 		    addr_format(&addrs[i], addr));
-		finish(dial);
+		dial_finish(dial);
 		return;
 	}
 	dial->peer_addr = addrs[0];
 	dial->connector = connector_start(&params, on_connected, dial);
 	if (dial->connector == NULL) {
 		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "no timer for a connection attempt");
-		finish(dial);
-	}
-}
-
-/* ---- PROXY ---- */
-
-static void start_proxy(struct dial *dial)
-{
-	const struct secret *request = dial->params.path->request;
-
-	enter(dial, DIAL_PROXY, relay_of(dial)->proxy_timeout_ms);
-	wire_init(&dial->wire, watch_fd(dial->watch), &dial->params.loop->pool);
-	/* A failed send is told by the read that follows: a proxy may have said why before it closed. */
-	(void)wire_send(&dial->wire, secret_bytes(request), secret_len(request));
-	watch_want(dial->watch, true, wire_pending(&dial->wire));
-}
-
-static void make_context(const struct dial *dial, struct http_connect_context *context)
-{
-	context->proxy_name = path_of(dial)->name;
-	context->target = dial->params.route->target_text;
-	context->sent_credentials = path_of(dial)->user != NULL;
-}
-
-static void proxy_closed(struct dial *dial, bool reset)
-{
-	struct http_connect_context context;
-
-	make_context(dial, &context);
-	http_connect_closed(dial->reply, dial->reply_len, reset, &context, &dial->result.diagnosis);
-	finish(dial);
-}
-
-/* Bytes read, 0: none now, or the dial is finished. */
-static size_t read_reply(struct dial *dial)
-{
-	ssize_t n;
-
-	if (dial->reply_len == dial->reply_size) {
-		dial->reply_size = dial->reply_size == 0 ? REPLY_FIRST_BYTES : dial->reply_size * 2;
-		dial->reply = mem_realloc(dial->reply, dial->reply_size);
-	}
-	do {
-		n = recv(watch_fd(dial->watch), dial->reply + dial->reply_len, dial->reply_size - dial->reply_len, 0);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return 0;
-	if (n <= 0) {
-		proxy_closed(dial, n < 0);
-		return 0;
-	}
-	dial->reply_len += (size_t)n;
-	return (size_t)n;
-}
-
-static void step_proxy(struct dial *dial)
-{
-	struct http_connect_context context;
-	size_t consumed = 0;
-
-	(void)wire_flush(&dial->wire);
-	watch_want(dial->watch, true, wire_pending(&dial->wire));
-	if (read_reply(dial) == 0)
-		return;
-	make_context(dial, &context);
-	switch (http_connect_parse(&dial->parser, dial->reply, dial->reply_len, &context, &consumed,
-	    &dial->result.diagnosis)) {
-	case HTTP_CONNECT_MORE:
-		break;
-	case HTTP_CONNECT_OPEN:
-		start_tls(dial, dial->reply + consumed, dial->reply_len - consumed);
-		break;
-	case HTTP_CONNECT_REFUSED:
-	case HTTP_CONNECT_BROKEN:
-		finish(dial);
-		break;
+		dial_finish(dial);
 	}
 }
 
 /* ---- TLS ---- */
 
-static void start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
+void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 {
-	const struct config_relay *relay = relay_of(dial);
+	const struct config_relay *relay = dial_relay(dial);
 	struct stream_params params = {
 	    .identity = dial->params.route->identity,
 	    .host = relay->target.host,
@@ -399,12 +276,12 @@ static void start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 	    .prefix_len = prefix_len,
 	};
 
-	enter(dial, DIAL_TLS, relay->tls_timeout_ms);
+	dial_enter(dial, DIAL_TLS, relay->tls_timeout_ms);
 	wire_clear(&dial->wire);
 	dial->stream = stream_new(&params);
 	if (dial->stream == NULL) {
 		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "OpenSSL could not make a TLS session");
-		finish(dial);
+		dial_finish(dial);
 		return;
 	}
 	step_tls(dial);
@@ -450,7 +327,7 @@ static void open_tunnel(struct dial *dial)
 {
 	struct tunnel *tunnel = mem_calloc(1, sizeof(*tunnel));
 
-	finish(dial);
+	dial_finish(dial);
 	dial->result.nothing_sent = false;
 	tunnel->watch = dial->watch;
 	tunnel->stream = dial->stream;
@@ -479,10 +356,10 @@ static void step_tls(struct dial *dial)
 	}
 	dial_diagnose_stream(dial->stream, &dial->result.diagnosis);
 	snprintf(sentence, sizeof(sentence), "%s", dial->result.diagnosis.sentence);
-	if (!path_of(dial)->direct)
+	if (!dial_path(dial)->direct)
 		diagnosis_set(&dial->result.diagnosis, dial->result.diagnosis.code, "%s (through %s)", sentence,
-		    peer_text(dial, peer, sizeof(peer)));
-	finish(dial);
+		    dial_peer_text(dial, peer, sizeof(peer)));
+	dial_finish(dial);
 }
 
 /* ---- deadlines, start, cancel ---- */
@@ -494,7 +371,7 @@ static const char *deadline_text(const struct dial *dial, const char *stage_key,
 
 	if (dial->ends_by_setup)
 		snprintf(buf, buf_bytes, "setup_timeout, %s",
-		    text_format_duration(relay_of(dial)->setup_timeout_ms, ms, sizeof(ms)));
+		    text_format_duration(dial_relay(dial)->setup_timeout_ms, ms, sizeof(ms)));
 	else
 		snprintf(buf, buf_bytes, "%s, %s", stage_key, text_format_duration(stage_ms, ms, sizeof(ms)));
 	return buf;
@@ -502,11 +379,11 @@ static const char *deadline_text(const struct dial *dial, const char *stage_key,
 
 static void time_out(struct dial *dial)
 {
-	const struct config_relay *relay = relay_of(dial);
+	const struct config_relay *relay = dial_relay(dial);
 	struct diagnosis *d = &dial->result.diagnosis;
 	char peer[192], addr[ADDR_TEXT_BYTES], limit[64];
 
-	peer_text(dial, peer, sizeof(peer));
+	dial_peer_text(dial, peer, sizeof(peer));
 	switch (dial->phase) {
 	case DIAL_RESOLVE:
 		deadline_text(dial, "connect_timeout", relay->connect_timeout_ms, limit, sizeof(limit));
@@ -530,7 +407,7 @@ static void time_out(struct dial *dial)
 	case DIAL_DONE:
 		return;
 	}
-	finish(dial);
+	dial_finish(dial);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -547,7 +424,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 			start_connect(dial, answer.addrs, answer.count);
 			return;
 		}
-		set_deadline(dial, relay_of(dial)->connect_timeout_ms - spent_ms);
+		set_deadline(dial, dial_relay(dial)->connect_timeout_ms - spent_ms);
 		return;
 	}
 	time_out(dial);
@@ -565,7 +442,7 @@ struct dial *dial_start(const struct dial_params *params, dial_done_fn *done, vo
 	dial->phase = DIAL_RESOLVE;
 	dial->phase_began_us = loop_clock_us();
 	dial->connect_began_ms = loop_now_ms();
-	dial->peer = path_of(dial)->direct ? &relay_of(dial)->target : &path_of(dial)->proxy;
+	dial->peer = dial_path(dial)->direct ? &dial_relay(dial)->target : &dial_path(dial)->proxy;
 	dial->timer = evtimer_new(params->loop->base, on_timer, dial);
 	if (dial->timer == NULL) {
 		free(dial);
