@@ -32,6 +32,10 @@ static void dial_free(struct dial *dial)
 	resolver_query_cancel(dial->query);
 	connector_cancel(dial->connector);
 	stream_free(dial->stream);
+	/* A refused CONNECT is no reason to cut the TLS session around it. */
+	if (dial->outer_ready && dial->outer != NULL)
+		(void)stream_shutdown(dial->outer);
+	stream_free(dial->outer);
 	wire_clear(&dial->wire);
 	watch_free(dial->watch, false);
 	event_free(dial->timer);
@@ -189,7 +193,7 @@ static void on_ready(void *arg, bool readable, bool writable)
 
 	switch (dial->phase) {
 	case DIAL_PROXY:
-		dial_step_proxy(dial);
+		dial_step_proxy(dial, readable);
 		break;
 	case DIAL_TLS:
 		if (readable)
@@ -270,6 +274,7 @@ void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 	    .host_is_ip = relay->target.is_ip,
 	    .require_cert_request = relay->require_client_cert_request,
 	    .slot = &dial->params.path->slots[dial->params.loop->index],
+	    .outer = dial->outer,
 	    .fd = watch_fd(dial->watch),
 	    .pool = &dial->params.loop->pool,
 	    .prefix = prefix,
@@ -284,6 +289,7 @@ void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 		dial_finish(dial);
 		return;
 	}
+	dial->outer = NULL; /* the stream's now */
 	step_tls(dial);
 }
 
@@ -311,6 +317,8 @@ static enum diagnosis_code code_of_fault(enum tls_fault_kind kind)
 		return DIAGNOSIS_CLIENT_CERT_REJECTED;
 	case TLS_FAULT_CERT_UNUSABLE:
 		return DIAGNOSIS_CLIENT_CERT_UNUSABLE;
+	case TLS_FAULT_OUTER:
+		return DIAGNOSIS_PROXY_TLS;
 	}
 	return DIAGNOSIS_TLS_CLOSED;
 }
@@ -319,7 +327,8 @@ void dial_diagnose_stream(const struct stream *stream, struct diagnosis *diagnos
 {
 	const struct tls_fault *fault = stream_fault(stream);
 
-	diagnosis_set(diagnosis, code_of_fault(fault->kind), "%s",
+	diagnosis_set(diagnosis, code_of_fault(fault->kind), "%s%s",
+	    fault->kind == TLS_FAULT_OUTER ? "TLS with the proxy: " : "",
 	    fault->kind == TLS_FAULT_NONE ? "the TLS session ended within its handshake" : fault->sentence);
 }
 
@@ -396,8 +405,12 @@ static void time_out(struct dial *dial)
 		break;
 	case DIAL_PROXY:
 		deadline_text(dial, "proxy_timeout", relay->proxy_timeout_ms, limit, sizeof(limit));
-		diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not answer CONNECT %s in time (%s; %zu bytes came)",
-		    peer, dial->params.route->target_text, limit, dial->reply_len);
+		if (dial_path(dial)->tls && !dial->outer_ready)
+			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not end the TLS handshake in time (%s)", peer,
+			    limit);
+		else
+			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not answer CONNECT %s in time (%s; %zu bytes "
+			    "came)", peer, dial->params.route->target_text, limit, dial->reply_len);
 		break;
 	case DIAL_TLS:
 		deadline_text(dial, "tls_timeout", relay->tls_timeout_ms, limit, sizeof(limit));

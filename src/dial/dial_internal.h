@@ -26,7 +26,10 @@ struct dial {
 	struct addr peer_addr;
 
 	struct watch *watch;
-	struct wire wire; /* for the CONNECT */
+	struct wire wire;     /* for the CONNECT to an http:// proxy */
+	struct stream *outer; /* TLS with an https:// proxy, until the stream inside it takes it over */
+	bool outer_ready;     /* its handshake is done */
+	size_t request_off;   /* how much of the CONNECT it has taken */
 	char *reply;
 	size_t reply_len, reply_size;
 	struct http_connect_parser parser;
@@ -54,7 +57,7 @@ const char *dial_peer_text(const struct dial *dial, char *buf, size_t buf_bytes)
 /* PROXY: on the connected watch. */
 void dial_start_proxy(struct dial *dial);
 /* The descriptor is ready. */
-void dial_step_proxy(struct dial *dial);
+void dial_step_proxy(struct dial *dial, bool readable);
 
 /* TLS: behind the proxy's answer, or on the connected watch. */
 void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len);
