@@ -16,8 +16,10 @@
 bool config_value_set(const struct config_option *option, void *base, const char *text, unsigned line,
     struct error *err) MUST_CHECK;
 
-/* http://HOST:PORT or https://HOST:PORT, as in `url` and `proxy`; user_key and password_key are named where credentials stand in
- * it. */
+/*
+ * http://HOST:PORT or https://HOST:PORT, as in `url` and `proxy`; user_key and password_key are named where credentials
+ * stand in it.
+ */
 bool config_value_proxy_url(const char *text, const char *user_key, const char *password_key,
     struct config_proxy_url *url, struct error *err) MUST_CHECK;
 

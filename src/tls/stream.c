@@ -3,8 +3,8 @@
  *
  * Answers for driving OpenSSL on a descriptor and for telling the ends apart.  The BIO below stands between OpenSSL and
  * the descriptor: it reads straight into OpenSSL's buffer, and gathers what OpenSSL writes so that one step costs one
- * send.  A stream inside another has the BIO of stream_nested.c instead.  How the words for a refused server are found is verify's business; the words for everything else are
- * stream_fault.c's.
+ * send; a stream inside another has the BIO of stream_nested.c instead.  How the words for a refused server are found is
+ * verify's business; the words for everything else are stream_fault.c's.
  */
 #include "tls/stream.h"
 

@@ -72,7 +72,7 @@ enum stream_status {
 	STREAM_OK,
 	STREAM_BLOCKED,   /* wait for the descriptor */
 	STREAM_CLOSED,    /* close_notify came: a clean end */
-	STREAM_TRUNCATED, /* the peer is gone without close_notify; so is one whose outer stream ended, however cleanly */
+	STREAM_TRUNCATED, /* the peer is gone without close_notify, or its outer stream ended, however cleanly */
 	STREAM_RESET,     /* the descriptor failed */
 	STREAM_FAILED,    /* see stream_fault() */
 };
@@ -104,8 +104,8 @@ enum stream_status stream_write(struct stream *stream, const void *buf, size_t l
 bool stream_pending(const struct stream *stream);
 enum stream_status stream_flush(struct stream *stream);
 /*
- * Sends close_notify, once; reading goes on.  The same statuses as stream_write.  An outer stream's close_notify follows as
- * soon as both directions of the inner one have ended.
+ * Sends close_notify, once; reading goes on.  The same statuses as stream_write.  An outer stream's close_notify
+ * follows as soon as both directions of the inner one have ended.
  */
 enum stream_status stream_shutdown(struct stream *stream);
 

@@ -54,8 +54,7 @@ def test_requests(case):
                 assert record["tls"]["end"] == "close_notify", record
                 assert record["request"].startswith("CONNECT instance.lab.test:443 HTTP/1.1\r\n"), record
                 assert record["reads"] == 1, record
-            assert all(c["end"] == "close_notify" and c["client_hello"]["sni"] == "instance.lab.test"
-                       for c in records_done(instance, 3))
+            assert all(c["client_hello"]["sni"] == "instance.lab.test" for c in records_done(instance, 3))
 
 
 @both_versions
@@ -80,10 +79,9 @@ def test_large_both_ways(case, version):
 def test_head_in_pieces(case):
     """The answer to the CONNECT may come in records of one byte, or all at once."""
     for record in (1, 3, None):
-        for reply in ("squid-200", "bare-lf-200") if False else ("squid-200",):
-            instance = case.instance()
-            m = relay(case, instance, [case.proxy(instance, reply=reply, tls={"record": record})])
-            assert m.get("/").status == 200, (record, reply)
+        instance = case.instance()
+        m = relay(case, instance, [case.proxy(instance, tls={"record": record})])
+        assert m.get("/").status == 200, record
 
 
 def test_bytes_behind_the_head_belong_to_tls(case):
@@ -196,7 +194,8 @@ def test_outer_reset_is_a_reset(case):
     instance = case.instance(mode="source", bytes=SIZE)
     m = relay(case, instance, [case.proxy(instance, tls={"end": "reset", "end_after": 400000})])
     with m.connect() as sock:
-        _, how = read_all(sock)[0], read_all(sock)[1]
+        _, _, how = read_hashed(sock)
+    assert how == "reset"
     assert m.session()["end"] in ("relay-reset", "relay-truncated"), m.session()
 
 
@@ -216,7 +215,7 @@ def test_client_resets(case):
 # Back-pressure
 
 def test_client_reads_slowly(case):
-    size = 64 << 20
+    size = 160 << 20  # the lab's own hops hold some
     instance = case.instance(mode="source", bytes=size)
     m = relay(case, instance, [case.proxy(instance, tls={})])
     with m.connect(rcvbuf=16384) as sock:
@@ -234,7 +233,7 @@ def test_client_reads_slowly(case):
 
 
 def test_target_reads_slowly(case):
-    size = 64 << 20
+    size = 160 << 20
     instance = case.instance(mode="sink", pause_after=1 << 20, rcvbuf=16384)
     m = relay(case, instance, [case.proxy(instance, tls={})])
     sent = [0]
@@ -367,13 +366,11 @@ def test_expired_client_certificate_for_the_proxy(case):
     assert records_done(proxy)[0]["tls"]["handshake_done"] is False
 
 
-def test_https_to_a_plain_proxy_and_back(case):
+def test_http_to_an_https_port(case):
     instance = case.instance()
-    plain, tls = case.proxy(instance), case.proxy(instance, tls={})
-    m = relay(case, instance, ["https://127.0.0.1:%d" % plain.port])
-    m.fails("proxy-tls")
-    m = case.relay("instance.lab.test", ["http://127.0.0.1:%d" % tls.port])
-    m.fails(m.get("/").reason.split(": ")[1])
+    proxy = case.proxy(instance, tls={})
+    m = case.relay("instance.lab.test", ["http://127.0.0.1:%d" % proxy.port])
+    m.fails("proxy-closed")
 
 
 def test_handshake_time_out(case):
