@@ -34,6 +34,8 @@ static void path_clear(struct config_path *path)
 {
 	free(path->name);
 	hostport_clear(&path->proxy);
+	free(path->trust);
+	free(path->client_bundle);
 	free(path->user);
 	config_string_wipe(path->password_ref);
 	config_headers_free(path->headers, path->header_count);

@@ -54,6 +54,12 @@ struct config_listen {
 	unsigned line;
 };
 
+/* http://HOST:PORT or https://HOST:PORT. */
+struct config_proxy_url {
+	struct hostport at;
+	bool tls;
+};
+
 /* A header line for the CONNECT, split. */
 struct config_header {
 	char *name;
@@ -66,14 +72,18 @@ struct config_header {
  */
 struct config_path {
 	bool direct;
+	bool tls;                 /* the proxy's URL is https:// */
 	char *name;               /* "direct", the URL without credentials ("http://h:p"), or the section's NAME */
 	struct hostport proxy;    /* not for direct */
 	char *user;               /* NULL: no credentials */
 	char *password_ref;       /* a secret reference; NULL with user NULL */
 	struct config_header *headers;
 	size_t header_count;
+	char *trust;              /* for TLS with the proxy; NULL: the system's store */
+	char *client_bundle;      /* for TLS with the proxy; NULL: no certificate is shown to it */
 	unsigned line;            /* where the path is listed */
 	unsigned password_line;   /* where its password stands */
+	unsigned trust_line, client_bundle_line; /* 0: not given */
 };
 
 struct config_relay {

@@ -177,6 +177,36 @@ static void check_tls(const struct config_relay *relay, struct config_report *re
 		config_report_fault(report, min > max ? min : max, "tls_min must not be above tls_max");
 }
 
+static bool lists_https(const struct config_relay_draft *draft)
+{
+	size_t i;
+
+	for (i = 0; i < draft->proxy_count; i++) {
+		if (strncasecmp(draft->proxies[i].text, "https://", 8) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* `system` is the default, and the effective configuration shows it: no sign of a mistake. */
+static void check_proxy_tls_keys(const struct config_proxy_draft *proxy, const struct config_lines *lines,
+    enum config_section_kind kind, struct config_report *report)
+{
+	const char *keys[] = {"trust", "client_bundle"};
+	const char *values[] = {proxy->trust, proxy->client_bundle};
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		char *key = mem_printf("%s%s", kind == CONFIG_SECTION_RELAY ? "proxy_" : "", keys[i]);
+		unsigned line = given(lines, kind, key);
+
+		if (line != 0 && values[i] != NULL)
+			config_report_note(report, line, "%s has no effect: %s", key,
+			    kind == CONFIG_SECTION_RELAY ? "proxy lists no https:// URL" : "url is not https://");
+		free(key);
+	}
+}
+
 static void check_own_proxy_keys(const struct config_relay_draft *draft, struct config_report *report)
 {
 	static const char *const keys[] = {"proxy_user", "proxy_password", "proxy_header"};
@@ -185,6 +215,8 @@ static void check_own_proxy_keys(const struct config_relay_draft *draft, struct 
 	size_t i;
 
 	check_pair(lines, CONFIG_SECTION_RELAY, "proxy_user", "proxy_password", report);
+	if (!lists_https(draft) && (draft->proxy_count > 0 || given(lines, CONFIG_SECTION_RELAY, "proxy") == 0))
+		check_proxy_tls_keys(&draft->own, lines, CONFIG_SECTION_RELAY, report);
 	for (i = 0; i < draft->proxy_count; i++)
 		any_url |= strstr(draft->proxies[i].text, "://") != NULL;
 	/* A `proxy` that could not be read has been reported; what it would have listed is not known. */
@@ -220,6 +252,9 @@ void config_check(struct config_draft *draft, struct config_report *report)
 	for (i = 0; i < draft->proxy_count; i++) {
 		check_required(&draft->proxies[i].lines, CONFIG_SECTION_PROXY, "url", report);
 		check_pair(&draft->proxies[i].lines, CONFIG_SECTION_PROXY, "user", "password", report);
+		if (draft->proxies[i].url.at.host != NULL && !draft->proxies[i].url.tls)
+			check_proxy_tls_keys(&draft->proxies[i], &draft->proxies[i].lines, CONFIG_SECTION_PROXY,
+			    report);
 	}
 	for (i = 0; i < draft->relay_count; i++)
 		check_relay(draft, &draft->relays[i], report);

@@ -16,12 +16,14 @@ struct config_item {
 /* A [proxy NAME], or a relay's proxy_… keys (then without name and url). */
 struct config_proxy_draft {
 	char *name;
-	struct hostport url;
+	struct config_proxy_url url;
 	char *user;
 	char *password_ref;
 	struct config_header *headers;
 	unsigned *header_lines;
 	size_t header_count;
+	char *trust;
+	char *client_bundle;
 	struct config_lines lines;
 	bool used;
 };

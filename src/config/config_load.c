@@ -42,11 +42,13 @@ struct scratch {
 void config_proxy_draft_clear(struct config_proxy_draft *proxy)
 {
 	free(proxy->name);
-	hostport_clear(&proxy->url);
+	hostport_clear(&proxy->url.at);
 	free(proxy->user);
 	config_string_wipe(proxy->password_ref);
 	config_headers_free(proxy->headers, proxy->header_count);
 	free(proxy->header_lines);
+	free(proxy->trust);
+	free(proxy->client_bundle);
 	memset(proxy, 0, sizeof(*proxy));
 }
 

@@ -18,14 +18,24 @@ static char *dup_or_null(const char *text)
 	return text == NULL ? NULL : mem_strdup(text);
 }
 
-static void take_credentials(struct config_path *path, const struct config_proxy_draft *from,
-    const struct config_lines *lines, enum config_section_kind kind, const char *password_key)
+static unsigned line_of(const struct config_lines *lines, enum config_section_kind kind, const char *key)
 {
+	return lines->option[config_option_index(config_option_find(kind, key))];
+}
+
+static void take_credentials(struct config_path *path, const struct config_proxy_draft *from,
+    const struct config_lines *lines, enum config_section_kind kind)
+{
+	bool own = kind == CONFIG_SECTION_RELAY;
 	size_t i;
 
 	path->user = dup_or_null(from->user);
 	path->password_ref = dup_or_null(from->password_ref);
-	path->password_line = lines->option[config_option_index(config_option_find(kind, password_key))];
+	path->password_line = line_of(lines, kind, own ? "proxy_password" : "password");
+	path->trust = dup_or_null(from->trust);
+	path->trust_line = line_of(lines, kind, own ? "proxy_trust" : "trust");
+	path->client_bundle = dup_or_null(from->client_bundle);
+	path->client_bundle_line = line_of(lines, kind, own ? "proxy_client_bundle" : "client_bundle");
 	path->headers = mem_calloc(from->header_count, sizeof(*path->headers));
 	for (i = 0; i < from->header_count; i++) {
 		path->headers[i].name = mem_strdup(from->headers[i].name);
@@ -91,6 +101,7 @@ static bool make_path(struct config_draft *draft, const struct config_relay_draf
     const struct config_item *item, struct config_path *path, struct config_report *report)
 {
 	struct config_proxy_draft *proxy;
+	struct config_proxy_url url = {0};
 	struct error err;
 	char *host;
 
@@ -101,15 +112,16 @@ static bool make_path(struct config_draft *draft, const struct config_relay_draf
 		return true;
 	}
 	if (strstr(item->text, "://") != NULL) {
-		if (!config_value_proxy_url(item->text, "proxy_user", "proxy_password", &path->proxy, &err)) {
+		if (!config_value_proxy_url(item->text, "proxy_user", "proxy_password", &url, &err)) {
 			config_report_fault(report, item->line, "proxy: %s", err.text);
 			return false;
 		}
+		path->proxy = url.at;
+		path->tls = url.tls;
 		host = hostport_format(&path->proxy);
-		path->name = mem_printf("http://%s", host);
+		path->name = mem_printf("%s://%s", url.tls ? "https" : "http", host);
 		free(host);
-		take_credentials(
-		    path, &relay->own, &relay->relay.lines, CONFIG_SECTION_RELAY, "proxy_password");
+		take_credentials(path, &relay->own, &relay->relay.lines, CONFIG_SECTION_RELAY);
 		return true;
 	}
 	proxy = find_proxy(draft, item->text);
@@ -119,8 +131,9 @@ static bool make_path(struct config_draft *draft, const struct config_relay_draf
 	}
 	proxy->used = true;
 	path->name = mem_strdup(proxy->name);
-	copy_hostport(&path->proxy, &proxy->url);
-	take_credentials(path, proxy, &proxy->lines, CONFIG_SECTION_PROXY, "password");
+	copy_hostport(&path->proxy, &proxy->url.at);
+	path->tls = proxy->url.tls;
+	take_credentials(path, proxy, &proxy->lines, CONFIG_SECTION_PROXY);
 	return true;
 }
 

@@ -59,6 +59,18 @@ static const struct config_path *own_path(const struct config_relay *relay)
 	return NULL;
 }
 
+/* The same for those that are for TLS with the proxy. */
+static const struct config_path *own_tls_path(const struct config_relay *relay)
+{
+	size_t i;
+
+	for (i = 0; i < relay->path_count; i++) {
+		if (path_is_url(&relay->paths[i]) && relay->paths[i].tls)
+			return &relay->paths[i];
+	}
+	return NULL;
+}
+
 static char *listen_text(const struct addr *addr)
 {
 	char buf[ADDR_TEXT_BYTES];
@@ -106,10 +118,10 @@ static void add_list(
 	}
 }
 
-static char *url_text(const struct hostport *url)
+static char *url_text(const struct config_path *path)
 {
-	char *host = hostport_format(url);
-	char *text = mem_printf("http://%s", host);
+	char *host = hostport_format(&path->proxy);
+	char *text = mem_printf("%s://%s", path->tls ? "https" : "http", host);
 
 	free(host);
 	return text;
@@ -121,7 +133,7 @@ static bool proxy_text(const struct config_option *option, const struct subject 
 	const struct config_path *path = subject->proxy;
 
 	if (option->type == CONFIG_PROXY_URL && path != NULL) {
-		*text = url_text(&path->proxy);
+		*text = url_text(path);
 		return true;
 	}
 	if (path == NULL && subject->relay != NULL &&
@@ -133,6 +145,25 @@ static bool proxy_text(const struct config_option *option, const struct subject 
 		*text = mem_strdup(path->user);
 	else if (path != NULL && option->type == CONFIG_SECRET && path->password_ref != NULL)
 		*text = mem_strdup(secret_ref_masked(path->password_ref));
+	return true;
+}
+
+/* The same for the options of TLS with a proxy; they have no value where there is no https:// proxy. */
+static bool proxy_tls_text(const struct config_option *option, const struct subject *subject, char **text)
+{
+	const struct config_path *path = subject->proxy;
+
+	if (path == NULL && subject->relay != NULL &&
+	    (strcmp(option->key, "proxy_trust") == 0 || strcmp(option->key, "proxy_client_bundle") == 0))
+		path = own_tls_path(subject->relay);
+	else if (path == NULL || (option->type != CONFIG_TRUST && option->type != CONFIG_FILE))
+		return false;
+	if (path == NULL || !path->tls)
+		return true;
+	if (option->type == CONFIG_TRUST)
+		*text = mem_strdup(path->trust != NULL ? path->trust : "system");
+	else if (path->client_bundle != NULL)
+		*text = mem_strdup(path->client_bundle);
 	return true;
 }
 
@@ -155,7 +186,7 @@ static char *value_text(const struct config_option *option, const struct subject
 	char buf[32];
 	unsigned word;
 
-	if (proxy_text(option, subject, &text))
+	if (proxy_tls_text(option, subject, &text) || proxy_text(option, subject, &text))
 		return text;
 	midrelay_assert(field != NULL);
 	switch (option->type) {

@@ -76,7 +76,7 @@ const struct config_option config_options[] = {
 	.offset = RELAY(target_address),
 	.help = "numeric address to use for a direct path instead of resolving HOST"},
     {CONFIG_SECTION_RELAY, "proxy", .type = CONFIG_PROXIES, .default_text = "direct",
-	.help = "ordered list of paths: http://HOST:PORT, the NAME of a [proxy NAME], direct"},
+	.help = "ordered list of paths: http://HOST:PORT, https://HOST:PORT, the NAME of a [proxy NAME], direct"},
     {CONFIG_SECTION_RELAY, "proxy_user", .type = CONFIG_USER, .default_shown = "none", .offset = OWN(user),
 	.help = "Basic user name for the proxies listed by URL; needs proxy_password"},
     {CONFIG_SECTION_RELAY, "proxy_password", .type = CONFIG_SECRET, .default_shown = "none",
@@ -84,6 +84,11 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_RELAY, "proxy_header", .type = CONFIG_HEADERS, .default_shown = "none",
 	.offset = offsetof(struct config_relay_draft, own),
 	.help = "further header line of the CONNECT, Name: value; repeat for more, never split at commas"},
+    {CONFIG_SECTION_RELAY, "proxy_trust", .type = CONFIG_TRUST, .default_text = "system", .offset = OWN(trust),
+	.help = "system, or a file or directory of CA certificates that an https:// proxy must chain to"},
+    {CONFIG_SECTION_RELAY, "proxy_client_bundle", .type = CONFIG_FILE, .default_shown = "none",
+	.offset = OWN(client_bundle),
+	.help = "certificate and key for an https:// proxy that asks for one; the target never sees it"},
     {CONFIG_SECTION_RELAY, "source_address", .type = CONFIG_IP, .default_shown = "none",
 	.offset = RELAY(source_address), .help = "numeric local address to connect from"},
     {CONFIG_SECTION_RELAY, "client_bundle", .type = CONFIG_FILE, .default_shown = "none",
@@ -116,7 +121,7 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_RELAY, "connect_timeout", TIMEOUT("5s"), .offset = RELAY(connect_timeout_ms),
 	.help = "to resolve and connect, 1ms to 1d"},
     {CONFIG_SECTION_RELAY, "proxy_timeout", TIMEOUT("5s"), .offset = RELAY(proxy_timeout_ms),
-	.help = "for the proxy's answer to the CONNECT, 1ms to 1d"},
+	.help = "for TLS with an https:// proxy and the proxy's answer to the CONNECT, 1ms to 1d"},
     {CONFIG_SECTION_RELAY, "tls_timeout", TIMEOUT("5s"), .offset = RELAY(tls_timeout_ms),
 	.help = "for the TLS handshake, 1ms to 1d"},
     {CONFIG_SECTION_RELAY, "setup_timeout", TIMEOUT("9s"), .offset = RELAY(setup_timeout_ms),
@@ -136,13 +141,18 @@ const struct config_option config_options[] = {
 
     /* [proxy NAME] */
     {CONFIG_SECTION_PROXY, "url", .type = CONFIG_PROXY_URL, .default_shown = "none (required)",
-	.offset = PROXY(url), .help = "http://HOST:PORT"},
+	.offset = PROXY(url), .help = "http://HOST:PORT or https://HOST:PORT"},
     {CONFIG_SECTION_PROXY, "user", .type = CONFIG_USER, .default_shown = "none", .offset = PROXY(user),
 	.help = "Basic user name for this proxy alone; needs password"},
     {CONFIG_SECTION_PROXY, "password", .type = CONFIG_SECRET, .default_shown = "none",
 	.offset = PROXY(password_ref), .help = "its password: file:PATH, env:NAME, cred:NAME, sealed:BASE64 or the literal"},
     {CONFIG_SECTION_PROXY, "header", .type = CONFIG_HEADERS, .default_shown = "none", .offset = 0,
 	.help = "further header line of the CONNECT, Name: value; repeat for more, never split at commas"},
+    {CONFIG_SECTION_PROXY, "trust", .type = CONFIG_TRUST, .default_text = "system", .offset = PROXY(trust),
+	.help = "system, or a file or directory of CA certificates that this https:// proxy must chain to"},
+    {CONFIG_SECTION_PROXY, "client_bundle", .type = CONFIG_FILE, .default_shown = "none",
+	.offset = PROXY(client_bundle),
+	.help = "certificate and key for this https:// proxy if it asks for one; the target never sees it"},
 };
 const size_t config_option_count = COUNT(config_options);
 _Static_assert(COUNT(config_options) <= CONFIG_MAX_OPTIONS, "struct config_lines is too small");
@@ -160,8 +170,6 @@ static const struct {
     {CONFIG_SECTION_RELAY, "listen_cert"},
     {CONFIG_SECTION_RELAY, "listen_key"},
     {CONFIG_SECTION_RELAY, "listen_client_ca"},
-    {CONFIG_SECTION_RELAY, "proxy_trust"},
-    {CONFIG_SECTION_RELAY, "proxy_client_bundle"},
     {CONFIG_SECTION_RELAY, "proxy_pipeline"},
     {CONFIG_SECTION_RELAY, "inspection"},
     {CONFIG_SECTION_RELAY, "expect_issuer"},
@@ -170,8 +178,6 @@ static const struct {
     {CONFIG_SECTION_RELAY, "crl_file"},
     {CONFIG_SECTION_RELAY, "ready_tunnels"},
     {CONFIG_SECTION_RELAY, "ready_max_age"},
-    {CONFIG_SECTION_PROXY, "trust"},
-    {CONFIG_SECTION_PROXY, "client_bundle"},
     {CONFIG_SECTION_PROXY, "pipeline"},
 };
 

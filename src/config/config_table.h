@@ -30,7 +30,7 @@ enum config_type {
 	CONFIG_SECRET,    /* char *: a secret reference */
 	CONFIG_IP,        /* char *: a numeric address */
 	CONFIG_TARGET,    /* struct hostport, port 443 by default */
-	CONFIG_PROXY_URL, /* struct hostport, from http://HOST:PORT */
+	CONFIG_PROXY_URL, /* struct config_proxy_url */
 	CONFIG_LISTENS,   /* struct config_relay_draft: relay.listens (no offset) */
 	CONFIG_NETWORKS,  /* struct config_relay_draft: relay.allow_address (no offset) */
 	CONFIG_PROXIES,   /* struct config_relay_draft: proxies (no offset) */

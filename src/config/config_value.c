@@ -211,24 +211,24 @@ static bool set_target(void *field, const char *text, struct error *err)
 }
 
 bool config_value_proxy_url(
-    const char *text, const char *user_key, const char *password_key, struct hostport *url, struct error *err)
+    const char *text, const char *user_key, const char *password_key, struct config_proxy_url *url,
+    struct error *err)
 {
 	char buf[SHOWN_BYTES];
 	struct hostport parsed = {0};
 	const char *authority;
 	size_t len;
 	char *host;
-	bool ok;
+	bool tls, ok;
 
 	/* First of all, for nothing below may show a URL that has a password in it. */
 	if (strchr(text, '@') != NULL)
 		return error_set(
 		    err, "credentials do not belong into the URL; use %s and %s", user_key, password_key);
-	if (strncasecmp(text, "https://", 8) == 0)
-		return error_set(err, "https:// proxies are not supported by this version");
-	if (strncasecmp(text, "http://", 7) != 0)
+	tls = strncasecmp(text, "https://", 8) == 0;
+	if (!tls && strncasecmp(text, "http://", 7) != 0)
 		return error_set(err, "must be like http://proxy.example:3128, not \"%s\"", shown(text, buf));
-	authority = text + 7;
+	authority = text + (tls ? 8 : 7);
 	len = strcspn(authority, "/?#");
 	if (strcmp(authority + len, "") != 0 && strcmp(authority + len, "/") != 0)
 		return error_set(err, "nothing may follow the port of a proxy's URL");
@@ -241,8 +241,9 @@ bool config_value_proxy_url(
 		hostport_clear(&parsed);
 		return error_set(err, "the URL needs the proxy's port, such as :3128 or :8080");
 	}
-	hostport_clear(url);
-	*url = parsed;
+	hostport_clear(&url->at);
+	url->at = parsed;
+	url->tls = tls;
 	return true;
 }
 

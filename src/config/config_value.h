@@ -6,6 +6,7 @@
 
 #include "base/addr.h"
 #include "base/error.h"
+#include "config/config.h"
 #include "config/config_table.h"
 
 /*
@@ -15,9 +16,11 @@
 bool config_value_set(const struct config_option *option, void *base, const char *text, unsigned line,
     struct error *err) MUST_CHECK;
 
-/* http://HOST:PORT, as in `url` and `proxy`; user_key and password_key are named where credentials stand in
- * it. */
+/*
+ * http://HOST:PORT or https://HOST:PORT, as in `url` and `proxy`; user_key and password_key are named where credentials
+ * stand in it.
+ */
 bool config_value_proxy_url(const char *text, const char *user_key, const char *password_key,
-    struct hostport *url, struct error *err) MUST_CHECK;
+    struct config_proxy_url *url, struct error *err) MUST_CHECK;
 
 #endif

@@ -217,11 +217,22 @@ static const struct diagnosis_info diagnosis_table[] = {
 		.name = "proxy-timeout",
 		.stage = DIAGNOSIS_STAGE_PROXY,
 		.meaning = "The proxy took the connection but gave no complete answer to CONNECT within "
-		    "proxy_timeout.",
+		    "proxy_timeout; with an https:// proxy, its TLS handshake counts in that.",
 		.remedy = "If credentials are configured, try once without them: some proxies fall silent "
 		    "when they get any that they do not want; otherwise the proxy is overloaded or waits "
 		    "for a target that it cannot reach.",
 		.proxy_status = "http_response_timeout", .http_status = 504,
+	},
+	[DIAGNOSIS_PROXY_TLS] = {
+		.code = DIAGNOSIS_PROXY_TLS,
+		.name = "proxy-tls",
+		.stage = DIAGNOSIS_STAGE_PROXY,
+		.meaning = "TLS with an https:// proxy failed: it is not the proxy that it should be, does not "
+		    "speak TLS, or refused us; no credentials were sent to it unless its certificate verified.",
+		.remedy = "For a private CA, name it in `proxy_trust`; list the proxy by a name that its "
+		    "certificate bears; write http:// where its port speaks plain HTTP; if it demands a client "
+		    "certificate, that is `proxy_client_bundle`, never the one for the target.",
+		.proxy_status = "tls_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_UNTRUSTED] = {
 		.code = DIAGNOSIS_TLS_UNTRUSTED,

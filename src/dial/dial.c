@@ -2,7 +2,7 @@
  * dial: see dial.h.
  *
  * Answers for the order of the stages and for their deadlines; this is the only file that knows both.  How each stage is
- * done stands in resolver, connect, http_connect and tls/stream; which path is dialled is reach's business.
+ * done stands in resolver, connect, dial_proxy and tls/stream; which path is dialled is reach's business.
  */
 #include "dial/dial.h"
 
@@ -11,45 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "dial/connect.h"
-#include "dial/http_connect.h"
+#include "dial/dial_internal.h"
 
-/* A reply head is usually below this. */
-#define REPLY_FIRST_BYTES 1024
-
-enum dial_phase { DIAL_RESOLVE, DIAL_CONNECT, DIAL_PROXY, DIAL_TLS, DIAL_DONE };
-
-struct dial {
-	struct loop_job job; /* first: run() gets it */
-	struct dial_params params;
-	dial_done_fn *done;
-	void *arg;
-	enum dial_phase phase;
-	int64_t phase_began_us;
-	struct event *timer;
-	bool ends_by_setup;       /* the timer now set is setup_timeout's, not the stage's */
-	bool tries_stale;         /* the timer now set looks for the last good answer */
-	int64_t connect_began_ms;
-
-	const struct hostport *peer; /* whose address we connect to: the proxy, or the target */
-	struct resolver_query *query;
-	struct connector *connector;
-	struct addr peer_addr;
-
-	struct watch *watch;
-	struct wire wire; /* for the CONNECT */
-	char *reply;
-	size_t reply_len, reply_size;
-	struct http_connect_parser parser;
-	struct stream *stream;
-	struct dial_result result;
-};
-
-static void step_proxy(struct dial *dial);
 static void step_tls(struct dial *dial);
 
 void tunnel_free(struct tunnel *tunnel, bool reset)
@@ -61,21 +27,15 @@ void tunnel_free(struct tunnel *tunnel, bool reset)
 	free(tunnel);
 }
 
-static const struct config_relay *relay_of(const struct dial *dial)
-{
-	return dial->params.route->config;
-}
-
-static const struct config_path *path_of(const struct dial *dial)
-{
-	return dial->params.path->config;
-}
-
 static void dial_free(struct dial *dial)
 {
 	resolver_query_cancel(dial->query);
 	connector_cancel(dial->connector);
 	stream_free(dial->stream);
+	/* A refused CONNECT is no reason to cut the TLS session around it. */
+	if (dial->outer_ready && dial->outer != NULL)
+		(void)stream_shutdown(dial->outer);
+	stream_free(dial->outer);
 	wire_clear(&dial->wire);
 	watch_free(dial->watch, false);
 	event_free(dial->timer);
@@ -126,7 +86,7 @@ static void end_phase(struct dial *dial)
 	dial->phase_began_us = now;
 }
 
-static void finish(struct dial *dial)
+void dial_finish(struct dial *dial)
 {
 	if (dial->phase == DIAL_DONE)
 		return;
@@ -146,20 +106,19 @@ static void set_deadline(struct dial *dial, int64_t stage_ms)
 	loop_timer_add(dial->timer, dial->ends_by_setup ? setup_ms : stage_ms);
 }
 
-static void enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms)
+void dial_enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms)
 {
 	end_phase(dial);
 	dial->phase = phase;
 	set_deadline(dial, stage_ms);
 }
 
-/* "the proxy NAME" or "the target", for sentences. */
-static const char *peer_text(const struct dial *dial, char *buf, size_t buf_bytes)
+const char *dial_peer_text(const struct dial *dial, char *buf, size_t buf_bytes)
 {
-	if (path_of(dial)->direct)
+	if (dial_path(dial)->direct)
 		snprintf(buf, buf_bytes, "the target %s", dial->params.route->target_text);
 	else
-		snprintf(buf, buf_bytes, "the proxy %s", path_of(dial)->name);
+		snprintf(buf, buf_bytes, "the proxy %s", dial_path(dial)->name);
 	return buf;
 }
 
@@ -176,7 +135,7 @@ static void on_resolved(void *arg, const struct resolver_answer *answer)
 	if (answer->gai_error != 0) {
 		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_RESOLVE_FAILED, "%s does not resolve: %s",
 		    dial->peer->host, gai_strerror(answer->gai_error));
-		finish(dial);
+		dial_finish(dial);
 		return;
 	}
 	memcpy(addrs, answer->addrs, sizeof(addrs));
@@ -187,21 +146,21 @@ static void start_resolve(struct dial *dial)
 {
 	struct addr addr;
 
-	if (path_of(dial)->direct && dial->params.route->target_address.len != 0) {
+	if (dial_path(dial)->direct && dial->params.route->target_address.len != 0) {
 		addr = dial->params.route->target_address;
 		start_connect(dial, &addr, 1);
 	} else if (dial->peer->is_ip) {
 		if (!addr_parse_ip(dial->peer->host, dial->peer->port, &addr)) {
 			diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_RESOLVE_FAILED, "%s is not an address",
 			    dial->peer->host);
-			finish(dial);
+			dial_finish(dial);
 			return;
 		}
 		start_connect(dial, &addr, 1);
 	} else {
 		/* A name server that is silent for half of the time is not waited for where an older answer is known. */
 		dial->tries_stale = true;
-		set_deadline(dial, relay_of(dial)->connect_timeout_ms / 2);
+		set_deadline(dial, dial_relay(dial)->connect_timeout_ms / 2);
 		dial->query =
 		    resolver_ask(dial->params.resolver, dial->params.loop, dial->peer->host, on_resolved, dial);
 	}
@@ -215,7 +174,7 @@ static enum diagnosis_code code_of_errno(const struct dial *dial, int error)
 	case ECONNREFUSED:
 		return DIAGNOSIS_CONNECT_REFUSED;
 	case ECONNRESET: /* the connection was taken, and reset before we looked */
-		return path_of(dial)->direct ? DIAGNOSIS_TLS_CLOSED : DIAGNOSIS_PROXY_CLOSED;
+		return dial_path(dial)->direct ? DIAGNOSIS_TLS_CLOSED : DIAGNOSIS_PROXY_CLOSED;
 	case ETIMEDOUT:
 		return DIAGNOSIS_CONNECT_TIMEOUT;
 	case EMFILE:
@@ -234,7 +193,7 @@ static void on_ready(void *arg, bool readable, bool writable)
 
 	switch (dial->phase) {
 	case DIAL_PROXY:
-		step_proxy(dial);
+		dial_step_proxy(dial, readable);
 		break;
 	case DIAL_TLS:
 		if (readable)
@@ -248,9 +207,6 @@ static void on_ready(void *arg, bool readable, bool writable)
 	}
 }
 
-static void start_proxy(struct dial *dial);
-static void start_tls(struct dial *dial, const char *prefix, size_t prefix_len);
-
 static void on_connected(void *arg, const struct connect_result *result)
 {
 	struct dial *dial = arg;
@@ -259,18 +215,18 @@ static void on_connected(void *arg, const struct connect_result *result)
 	dial->connector = NULL;
 	if (result->watch == NULL) {
 		diagnosis_set(&dial->result.diagnosis, code_of_errno(dial, result->error), "%s at %s: %s",
-		    peer_text(dial, peer, sizeof(peer)), addr_format(&result->addr, addr),
+		    dial_peer_text(dial, peer, sizeof(peer)), addr_format(&result->addr, addr),
 		    strerror_r(result->error, reason, sizeof(reason)));
-		finish(dial);
+		dial_finish(dial);
 		return;
 	}
 	dial->peer_addr = result->addr;
 	dial->watch = result->watch;
 	watch_set_owner(dial->watch, on_ready, dial);
-	if (path_of(dial)->direct)
-		start_tls(dial, NULL, 0);
+	if (dial_path(dial)->direct)
+		dial_start_tls(dial, NULL, 0);
 	else
-		start_proxy(dial);
+		dial_start_proxy(dial);
 }
 
 static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
@@ -288,125 +244,52 @@ static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
 	size_t i;
 
 	dial->tries_stale = false;
-	enter(dial, DIAL_CONNECT, route->config->connect_timeout_ms - spent_ms);
+	dial_enter(dial, DIAL_CONNECT, route->config->connect_timeout_ms - spent_ms);
 	for (i = 0; i < count; i++) {
 		addr_set_port(&addrs[i], dial->peer->port);
 		if (!relay_set_listens_at(route->set, &addrs[i]))
 			continue;
 		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_CONNECT_LOOP,
-		    "%s resolves to %s, where midrelay itself listens", peer_text(dial, peer, sizeof(peer)),
+		    "%s resolves to %s, where midrelay itself listens", dial_peer_text(dial, peer, sizeof(peer)),
 		    addr_format(&addrs[i], addr));
-		finish(dial);
+		dial_finish(dial);
 		return;
 	}
 	dial->peer_addr = addrs[0];
 	dial->connector = connector_start(&params, on_connected, dial);
 	if (dial->connector == NULL) {
 		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "no timer for a connection attempt");
-		finish(dial);
-	}
-}
-
-/* ---- PROXY ---- */
-
-static void start_proxy(struct dial *dial)
-{
-	const struct secret *request = dial->params.path->request;
-
-	enter(dial, DIAL_PROXY, relay_of(dial)->proxy_timeout_ms);
-	wire_init(&dial->wire, watch_fd(dial->watch), &dial->params.loop->pool);
-	/* A failed send is told by the read that follows: a proxy may have said why before it closed. */
-	(void)wire_send(&dial->wire, secret_bytes(request), secret_len(request));
-	watch_want(dial->watch, true, wire_pending(&dial->wire));
-}
-
-static void make_context(const struct dial *dial, struct http_connect_context *context)
-{
-	context->proxy_name = path_of(dial)->name;
-	context->target = dial->params.route->target_text;
-	context->sent_credentials = path_of(dial)->user != NULL;
-}
-
-static void proxy_closed(struct dial *dial, bool reset)
-{
-	struct http_connect_context context;
-
-	make_context(dial, &context);
-	http_connect_closed(dial->reply, dial->reply_len, reset, &context, &dial->result.diagnosis);
-	finish(dial);
-}
-
-/* Bytes read, 0: none now, or the dial is finished. */
-static size_t read_reply(struct dial *dial)
-{
-	ssize_t n;
-
-	if (dial->reply_len == dial->reply_size) {
-		dial->reply_size = dial->reply_size == 0 ? REPLY_FIRST_BYTES : dial->reply_size * 2;
-		dial->reply = mem_realloc(dial->reply, dial->reply_size);
-	}
-	do {
-		n = recv(watch_fd(dial->watch), dial->reply + dial->reply_len, dial->reply_size - dial->reply_len, 0);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return 0;
-	if (n <= 0) {
-		proxy_closed(dial, n < 0);
-		return 0;
-	}
-	dial->reply_len += (size_t)n;
-	return (size_t)n;
-}
-
-static void step_proxy(struct dial *dial)
-{
-	struct http_connect_context context;
-	size_t consumed = 0;
-
-	(void)wire_flush(&dial->wire);
-	watch_want(dial->watch, true, wire_pending(&dial->wire));
-	if (read_reply(dial) == 0)
-		return;
-	make_context(dial, &context);
-	switch (http_connect_parse(&dial->parser, dial->reply, dial->reply_len, &context, &consumed,
-	    &dial->result.diagnosis)) {
-	case HTTP_CONNECT_MORE:
-		break;
-	case HTTP_CONNECT_OPEN:
-		start_tls(dial, dial->reply + consumed, dial->reply_len - consumed);
-		break;
-	case HTTP_CONNECT_REFUSED:
-	case HTTP_CONNECT_BROKEN:
-		finish(dial);
-		break;
+		dial_finish(dial);
 	}
 }
 
 /* ---- TLS ---- */
 
-static void start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
+void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 {
-	const struct config_relay *relay = relay_of(dial);
+	const struct config_relay *relay = dial_relay(dial);
 	struct stream_params params = {
 	    .identity = dial->params.route->identity,
 	    .host = relay->target.host,
 	    .host_is_ip = relay->target.is_ip,
 	    .require_cert_request = relay->require_client_cert_request,
 	    .slot = &dial->params.path->slots[dial->params.loop->index],
+	    .outer = dial->outer,
 	    .fd = watch_fd(dial->watch),
 	    .pool = &dial->params.loop->pool,
 	    .prefix = prefix,
 	    .prefix_len = prefix_len,
 	};
 
-	enter(dial, DIAL_TLS, relay->tls_timeout_ms);
+	dial_enter(dial, DIAL_TLS, relay->tls_timeout_ms);
 	wire_clear(&dial->wire);
 	dial->stream = stream_new(&params);
 	if (dial->stream == NULL) {
 		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "OpenSSL could not make a TLS session");
-		finish(dial);
+		dial_finish(dial);
 		return;
 	}
+	dial->outer = NULL; /* the stream's now */
 	step_tls(dial);
 }
 
@@ -434,6 +317,8 @@ static enum diagnosis_code code_of_fault(enum tls_fault_kind kind)
 		return DIAGNOSIS_CLIENT_CERT_REJECTED;
 	case TLS_FAULT_CERT_UNUSABLE:
 		return DIAGNOSIS_CLIENT_CERT_UNUSABLE;
+	case TLS_FAULT_OUTER:
+		return DIAGNOSIS_PROXY_TLS;
 	}
 	return DIAGNOSIS_TLS_CLOSED;
 }
@@ -442,7 +327,8 @@ void dial_diagnose_stream(const struct stream *stream, struct diagnosis *diagnos
 {
 	const struct tls_fault *fault = stream_fault(stream);
 
-	diagnosis_set(diagnosis, code_of_fault(fault->kind), "%s",
+	diagnosis_set(diagnosis, code_of_fault(fault->kind), "%s%s",
+	    fault->kind == TLS_FAULT_OUTER ? "TLS with the proxy: " : "",
 	    fault->kind == TLS_FAULT_NONE ? "the TLS session ended within its handshake" : fault->sentence);
 }
 
@@ -450,7 +336,7 @@ static void open_tunnel(struct dial *dial)
 {
 	struct tunnel *tunnel = mem_calloc(1, sizeof(*tunnel));
 
-	finish(dial);
+	dial_finish(dial);
 	dial->result.nothing_sent = false;
 	tunnel->watch = dial->watch;
 	tunnel->stream = dial->stream;
@@ -480,10 +366,10 @@ static void step_tls(struct dial *dial)
 	}
 	dial_diagnose_stream(dial->stream, &dial->result.diagnosis);
 	snprintf(sentence, sizeof(sentence), "%s", dial->result.diagnosis.sentence);
-	if (!path_of(dial)->direct)
+	if (!dial_path(dial)->direct)
 		diagnosis_set(&dial->result.diagnosis, dial->result.diagnosis.code, "%s (through %s)", sentence,
-		    peer_text(dial, peer, sizeof(peer)));
-	finish(dial);
+		    dial_peer_text(dial, peer, sizeof(peer)));
+	dial_finish(dial);
 }
 
 /* ---- deadlines, start, cancel ---- */
@@ -495,7 +381,7 @@ static const char *deadline_text(const struct dial *dial, const char *stage_key,
 
 	if (dial->ends_by_setup)
 		snprintf(buf, buf_bytes, "setup_timeout, %s",
-		    text_format_duration(relay_of(dial)->setup_timeout_ms, ms, sizeof(ms)));
+		    text_format_duration(dial_relay(dial)->setup_timeout_ms, ms, sizeof(ms)));
 	else
 		snprintf(buf, buf_bytes, "%s, %s", stage_key, text_format_duration(stage_ms, ms, sizeof(ms)));
 	return buf;
@@ -503,11 +389,11 @@ static const char *deadline_text(const struct dial *dial, const char *stage_key,
 
 static void time_out(struct dial *dial)
 {
-	const struct config_relay *relay = relay_of(dial);
+	const struct config_relay *relay = dial_relay(dial);
 	struct diagnosis *d = &dial->result.diagnosis;
 	char peer[192], addr[ADDR_TEXT_BYTES], limit[64];
 
-	peer_text(dial, peer, sizeof(peer));
+	dial_peer_text(dial, peer, sizeof(peer));
 	switch (dial->phase) {
 	case DIAL_RESOLVE:
 		deadline_text(dial, "connect_timeout", relay->connect_timeout_ms, limit, sizeof(limit));
@@ -520,8 +406,12 @@ static void time_out(struct dial *dial)
 		break;
 	case DIAL_PROXY:
 		deadline_text(dial, "proxy_timeout", relay->proxy_timeout_ms, limit, sizeof(limit));
-		diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not answer CONNECT %s in time (%s; %zu bytes came)",
-		    peer, dial->params.route->target_text, limit, dial->reply_len);
+		if (dial_path(dial)->tls && !dial->outer_ready)
+			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not end the TLS handshake in time (%s)", peer,
+			    limit);
+		else
+			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not answer CONNECT %s in time (%s; %zu bytes "
+			    "came)", peer, dial->params.route->target_text, limit, dial->reply_len);
 		break;
 	case DIAL_TLS:
 		deadline_text(dial, "tls_timeout", relay->tls_timeout_ms, limit, sizeof(limit));
@@ -531,7 +421,7 @@ static void time_out(struct dial *dial)
 	case DIAL_DONE:
 		return;
 	}
-	finish(dial);
+	dial_finish(dial);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -548,7 +438,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 			start_connect(dial, answer.addrs, answer.count);
 			return;
 		}
-		set_deadline(dial, relay_of(dial)->connect_timeout_ms - spent_ms);
+		set_deadline(dial, dial_relay(dial)->connect_timeout_ms - spent_ms);
 		return;
 	}
 	time_out(dial);
@@ -566,7 +456,7 @@ struct dial *dial_start(const struct dial_params *params, dial_done_fn *done, vo
 	dial->phase = DIAL_RESOLVE;
 	dial->phase_began_us = loop_clock_us();
 	dial->connect_began_ms = loop_now_ms();
-	dial->peer = path_of(dial)->direct ? &relay_of(dial)->target : &path_of(dial)->proxy;
+	dial->peer = dial_path(dial)->direct ? &dial_relay(dial)->target : &dial_path(dial)->proxy;
 	dial->timer = evtimer_new(params->loop->base, on_timer, dial);
 	if (dial->timer == NULL) {
 		free(dial);

@@ -77,8 +77,12 @@ static void path_clear(struct relay_path *path, unsigned loop_count)
 
 	for (i = 0; path->slots != NULL && i < loop_count; i++)
 		tls_session_slot_clear(&path->slots[i]);
+	for (i = 0; path->proxy_slots != NULL && i < loop_count; i++)
+		tls_session_slot_clear(&path->proxy_slots[i]);
 	free(path->slots);
 	free(relay_path_take_server(path));
+	free(path->proxy_slots);
+	identity_unref(path->proxy_identity);
 	secret_free(path->request);
 }
 
@@ -199,6 +203,104 @@ static struct identity *build_identity(struct relay_set *set, const struct confi
 	return identity;
 }
 
+/* ---- the identity for an https:// proxy ---- */
+
+struct proxy_place {
+	struct config_report *report;
+	const struct config_path *path;
+};
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* The line and the name of the configuration key behind a parameter of the identity. */
+static unsigned proxy_key(const struct config_path *path, const char *parameter, const char **key)
+{
+	bool own = strstr(path->name, "://") != NULL;
+	bool trust = strcmp(parameter, "trust") == 0;
+	unsigned line = trust ? path->trust_line : path->client_bundle_line;
+
+	if (trust)
+		*key = own ? "proxy_trust" : "trust";
+	else
+		*key = own ? "proxy_client_bundle" : "client_bundle";
+	return line != 0 ? line : path->line;
+}
+
+static void on_proxy_identity_note(void *arg, const char *parameter, const char *text)
+{
+	const struct proxy_place *place = arg;
+	const char *key;
+	unsigned line = proxy_key(place->path, parameter, &key);
+
+	config_report_note(place->report, line, "%s: %s", key, text);
+}
+
+/* One that was built for the same words of the configuration serves again: a system's trust is large. */
+static const struct relay_path *find_alike(const struct relay_set *set, const struct config_path *config)
+{
+	size_t i, j;
+
+	for (i = 0; i < set->route_count; i++) {
+		for (j = 0; j < set->routes[i].path_count; j++) {
+			const struct relay_path *path = &set->routes[i].paths[j];
+
+			if (path->config == config)
+				return NULL;
+			if (path->config->tls && same_text(path->config->trust, config->trust) &&
+			    same_text(path->config->client_bundle, config->client_bundle) &&
+			    path->config->trust_line == config->trust_line &&
+			    path->config->client_bundle_line == config->client_bundle_line)
+				return path;
+		}
+	}
+	return NULL;
+}
+
+static struct identity *build_proxy_identity(const struct relay_set *set, const struct config_path *config,
+    struct config_report *report)
+{
+	struct proxy_place place = {report, config};
+	const struct relay_path *alike = find_alike(set, config);
+	struct identity_params params = {
+	    .bundle_file = config->client_bundle,
+	    .trust = config->trust,
+	    .tls_min = TLS1_2_VERSION,
+	    .tls_max = TLS1_3_VERSION,
+	};
+	struct identity_faults faults;
+	struct identity *identity;
+	unsigned i;
+
+	if (alike != NULL) /* without one its faults have been reported */
+		return alike->proxy_identity == NULL ? NULL : identity_ref(alike->proxy_identity);
+	identity = identity_new(&params, on_proxy_identity_note, &place, &faults);
+	for (i = 0; i < faults.count; i++) {
+		const char *key;
+		unsigned line = proxy_key(config, faults.items[i].key, &key);
+
+		config_report_fault(report, line, "%s: %s", key, faults.items[i].err.text);
+	}
+	if (identity != NULL)
+		stream_prepare_identity(identity);
+	return identity;
+}
+
+static void path_build(struct relay_path *path, struct relay_set *set, const struct config_relay *relay,
+    struct config_report *report)
+{
+	path->slots = mem_calloc(set->loop_count, sizeof(*path->slots));
+	if (path->config->direct)
+		return;
+	path->request = build_request(set, path->config, relay, report);
+	if (!path->config->tls)
+		return;
+	path->proxy_slots = mem_calloc(set->loop_count, sizeof(*path->proxy_slots));
+	path->proxy_identity = build_proxy_identity(set, path->config, report);
+}
+
 static void route_build(struct relay_route *route, struct relay_set *set, const struct config_relay *config,
     struct config_report *report)
 {
@@ -216,14 +318,10 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 		    "target_address: %s is not an IP address", config->target_address);
 	route->paths = mem_calloc(config->path_count, sizeof(*route->paths));
 	route->path_count = config->path_count;
-	for (i = 0; i < config->path_count; i++) {
-		struct relay_path *path = &route->paths[i];
-
-		path->config = &config->paths[i];
-		path->slots = mem_calloc(set->loop_count, sizeof(*path->slots));
-		if (!path->config->direct)
-			path->request = build_request(set, path->config, config, report);
-	}
+	for (i = 0; i < config->path_count; i++)
+		route->paths[i].config = &config->paths[i];
+	for (i = 0; i < config->path_count; i++)
+		path_build(&route->paths[i], set, config, report);
 }
 
 static bool has_sealed_passphrase(const struct config_relay *relay)

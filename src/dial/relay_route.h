@@ -46,7 +46,10 @@ void relay_path_undecided(struct relay_path_state *state);
 struct relay_path {
 	const struct config_path *config; /* borrowed from the set */
 	struct secret *request;           /* the CONNECT head; NULL for direct */
-	struct tls_session_slot *slots;   /* one for each loop */
+	struct tls_session_slot *slots;   /* one for each loop; sessions with the target alone */
+	/* For an https:// proxy, else NULL: nothing of the target's identity and sessions is ever used for it. */
+	struct identity *proxy_identity;
+	struct tls_session_slot *proxy_slots;
 	struct relay_path_state state;
 	atomic_llong server_end_s;              /* when the server's chain ends that was verified last; 0: none was */
 	_Atomic(struct cert_end *) server_end;  /* the same with names, until it is taken */

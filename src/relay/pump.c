@@ -413,8 +413,10 @@ void pump_start(struct pump *pump, const struct pump_params *params)
 	free(params->tunnel);
 	watch_set_owner(pump->client.watch, on_client_ready, pump);
 	watch_set_owner(pump->target.watch, on_target_ready, pump);
-	/* The client has usually spoken by now; the target's turn comes when it is readable. */
+	/* The client has usually spoken by now; the target's turn comes when it is readable, or has spoken already. */
 	flow(pump, &pump->client, &pump->target);
+	if (!pump->over && stream_buffered(pump->target.stream))
+		watch_again(pump->target.watch);
 	if (!pump->over)
 		set_interest(pump);
 }

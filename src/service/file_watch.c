@@ -208,8 +208,11 @@ void file_watch_add_config(struct file_watch *watch, const struct config *config
 		file_watch_add(watch, relay->client_chain);
 		file_watch_add(watch, relay->trust);
 		add_secret(watch, relay->client_passphrase_ref);
-		for (j = 0; j < relay->path_count; j++)
+		for (j = 0; j < relay->path_count; j++) {
 			add_secret(watch, relay->paths[j].password_ref);
+			file_watch_add(watch, relay->paths[j].trust);
+			file_watch_add(watch, relay->paths[j].client_bundle);
+		}
 	}
 }
 

@@ -3,8 +3,8 @@
  *
  * Answers for driving OpenSSL on a descriptor and for telling the ends apart.  The BIO below stands between OpenSSL and
  * the descriptor: it reads straight into OpenSSL's buffer, and gathers what OpenSSL writes so that one step costs one
- * send.  How the words for a refused server are found is verify's business; the words for everything else are
- * stream_fault.c's.
+ * send; a stream inside another has the BIO of stream_nested.c instead.  How the words for a refused server are found is
+ * verify's business; the words for everything else are stream_fault.c's.
  */
 #include "tls/stream.h"
 
@@ -23,28 +23,33 @@
 /* Four records and their heads in one read. */
 #define READ_AHEAD_BYTES (WIRE_STEP_BYTES + 1024)
 
+bool stream_take_prefix(struct stream *stream, void *buf, size_t len, size_t *got)
+{
+	*got = stream->prefix_len - stream->prefix_off;
+	if (*got > len)
+		*got = len;
+	if (*got == 0)
+		return false;
+	memcpy(buf, stream->prefix + stream->prefix_off, *got);
+	stream->prefix_off += *got;
+	stream_note_first_bytes(stream, buf, *got);
+	return true;
+}
+
 static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
 {
 	struct stream *stream = BIO_get_data(bio);
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
-	*got = 0;
-	if (stream->prefix_off < stream->prefix_len) {
-		*got = stream->prefix_len - stream->prefix_off;
-		if (*got > len)
-			*got = len;
-		memcpy(buf, stream->prefix + stream->prefix_off, *got);
-		stream->prefix_off += *got;
-		stream_note_first_bytes(stream, buf, *got);
+	if (stream_take_prefix(stream, buf, len, got))
 		return 1;
-	}
 	if (stream->drained) {
 		BIO_set_retry_read(bio);
 		return 0;
 	}
 	do {
-		n = recv(stream->wire.fd, buf, len, 0);
+		n = recv(stream->wire->fd, buf, len, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 		stream->drained = true;
@@ -66,13 +71,13 @@ static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
 static int bio_write(BIO *bio, const char *buf, size_t len, size_t *put)
 {
 	struct stream *stream = BIO_get_data(bio);
-	struct wire_pool *pool = stream->wire.pool;
+	struct wire_pool *pool = stream->wire->pool;
 	bool fits;
 
 	BIO_clear_retry_flags(bio);
 	*put = 0;
-	if (wire_pending(&stream->wire)) {
-		fits = wire_append(&stream->wire, buf, len);
+	if (wire_pending(stream->wire)) {
+		fits = wire_append(stream->wire, buf, len);
 	} else {
 		fits = len <= WIRE_BUF_BYTES - pool->gather_len;
 		if (fits) {
@@ -103,28 +108,37 @@ static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 	}
 }
 
-static BIO_METHOD *bio_method;
-static CRYPTO_ONCE bio_method_once = CRYPTO_ONCE_STATIC_INIT;
+/* On the descriptor, and inside another stream. */
+static BIO_METHOD *bio_method, *nested_method;
+static CRYPTO_ONCE bio_methods_once = CRYPTO_ONCE_STATIC_INIT;
 
-static void bio_method_free(void)
+static void bio_methods_free(void)
 {
 	BIO_meth_free(bio_method);
-	bio_method = NULL;
+	BIO_meth_free(nested_method);
+	bio_method = nested_method = NULL;
 }
 
-static void bio_method_make(void)
+static BIO_METHOD *bio_method_make(const char *name, int (*read)(BIO *, char *, size_t, size_t *),
+    int (*write)(BIO *, const char *, size_t, size_t *))
 {
-	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "midrelay wire");
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, name);
 
 	if (method == NULL)
-		return;
-	if (BIO_meth_set_read_ex(method, bio_read) != 1 || BIO_meth_set_write_ex(method, bio_write) != 1 ||
+		return NULL;
+	if (BIO_meth_set_read_ex(method, read) != 1 || BIO_meth_set_write_ex(method, write) != 1 ||
 	    BIO_meth_set_ctrl(method, bio_ctrl) != 1) {
 		BIO_meth_free(method);
-		return;
+		return NULL;
 	}
-	bio_method = method;
-	OPENSSL_atexit(bio_method_free);
+	return method;
+}
+
+static void bio_methods_make(void)
+{
+	bio_method = bio_method_make("midrelay wire", bio_read, bio_write);
+	nested_method = bio_method_make("midrelay nested", stream_nested_read, stream_nested_write);
+	OPENSSL_atexit(bio_methods_free);
 }
 
 static int on_verify(int ok, X509_STORE_CTX *store)
@@ -204,12 +218,16 @@ static void offer_session(struct stream *stream)
 static bool make_ssl(struct stream *stream, const struct stream_params *params)
 {
 	SSL_CTX *ctx = identity_ctx(stream->identity);
+	BIO_METHOD *method;
 	BIO *bio;
 
-	if (CRYPTO_THREAD_run_once(&bio_method_once, bio_method_make) != 1 || bio_method == NULL)
+	if (CRYPTO_THREAD_run_once(&bio_methods_once, bio_methods_make) != 1)
+		return false;
+	method = stream->outer == NULL ? bio_method : nested_method;
+	if (method == NULL)
 		return false;
 	stream->ssl = SSL_new(ctx);
-	bio = BIO_new(bio_method);
+	bio = BIO_new(method);
 	if (stream->ssl == NULL || bio == NULL) {
 		BIO_free(bio);
 		return false;
@@ -222,6 +240,8 @@ static bool make_ssl(struct stream *stream, const struct stream_params *params)
 	SSL_set_cert_cb(stream->ssl, on_cert_requested, stream);
 	SSL_set_read_ahead(stream->ssl, 1);
 	SSL_set_default_read_buffer_len(stream->ssl, READ_AHEAD_BYTES);
+	if (stream->outer != NULL)
+		SSL_set_max_send_fragment(stream->ssl, STREAM_NESTED_FRAGMENT_BYTES);
 	SSL_set_post_handshake_auth(stream->ssl, !params->require_cert_request);
 	SSL_set_connect_state(stream->ssl);
 	return verify_demand(stream->ssl, stream->host, params->host_is_ip);
@@ -236,13 +256,17 @@ struct stream *stream_new(const struct stream_params *params)
 	stream->host = mem_strdup(params->host);
 	stream->require_cert_request = params->require_cert_request;
 	stream->slot = params->slot;
-	wire_init(&stream->wire, params->fd, params->pool);
+	stream->outer = params->outer;
+	stream->wire = stream->outer == NULL ? &stream->own_wire : &stream->outer->own_wire;
+	if (stream->outer == NULL)
+		wire_init(stream->wire, params->fd, params->pool);
 	if (params->prefix_len > 0) {
 		stream->prefix = mem_dup(params->prefix, params->prefix_len);
 		stream->prefix_len = params->prefix_len;
 	}
 	if (!make_ssl(stream, params)) {
 		ERR_clear_error();
+		stream->outer = NULL; /* stays the caller's */
 		stream_free(stream);
 		return NULL;
 	}
@@ -259,7 +283,8 @@ void stream_free(struct stream *stream)
 		SSL_set_app_data(stream->ssl, NULL);
 		SSL_free(stream->ssl);
 	}
-	wire_clear(&stream->wire);
+	wire_clear(&stream->own_wire);
+	stream_free(stream->outer);
 	identity_unref(stream->identity);
 	free(stream->prefix);
 	free(stream->host);
@@ -269,13 +294,13 @@ void stream_free(struct stream *stream)
 /* Sends what the step has gathered. */
 static enum stream_status send_gathered(struct stream *stream)
 {
-	struct wire_pool *pool = stream->wire.pool;
+	struct wire_pool *pool = stream->wire->pool;
 	size_t len = pool->gather_len;
 
 	pool->gather_len = 0;
-	if (len > 0 && wire_send(&stream->wire, pool->gather, len) == WIRE_BROKEN)
+	if (len > 0 && wire_send(stream->wire, pool->gather, len) == WIRE_BROKEN)
 		return STREAM_RESET;
-	return wire_pending(&stream->wire) ? STREAM_BLOCKED : STREAM_OK;
+	return wire_pending(stream->wire) ? STREAM_BLOCKED : STREAM_OK;
 }
 
 /* What a call of OpenSSL that returned `ret` <= 0 means; takes the error queue. */
@@ -299,12 +324,33 @@ static enum stream_status judge(struct stream *stream, int ret)
 	}
 }
 
+static bool sent_close_notify(const struct stream *stream)
+{
+	return (SSL_get_shutdown(stream->ssl) & SSL_SENT_SHUTDOWN) != 0;
+}
+
+static void gather_close_notify(struct stream *stream)
+{
+	if (stream->broken || sent_close_notify(stream))
+		return;
+	ERR_clear_error();
+	if (SSL_shutdown(stream->ssl) < 0)
+		ERR_clear_error();
+}
+
+/* Nothing will be sent inside the outer stream any more. */
+static void end_outer(struct stream *stream)
+{
+	if (stream->outer != NULL)
+		gather_close_notify(stream->outer);
+}
+
 enum stream_status stream_handshake(struct stream *stream)
 {
 	enum stream_status status;
 	int ret;
 
-	midrelay_assert(stream->wire.pool->gather_len == 0);
+	midrelay_assert(stream->wire->pool->gather_len == 0);
 	ERR_clear_error();
 	ret = SSL_do_handshake(stream->ssl);
 	if (ret == 1) {
@@ -316,29 +362,40 @@ enum stream_status stream_handshake(struct stream *stream)
 	} else {
 		status = judge(stream, ret);
 	}
+	if (status != STREAM_OK && status != STREAM_BLOCKED)
+		end_outer(stream);
 	/* Our alert goes out even when the handshake failed; whether it arrives is no matter. */
 	if (send_gathered(stream) == STREAM_RESET && status == STREAM_OK)
 		return STREAM_RESET;
 	return status;
 }
 
+enum stream_status stream_read_once(struct stream *stream, void *buf, size_t len, size_t *got)
+{
+	int n = SSL_read(stream->ssl, buf, (int)len);
+
+	*got = 0;
+	if (n <= 0)
+		return judge(stream, n);
+	*got = (size_t)n;
+	stream->got_data = true;
+	return STREAM_OK;
+}
+
 enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_bytes, size_t *len)
 {
 	enum stream_status status = STREAM_OK;
-	int n;
+	size_t got;
 
 	*len = 0;
-	midrelay_assert(stream->wire.pool->gather_len == 0);
-	while (*len < buf_bytes) {
+	midrelay_assert(stream->wire->pool->gather_len == 0);
+	while (status == STREAM_OK && *len < buf_bytes) {
 		ERR_clear_error();
-		n = SSL_read(stream->ssl, (unsigned char *)buf + *len, (int)(buf_bytes - *len));
-		if (n <= 0) {
-			status = judge(stream, n);
-			break;
-		}
-		*len += (size_t)n;
-		stream->got_data = true;
+		status = stream_read_once(stream, (unsigned char *)buf + *len, buf_bytes - *len, &got);
+		*len += got;
 	}
+	if (status != STREAM_OK && status != STREAM_BLOCKED && sent_close_notify(stream))
+		end_outer(stream);
 	/* A KeyUpdate was answered, or an alert is due. */
 	send_gathered(stream);
 	return status;
@@ -346,14 +403,14 @@ enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_byte
 
 void stream_set_readable(struct stream *stream)
 {
-	stream->drained = false;
+	(stream->outer == NULL ? stream : stream->outer)->drained = false;
 }
 
 enum stream_status stream_write(struct stream *stream, const void *buf, size_t len)
 {
 	size_t off = 0;
 
-	midrelay_assert(!wire_pending(&stream->wire) && stream->wire.pool->gather_len == 0);
+	midrelay_assert(!wire_pending(stream->wire) && stream->wire->pool->gather_len == 0);
 	midrelay_assert(len <= WIRE_STEP_BYTES);
 	while (off < len) {
 		int n;
@@ -365,7 +422,10 @@ enum stream_status stream_write(struct stream *stream, const void *buf, size_t l
 
 			/* The gather buffer holds a whole step and renegotiation is off: nothing to wait for. */
 			midrelay_assert(status != STREAM_BLOCKED);
-			stream->wire.pool->gather_len = 0;
+			stream->wire->pool->gather_len = 0;
+			/* Records of the outer stream are lost with it: no other may follow them. */
+			if (stream->outer != NULL)
+				stream->outer->broken = true;
 			return status;
 		}
 		off += (size_t)n;
@@ -375,12 +435,12 @@ enum stream_status stream_write(struct stream *stream, const void *buf, size_t l
 
 bool stream_pending(const struct stream *stream)
 {
-	return wire_pending(&stream->wire);
+	return wire_pending(stream->wire);
 }
 
 enum stream_status stream_flush(struct stream *stream)
 {
-	switch (wire_flush(&stream->wire)) {
+	switch (wire_flush(stream->wire)) {
 	case WIRE_SENT:
 		return STREAM_OK;
 	case WIRE_BLOCKED:
@@ -393,17 +453,25 @@ enum stream_status stream_flush(struct stream *stream)
 
 enum stream_status stream_shutdown(struct stream *stream)
 {
-	if (stream->broken || (SSL_get_shutdown(stream->ssl) & SSL_SENT_SHUTDOWN) != 0)
+	if (stream->broken || sent_close_notify(stream))
 		return STREAM_OK;
-	ERR_clear_error();
-	if (SSL_shutdown(stream->ssl) < 0)
-		ERR_clear_error();
+	gather_close_notify(stream);
+	if ((SSL_get_shutdown(stream->ssl) & SSL_RECEIVED_SHUTDOWN) != 0)
+		end_outer(stream);
 	return send_gathered(stream);
+}
+
+bool stream_buffered(const struct stream *stream)
+{
+	return stream->prefix_off < stream->prefix_len || SSL_has_pending(stream->ssl) == 1 ||
+	    (stream->outer != NULL && SSL_has_pending(stream->outer->ssl) == 1);
 }
 
 void stream_release_buffers(struct stream *stream)
 {
 	SSL_free_buffers(stream->ssl);
+	if (stream->outer != NULL)
+		SSL_free_buffers(stream->outer->ssl);
 }
 
 const struct tls_fault *stream_fault(const struct stream *stream)
@@ -438,7 +506,7 @@ bool stream_cert_sent(const struct stream *stream)
 
 uint64_t stream_received(const struct stream *stream)
 {
-	return stream->received;
+	return stream->outer == NULL ? stream->received : stream->outer->received;
 }
 
 int64_t stream_server_end(const struct stream *stream, struct cert_end *end)

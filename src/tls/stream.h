@@ -1,5 +1,6 @@
 /*
- * stream: one non-blocking TLS client stream on a descriptor, and the judgement of the server inside its handshake.
+ * stream: one non-blocking TLS client stream on a descriptor, or inside another stream (TLS to a proxy around TLS to
+ * the target), and the judgement of the server inside its handshake.
  *
  * OpenSSL is driven directly.  Its output is gathered and sent by one system call per step; what the kernel does not
  * take waits in the stream's wire, so that SSL_write never has to be retried.  Nothing here waits: the caller watches
@@ -32,6 +33,7 @@ enum tls_fault_kind {
 	TLS_FAULT_CERT_NOT_REQUESTED,
 	TLS_FAULT_CERT_REJECTED,
 	TLS_FAULT_CERT_UNUSABLE,
+	TLS_FAULT_OUTER, /* of the stream that this one lives inside */
 };
 
 struct tls_fault {
@@ -55,7 +57,12 @@ struct stream_params {
 	bool host_is_ip;
 	bool require_cert_request;     /* a server that asks for no certificate is refused */
 	struct tls_session_slot *slot; /* borrowed, outlives the stream; NULL: no resumption */
-	int fd;                        /* borrowed */
+	/*
+	 * An established stream that this one lives inside, or NULL.  Owned from success on: whoever has the inner stream
+	 * has both, and every function below serves both.
+	 */
+	struct stream *outer;
+	int fd;                        /* borrowed; the outer's where there is one */
 	struct wire_pool *pool;
 	const void *prefix;            /* bytes that arrived behind the proxy's answer: the beginning of the stream */
 	size_t prefix_len;
@@ -65,7 +72,7 @@ enum stream_status {
 	STREAM_OK,
 	STREAM_BLOCKED,   /* wait for the descriptor */
 	STREAM_CLOSED,    /* close_notify came: a clean end */
-	STREAM_TRUNCATED, /* the peer is gone without close_notify */
+	STREAM_TRUNCATED, /* the peer is gone without close_notify, or its outer stream ended, however cleanly */
 	STREAM_RESET,     /* the descriptor failed */
 	STREAM_FAILED,    /* see stream_fault() */
 };
@@ -96,8 +103,14 @@ enum stream_status stream_write(struct stream *stream, const void *buf, size_t l
 /* Bytes wait for the descriptor to be writable. */
 bool stream_pending(const struct stream *stream);
 enum stream_status stream_flush(struct stream *stream);
-/* Sends close_notify, once; reading goes on.  The same statuses as stream_write. */
+/*
+ * Sends close_notify, once; reading goes on.  The same statuses as stream_write.  An outer stream's close_notify
+ * follows as soon as both directions of the inner one have ended.
+ */
 enum stream_status stream_shutdown(struct stream *stream);
+
+/* Bytes have come off the descriptor and were not read: no event will tell of them. */
+bool stream_buffered(const struct stream *stream);
 
 /* Gives OpenSSL's record buffers back while the stream is silent. */
 void stream_release_buffers(struct stream *stream);

@@ -89,7 +89,9 @@ static bool alert_is_about_cert(const struct stream *stream, int alert)
 
 static enum stream_status fail_alert(struct stream *stream, int alert)
 {
-	const char *name = SSL_alert_desc_string_long(alert);
+	/* Which OpenSSL 3.0 has no words for. */
+	const char *name = alert == TLS13_AD_CERTIFICATE_REQUIRED ? "certificate required"
+	                                                          : SSL_alert_desc_string_long(alert);
 
 	if (alert == SSL_AD_PROTOCOL_VERSION)
 		return fail(stream, TLS_FAULT_VERSION,

@@ -1,4 +1,4 @@
-/* stream_internal: what stream.c and stream_fault.c share; for nobody else. */
+/* stream_internal: what stream.c, stream_nested.c and stream_fault.c share; for nobody else. */
 #ifndef MIDRELAY_TLS_STREAM_INTERNAL_H
 #define MIDRELAY_TLS_STREAM_INTERNAL_H
 
@@ -8,7 +8,9 @@
 
 struct stream {
 	SSL *ssl;
-	struct wire wire;
+	struct stream *outer;          /* NULL: directly on the descriptor */
+	struct wire own_wire;
+	struct wire *wire;             /* borrowed: its own, or the outer's */
 	struct identity *identity;
 	struct tls_session_slot *slot; /* borrowed */
 	int64_t verdict_end;           /* of the session that was offered, or of the one just made */
@@ -28,6 +30,17 @@ struct stream {
 	bool got_data;    /* the server has answered: our certificate was accepted */
 	struct tls_fault fault;
 };
+
+/* Hands out what came behind the proxy's answer; false when there is nothing left of it. */
+bool stream_take_prefix(struct stream *stream, void *buf, size_t len, size_t *got);
+/* One SSL_read; the error queue is empty before. */
+enum stream_status stream_read_once(struct stream *stream, void *buf, size_t len, size_t *got);
+
+/* The BIO of a stream inside another. */
+int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got);
+int stream_nested_write(BIO *bio, const char *buf, size_t len, size_t *put);
+/* A record of this much plain text becomes one record of the outer stream, whatever the cipher adds. */
+#define STREAM_NESTED_FRAGMENT_BYTES (SSL3_RT_MAX_PLAIN_LENGTH - 128)
 
 void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t len);
 

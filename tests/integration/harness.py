@@ -165,6 +165,11 @@ def assert_nothing_left(instance=None, proxy=None, hello_only=True):
                 assert seen["client_certificates"] == 0 and seen["plaintext"] == "" and seen["bytes_in"] == 0, seen
 
 
+def url(proxy):
+    """How a lab proxy is listed."""
+    return "%s://%s" % ("http" if proxy.scenario["tls"] is None else "https", address(proxy))
+
+
 # Clients
 
 class Response:
@@ -514,7 +519,7 @@ class Case:
             section["target"] = "instance.lab.test:%d" % target.port
             section["target_address"] = target.host
         if proxies:
-            section["proxy"] = [p if isinstance(p, str) else "http://" + address(p) for p in proxies]
+            section["proxy"] = [p if isinstance(p, str) else url(p) for p in proxies]
         if auth:
             section["proxy_user"] = USER
             section["proxy_password"] = "file:" + self.write("proxy-password", PASSWORD + "\n")

@@ -45,6 +45,7 @@ class Server:
 
     def __init__(self, case, name, configure, command, stop_signal=signal.SIGTERM):
         self.stop_signal = stop_signal
+        self.scheme = "http"
         self.litter = None     # a pattern of files that it leaves outside its directory
         for _ in range(5):
             self.port = free_port()
@@ -65,7 +66,7 @@ class Server:
 
     @property
     def url(self):
-        return "http://127.0.0.1:%d" % self.port
+        return "%s://127.0.0.1:%d" % (self.scheme, self.port)
 
     def file(self, name, text, mode=0o644):
         path = os.path.join(self.directory, name)
@@ -103,12 +104,17 @@ def unprivileged():
     raise Skip("no unprivileged account")
 
 
-def squid(case, target_port, user=USER, password=PASSWORD):
-    """Squid that wants Basic credentials and lets CONNECT to the target's port through; access log in access.log."""
+def squid(case, target_port, user=USER, password=PASSWORD, tls=None):
+    """
+    Squid that wants Basic credentials and lets CONNECT to the target's port through; access log in access.log.
+    `tls`: further words of its https_port ("" for none), which replaces the http_port.
+    """
     binary = program("squid")
     helpers = glob.glob("/usr/lib*/squid/basic_ncsa_auth") + glob.glob("/usr/lib*/*/squid/basic_ncsa_auth")
     if not helpers:
         raise Skip("squid's basic_ncsa_auth is not installed")
+    if tls is not None and "--with-openssl" not in subprocess.run([binary, "-v"], capture_output=True, text=True).stdout:
+        raise Skip("squid is built without OpenSSL")
     user_id = unprivileged()
 
     def configure(server):
@@ -116,7 +122,9 @@ def squid(case, target_port, user=USER, password=PASSWORD):
                                 capture_output=True, check=True).stdout.strip()
         passwords = server.file("passwords", "%s:%s\n" % (user, hashed))
         server.file("squid.conf", "\n".join([
-            "http_port 127.0.0.1:%d" % server.port,
+            "http_port 127.0.0.1:%d" % server.port if tls is None else
+            "https_port 127.0.0.1:%d tls-cert=%s tls-key=%s %s" % (server.port, case.pki["server-chain.pem"],
+                                                                  case.pki["server.key"], tls),
             "pid_filename %s/squid.pid" % server.directory,
             "cache_log %s/cache.log" % server.directory,
             "access_log stdio:%s/access.log" % server.directory,
@@ -152,6 +160,7 @@ def squid(case, target_port, user=USER, password=PASSWORD):
     # 2 s, so it is killed, and its shared memory removed for it.
     server = Server(case, "squid", configure, lambda s: [binary, "-N", "-n", "lab%d" % s.port, "-f",
                                                          s.directory + "/squid.conf"], signal.SIGKILL)
+    server.scheme = "http" if tls is None else "https"
     server.litter = "/dev/shm/lab%d-*" % server.port
     return server
 

@@ -16,7 +16,7 @@ Scenario (all optional):
   end         close_notify | truncate | reset: how it ends its direction
   pause_after bytes read after which it reads no more until release
   rcvbuf      SO_RCVBUF of accepted sockets
-  handshake   one of HANDSHAKES: what goes wrong before TLS is up
+  handshake   one of tlsside.HANDSHAKES: what goes wrong before TLS is up
   at          handshake = close-mid | reset-mid | stall-mid: bytes of the server's flight that leave before
   family      inet | inet6
 """
@@ -31,9 +31,6 @@ import time
 
 import tlsside
 from tlsside import Ended, TlsSide
-
-HANDSHAKES = ("normal", "silent", "plaintext", "http", "garbage", "alert", "close", "reset", "close-after-hello",
-              "reset-after-hello", "close-mid", "reset-mid", "stall-mid")
 
 CERT_REFUSED_PAGE = """\
 <html>\r
@@ -91,7 +88,7 @@ class Instance:
             if key not in known:
                 raise ValueError("an instance has no %r" % key)
         self.scenario = dict(known, **scenario)
-        if self.scenario["handshake"] not in HANDSHAKES:
+        if self.scenario["handshake"] not in tlsside.HANDSHAKES:
             raise ValueError("no handshake is called %r" % self.scenario["handshake"])
         s = self.scenario
         self.context = tlsside.server_context(self.pki, s["cert"], s["ask"], s["reject"], s["tls_min"], s["tls_max"],
@@ -141,16 +138,16 @@ class Instance:
     async def _serve(self, sock, record):
         side = None
         try:
-            if not await self._before_tls(sock, record):
+            if not await tlsside.before_handshake(sock, self.scenario["handshake"], record):
                 return
             s = self.scenario
-            limit = s["at"] if s["handshake"] in ("close-mid", "reset-mid", "stall-mid") else None
+            limit = s["at"] if s["handshake"] in tlsside.MID_HANDSHAKES else None
             side = TlsSide(sock, self.context, record, flight_limit=limit)
             if await side.handshake():
                 await getattr(self, "_mode_" + s["mode"])(side, record)
                 await self._finish(side, record)
             else:
-                await self._cut(sock, s["handshake"])
+                await tlsside.cut(sock, s["handshake"])
         except Ended:
             if record["end"] == "handshake-failed":
                 await tlsside.close_clean(sock)
@@ -161,40 +158,6 @@ class Instance:
                 record["sha256_in"] = side.hash.hexdigest()
             sock.close()
             record["done"] = True
-
-    async def _cut(self, sock, how):
-        if how.startswith("stall"):
-            await self._drain(sock)
-        elif how.startswith("reset"):
-            tlsside.reset(sock)
-        else:
-            await tlsside.close_clean(sock)
-
-    async def _drain(self, sock):
-        loop = asyncio.get_running_loop()
-        while await loop.sock_recv(sock, 65536):
-            pass
-
-    async def _before_tls(self, sock, record):
-        """What replaces the handshake; True: go on with TLS."""
-        how = self.scenario["handshake"]
-        loop = asyncio.get_running_loop()
-        if how in ("normal", "close-mid", "reset-mid", "stall-mid"):
-            return True
-        if how == "silent":
-            await self._drain(sock)
-            return False
-        if how not in ("close", "reset"):
-            await loop.sock_recv(sock, 65536)
-        said = {"plaintext": b"220 mail.lab.test ESMTP ready\r\n",
-                "http": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-                "garbage": bytes(range(200, 256)) * 4,
-                "alert": b"\x15\x03\x03\x00\x02\x02\x28"}.get(how)
-        if said:
-            await loop.sock_sendall(sock, said)
-        record["end"] = how
-        await self._cut(sock, "reset" if how.startswith("reset") else "close")
-        return False
 
     async def _finish(self, side, record):
         """Ends our direction as the scenario says."""

@@ -19,6 +19,7 @@ Scenario (all optional):
   inspect       for tunnel = inspect: {"cert": "inspect", "ask": "none|optional", "tls_max": …}
   never_accept  true: connections never become established
   keep          bytes of each direction that are kept in the transcript (default 1 MiB)
+  tls           {…}: TLS in front, see front.py; records then have `tls`, and `outer_file` with the ciphertext
   family        inet | inet6
 """
 
@@ -30,6 +31,7 @@ import time
 
 import replies
 import tlsside
+from front import Front
 from tlsside import CHUNK, Ended, TlsSide
 
 MAX_REQUEST = 65536
@@ -53,13 +55,16 @@ class Proxy:
         known = {"target": None, "reply": "squid-200", "auth": None, "auth_reply": "squid-407",
                  "drop_authorized": False, "delay": 0, "split": 0, "inject": "", "close_at": None, "how": "close",
                  "silent": False, "drip": None, "tunnel": "relay", "inspect": {}, "never_accept": False,
-                 "keep": 1 << 20, "family": "inet"}
+                 "keep": 1 << 20, "tls": None, "family": "inet"}
         for key in scenario:
             if key not in known:
                 raise ValueError("a proxy has no %r" % key)
         self.scenario = dict(known, **scenario)
         replies.text(self.scenario["reply"])
         replies.text(self.scenario["auth_reply"])
+        if self.scenario["tls"] is not None:
+            keylog = os.path.join(self.directory, self.name + ".keylog")
+            self.front = Front(self.pki, keylog, **self.scenario["tls"])
         if self.scenario["tunnel"] == "inspect":
             how = dict({"cert": "inspect", "ask": "none"}, **self.scenario["inspect"])
             self.context = tlsside.server_context(self.pki, **how)
@@ -118,7 +123,29 @@ class Proxy:
                       "first_up": None, "up_file": stem + ".up", "down_file": stem + ".down", "eof_up": False,
                       "eof_down": False, "reset_up": False, "end": None, "error": None, "done": False}
             self.connections.append(record)
-            self._spawn(self._serve(sock, record))
+            if self.scenario["tls"] is not None:
+                record.update(tls=tlsside.new_record(), outer_file=stem + ".outer")
+                self._spawn(self._serve_tls(sock, record))
+            else:
+                self._spawn(self._serve(sock, record))
+
+    async def _serve_tls(self, sock, record):
+        record["opened"] = False
+        tasks = []
+        try:
+            with open(record["outer_file"], "wb", buffering=0) as outer:
+                side, inner = await self.front.open(sock, record["tls"], outer.write)
+                if side is None:
+                    return
+                record["opened"] = True
+                tasks = [self._spawn(self._serve(inner.other, record)), self._spawn(self.front.relay(side, inner))]
+                await asyncio.gather(*tasks)
+        except OSError as error:
+            record["error"] = record["error"] or repr(error)
+        finally:
+            await self._stop(tasks)
+            sock.close()
+            record["tls"]["done"] = record["done"] = True
 
     async def _serve(self, sock, record):
         try:
@@ -131,7 +158,7 @@ class Proxy:
             record["error"] = repr(error)
         finally:
             sock.close()
-            record["done"] = True
+            record["done"] = "tls" not in record  # there the front ends last
 
     async def _cut(self, sock):
         if self.scenario["how"] == "reset":

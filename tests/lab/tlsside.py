@@ -38,6 +38,48 @@ async def close_clean(sock, seconds=5):
     sock.close()
 
 
+HANDSHAKES = ("normal", "silent", "plaintext", "http", "garbage", "alert", "close", "reset", "close-after-hello",
+              "reset-after-hello", "close-mid", "reset-mid", "stall-mid")
+MID_HANDSHAKES = ("close-mid", "reset-mid", "stall-mid")
+
+
+async def cut(sock, how):
+    """The end of a connection whose handshake goes wrong."""
+    if how.startswith("stall"):
+        await _drain(sock)
+    elif how.startswith("reset"):
+        reset(sock)
+    else:
+        await close_clean(sock)
+
+
+async def _drain(sock):
+    loop = asyncio.get_running_loop()
+    while await loop.sock_recv(sock, 65536):
+        pass
+
+
+async def before_handshake(sock, how, record):
+    """What replaces the handshake; True: go on with TLS."""
+    loop = asyncio.get_running_loop()
+    if how == "normal" or how in MID_HANDSHAKES:
+        return True
+    if how == "silent":
+        await _drain(sock)
+        return False
+    if how not in ("close", "reset"):
+        await loop.sock_recv(sock, 65536)
+    said = {"plaintext": b"220 mail.lab.test ESMTP ready\r\n",
+            "http": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            "garbage": bytes(range(200, 256)) * 4,
+            "alert": b"\x15\x03\x03\x00\x02\x02\x28"}.get(how)
+    if said:
+        await loop.sock_sendall(sock, said)
+    record["end"] = how
+    await cut(sock, "reset" if how.startswith("reset") else "close")
+    return False
+
+
 def server_context(pki, cert="server", ask="required", reject=False, tls_min="1.2", tls_max="1.3", tickets=2,
                    ciphers=None, alpn=None, keylog=None):
     """An SSL_CTX for a server.  `reject`: verify against a CA that did not issue the client's certificate."""

@@ -23,9 +23,9 @@ static const char full[] =
     "[relay a]\nlisten = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0\nlisten_mode = 0660\n"
     "allow_nonlocal = yes\nallow_address = 10.0.0.0/8, 192.0.2.7, fd00::/8\nmode = tcp\ntarget = "
     "[2001:db8::1]:8443\n"
-    "target_address = 192.0.2.1\nproxy = http://p.example:3128, corp, direct\nproxy_user = u\n"
-    "proxy_password = hunter2\nproxy_header = X-A: b, c ; d\nproxy_header = X-Empty:\nsource_address = "
-    "192.0.2.2\n"
+    "target_address = 192.0.2.1\nproxy = https://p.example:3128, corp, direct\nproxy_user = u\n"
+    "proxy_password = hunter2\nproxy_header = X-A: b, c ; d\nproxy_header = X-Empty:\n"
+    "proxy_trust = /pca\nproxy_client_bundle = p.pem\nsource_address = 192.0.2.2\n"
     "client_cert = c.pem\nclient_key = k.pem\nclient_chain = i.pem\nclient_passphrase = hunter2\ntrust = "
     "/ca\n"
     "require_client_cert_request = no\ntls_min = 1.3\ntls_max = 1.3\ntls_ciphers = HIGH\n"
@@ -34,8 +34,8 @@ static const char full[] =
     "tls_timeout = 3s\nsetup_timeout = 4s\nidle_timeout = 0\nhalf_close_timeout = 90s\nkeepalive = "
     "0\nexplain = off\n"
     "[relay b]\nlisten = 127.0.0.1:3\ntarget = t.example\nproxy = corp\nclient_bundle = b.pem\n"
-    "[proxy corp]\nurl = http://q.example:80\nuser = gr\xc3\xbc\xc3\x9f\npassword = file:/x\nheader = X-C: "
-    "d\n";
+    "[proxy corp]\nurl = https://q.example:80\ntrust = /qca\nclient_bundle = q.pem\n"
+    "user = gr\xc3\xbc\xc3\x9f\npassword = file:/x\nheader = X-C: d\n";
 
 static char *print_ini(const struct config *config)
 {
@@ -105,11 +105,12 @@ static void test_values(void **state)
 	static const char *const lines[] = {"workers = 3", "user = root", "drain_timeout = 1500ms", "watch = 250ms", "expiry_warning = 14d",
 	    "[relay a]", "listen = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0",
 	    "listen_mode = 0660", "allow_address = 10.0.0.0/8, 192.0.2.7/32, fd00::/8",
-	    "target = [2001:db8::1]:8443", "proxy = http://p.example:3128, corp, direct", "proxy_user = u",
+	    "target = [2001:db8::1]:8443", "proxy = https://p.example:3128, corp, direct", "proxy_user = u",
+	    "proxy_trust = /pca", "proxy_client_bundle = p.pem",
 	    "proxy_password = (literal)", "proxy_header = X-A: b, c ; d", "client_passphrase = (literal)",
 	    "trust = /ca", "require_client_cert_request = no", "idle_timeout = 0", "half_close_timeout = 90s",
 	    "explain = off", "client_bundle = b.pem", "require_client_cert_request = yes", "trust = system",
-	    "[proxy corp]", "url = http://q.example:80", "user = gr\xc3\xbc\xc3\x9f", "password = file:/x",
+	    "[proxy corp]", "url = https://q.example:80", "trust = /qca", "client_bundle = q.pem", "user = gr\xc3\xbc\xc3\x9f", "password = file:/x",
 	    "header = X-C: d"};
 	struct config *config = fixture_load_good(full);
 	char *text = print_ini(config);
@@ -166,6 +167,8 @@ static void test_json_types(void **state)
 	assert_string_equal(json_string_value(json_object_get(a, "proxy_password")), "(literal)");
 	assert_true(json_is_null(json_object_get(a, "client_bundle")));
 	assert_true(json_is_null(json_object_get(b, "proxy_user")));
+	assert_string_equal(json_string_value(json_object_get(a, "proxy_trust")), "/pca");
+	assert_true(json_is_null(json_object_get(b, "proxy_trust"))); /* it lists no https:// URL */
 	assert_int_equal(json_array_size(json_object_get(b, "proxy_header")), 0);
 	assert_int_equal(json_array_size(json_object_get(root, "proxies")), 1);
 	json_decref(root);

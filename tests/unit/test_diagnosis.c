@@ -52,6 +52,7 @@ static const struct {
     {DIAGNOSIS_PROXY_MALFORMED, "proxy-malformed", "proxy", "http_protocol_error", 502},
     {DIAGNOSIS_PROXY_CLOSED, "proxy-closed", "proxy", "connection_terminated", 502},
     {DIAGNOSIS_PROXY_TIMEOUT, "proxy-timeout", "proxy", "http_response_timeout", 504},
+    {DIAGNOSIS_PROXY_TLS, "proxy-tls", "proxy", "tls_protocol_error", 502},
     {DIAGNOSIS_TLS_UNTRUSTED, "tls-untrusted", "tls", "tls_certificate_error", 502},
     {DIAGNOSIS_TLS_HOSTNAME, "tls-hostname", "tls", "tls_certificate_error", 502},
     {DIAGNOSIS_TLS_EXPIRED, "tls-expired", "tls", "tls_certificate_error", 502},

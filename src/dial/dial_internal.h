@@ -1,0 +1,65 @@
+/* dial_internal: what dial.c and dial_proxy.c share; for nobody else. */
+#ifndef MIDRELAY_DIAL_DIAL_INTERNAL_H
+#define MIDRELAY_DIAL_DIAL_INTERNAL_H
+
+#include "dial/connect.h"
+#include "dial/dial.h"
+#include "dial/http_connect.h"
+
+enum dial_phase { DIAL_RESOLVE, DIAL_CONNECT, DIAL_PROXY, DIAL_TLS, DIAL_DONE };
+
+struct dial {
+	struct loop_job job; /* first: run() gets it */
+	struct dial_params params;
+	dial_done_fn *done;
+	void *arg;
+	enum dial_phase phase;
+	int64_t phase_began_us;
+	struct event *timer;
+	bool ends_by_setup;       /* the timer now set is setup_timeout's, not the stage's */
+	bool tries_stale;         /* the timer now set looks for the last good answer */
+	int64_t connect_began_ms;
+
+	const struct hostport *peer; /* whose address we connect to: the proxy, or the target */
+	struct resolver_query *query;
+	struct connector *connector;
+	struct addr peer_addr;
+
+	struct watch *watch;
+	struct wire wire;     /* for the CONNECT to an http:// proxy */
+	struct stream *outer; /* TLS with an https:// proxy, until the stream inside it takes it over */
+	bool outer_ready;     /* its handshake is done */
+	size_t request_off;   /* how much of the CONNECT it has taken */
+	char *reply;
+	size_t reply_len, reply_size;
+	struct http_connect_parser parser;
+	struct stream *stream;
+	struct dial_result result;
+};
+
+static inline const struct config_relay *dial_relay(const struct dial *dial)
+{
+	return dial->params.route->config;
+}
+
+static inline const struct config_path *dial_path(const struct dial *dial)
+{
+	return dial->params.path->config;
+}
+
+/* Ends the stage before it and sets the deadline of this one. */
+void dial_enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms);
+/* The dial is over; what it yields, or its diagnosis, stands in the result.  Any number of times. */
+void dial_finish(struct dial *dial);
+/* "the proxy NAME" or "the target", for sentences. */
+const char *dial_peer_text(const struct dial *dial, char *buf, size_t buf_bytes);
+
+/* PROXY: on the connected watch. */
+void dial_start_proxy(struct dial *dial);
+/* The descriptor is ready. */
+void dial_step_proxy(struct dial *dial, bool readable);
+
+/* TLS: behind the proxy's answer, or on the connected watch. */
+void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len);
+
+#endif
