@@ -336,6 +336,49 @@ static enum stream_status read_to_end(struct rig *rig)
 	return status;
 }
 
+/* A far end that asks for new keys without end while our bytes wait. */
+static void flood_key_updates(bool inner_too)
+{
+	unsigned char *buf = malloc(WIRE_STEP_BYTES);
+	enum stream_status status = STREAM_BLOCKED;
+	size_t up_got = 0, down_got = 0;
+	struct rig rig;
+	int i;
+
+	rig_open(&rig, TLS1_3_VERSION, TLS1_3_VERSION);
+	fill(buf, WIRE_STEP_BYTES, 0, 2);
+	assert_int_equal(stream_write(rig.stream, buf, WIRE_STEP_BYTES), STREAM_BLOCKED);
+	for (i = 0; i < 600; i++) {
+		SSL *ssl = inner_too && i % 2 == 0 ? rig.far.inner : rig.far.outer;
+
+		SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED);
+		SSL_do_handshake(ssl);
+		ERR_clear_error();
+	}
+	for (i = 0; i < 200 && status == STREAM_BLOCKED; i++) {
+		status = near_read(&rig, &down_got);
+		far_turn(&rig.far);
+		far_read(&rig, &up_got);
+		if (status == STREAM_BLOCKED && i > 20 && stream_flush(rig.stream) == STREAM_OK)
+			break;
+	}
+	/* It may be given up, but only in order. */
+	if (status == STREAM_BLOCKED) {
+		assert_int_equal(up_got, WIRE_STEP_BYTES);
+		(void)stream_write(rig.stream, buf, 1000);
+		(void)near_read(&rig, &down_got);
+	}
+	free(buf);
+	rig_close(&rig);
+}
+
+static void test_key_update_floods(void **state)
+{
+	(void)state;
+	flood_key_updates(false);
+	flood_key_updates(true);
+}
+
 static bool far_has_close_notify(SSL *ssl)
 {
 	return (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
@@ -447,6 +490,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_moves_both_ways),
+	    cmocka_unit_test(test_key_update_floods),
 	    cmocka_unit_test(test_ends_in_order),
 	    cmocka_unit_test(test_target_ends_first),
 	    cmocka_unit_test(test_outer_end_is_truncation),
