@@ -37,6 +37,11 @@ void bundle_free(struct bundle *bundle)
 	free(bundle);
 }
 
+bool bundle_is_empty(const struct bundle *bundle)
+{
+	return sk_X509_num(bundle->certs) <= 0 && bundle->key == NULL;
+}
+
 static int origin_index;
 
 static int on_origin_dup(

@@ -59,6 +59,9 @@ bool bundle_add_bytes(struct bundle *bundle, const char *name, const void *bytes
 bool bundle_order(const struct bundle *bundle, X509 **leaf, STACK_OF(X509) **chain, size_t *left_out,
     struct error *err) MUST_CHECK;
 
+/* Neither certificate nor key. */
+bool bundle_is_empty(const struct bundle *bundle);
+
 /*
  * The chain above `leaf`, which is one of `certs`, by the rules of bundle_order(); a new stack of borrowed
  * certificates, or NULL when there is no memory.
