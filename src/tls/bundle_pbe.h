@@ -19,7 +19,7 @@
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 #define BUNDLE_PBE_BUDGET 5000
 #else
-#define BUNDLE_PBE_BUDGET 20000000
+#define BUNDLE_PBE_BUDGET 10000000
 #endif
 
 /* Takes what deriving the key by this algorithm costs from *budget; false, with a sentence, when that is too much. */
