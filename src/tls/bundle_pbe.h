@@ -17,7 +17,7 @@
  * hold up a start or a reload for as long as the file's maker likes.
  */
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-#define BUNDLE_PBE_BUDGET 5000
+#define BUNDLE_PBE_BUDGET 10000
 #else
 #define BUNDLE_PBE_BUDGET 10000000
 #endif
