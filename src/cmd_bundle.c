@@ -89,9 +89,11 @@ static int parse_args(const struct command *command, const char *short_options, 
 		else if (c == ':')
 			return command_usage_error(command, "%s needs a value", argv[optind - 1]);
 		else if (c == '?' || (place = string_option(args, c)) == NULL)
-			return command_usage_error(command, "there is no option %s", argv[optind - 1]);
+			/* What stands behind a misspelt --passphrase= is not repeated. */
+			return command_usage_error(command, "there is no option %.*s",
+			    (int)strcspn(argv[optind - 1], "="), argv[optind - 1]);
 		else if (*place != NULL)
-			return command_usage_error(command, "an option is there twice: %s", optarg);
+			return command_usage_error(command, "an option is there twice");
 		else
 			*place = optarg;
 	}

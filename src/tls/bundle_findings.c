@@ -96,8 +96,8 @@ enum bundle_severity bundle_findings_worst(const struct bundle_findings *finding
 }
 
 /* The returned finding may be changed until the next is added. */
-static struct bundle_finding *add_text(struct bundle_findings *findings, enum bundle_finding_code code,
-    const char *where, const char *fmt, va_list ap)
+static struct bundle_finding *__attribute__((format(printf, 4, 0))) add_text(struct bundle_findings *findings,
+    enum bundle_finding_code code, const char *where, const char *fmt, va_list ap)
 {
 	struct bundle_finding *finding;
 

@@ -8,6 +8,8 @@ import base64
 import json
 import os
 import re
+import resource
+import signal
 import subprocess
 import time
 
@@ -266,8 +268,11 @@ def case_write(case, name, content, mode=0o600):
     return path
 
 
-def bundle(case, *args):
-    return case.run("bundle", *args, env=dict(os.environ, PASSPHRASE=PASSPHRASE))
+def bundle(case, *args, env=None, **kwargs):
+    done = case.run("bundle", *args, env=dict(os.environ, PASSPHRASE=PASSPHRASE, **(env or {})), **kwargs)
+    assert done.returncode in (0, 1, 64) and not any(w in done.stderr for w in harness.SANITIZER_WORDS), done
+    assert PASSPHRASE not in done.stdout + done.stderr, done
+    return done
 
 
 def show(case, files):
@@ -408,7 +413,7 @@ def test_missing_issuer_is_named(case):
 
 
 def test_show_other_certificates(case):
-    """A server's certificates, and a CA's, are no client's that lacks something."""
+    """A server's certificates, and a CA's, are not a client's that lack something."""
     p = Parts(case)
     done, report = show(case, write(case, "server", [p.pems("server", "mid")]))
     assert done.returncode == 0 and report["purpose"] == "server", report
@@ -458,10 +463,48 @@ def test_old_file_stays_when_refused(case):
     assert done.returncode == 1 and "no regular file" in done.stderr, done
 
 
+def test_old_file_stays_when_the_disk_is_full(case):
+    p = Parts(case)
+    files = write(case, "in", [p.pems("leaf", "mid", "root") + p["leaf.key"]])
+    out = case_write(case, "old.pem", b"old")
+    before = sorted(os.listdir(case.dir))
+
+    def full():
+        # A limit on the size of files stands for the full disk: EFBIG, as long as the signal is ignored.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))
+    done = bundle(case, "make", "-o", out, *files, preexec_fn=full, restore_signals=False)
+    assert done.returncode == 1 and out in done.stderr, done
+    assert open(out, "rb").read() == b"old" and sorted(os.listdir(case.dir)) == before, os.listdir(case.dir)
+
+
+def test_owner_stays(case):
+    """root renews the bundle of an unprivileged service, which must still be able to read it."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    p = Parts(case)
+    out = case_write(case, "old.pem", b"old")
+    os.chown(out, 12345, 23456)
+    done = bundle(case, "make", "-o", out, *write(case, "in", [p.pems("leaf", "mid", "root") + p["leaf.key"]]))
+    now = os.stat(out)
+    assert done.returncode == 0 and (now.st_uid, now.st_gid, now.st_mode & 0o777) == (12345, 23456, 0o600), (done, now)
+
+
+def test_legacy_provider_is_for_rc2_alone(case):
+    """Without the provider's module RC2 is refused by name, and nothing else notices."""
+    p = Parts(case)
+    nowhere = {"OPENSSL_MODULES": case.path("nowhere")}
+    for name, der, words in (("rc2", p.pfx("rsa", "-legacy"), "legacy provider"), ("aes", p.pfx("rsa"), None)):
+        done = bundle(case, "show", "--passphrase", "env:PASSPHRASE", *write(case, name, [der]), env=nowhere)
+        assert done.returncode == (1 if words else 0) and (words or "") in done.stderr, done
+
+
 def test_usage(case):
     secret = "do-not-show-me"
     for args in (["show"], ["make", "x"], ["make", "-o", "a"], ["make", "-o", "a", "--leaf", "a", "x"], ["request"], [],
                  ["shwo", "x"], ["show", "--what", "x"], ["show", "--passphrase", secret, "x"],
+                 ["show", "--passfrase=" + secret, "x"], ["show", "--passphrase=" + secret, "x"],
+                 ["show", "--passphrase", "env:A", "--passphrase", secret, "x"], ["show", "--passphrase"],
                  ["make", "-o", "a", "--passphrase", secret, "x"], ["request", "-o", "x"],
                  ["request", "-o", "x", "--subject", "CN=x"], ["request", "-o", "x", "--subject", "/O=x"],
                  ["request", "-o", "x", "--subject", "/CN=x/Nonsense=y"], ["request", "-o", "x", "--subject", "/CN="],
@@ -510,8 +553,13 @@ def test_midrelay_takes_pfx_and_what_it_made(case):
     assert done.returncode == 0, done
     secret = case.write("passphrase", PASSPHRASE + "\n")
     instance = case.instance()
-    for keys in ({"client_bundle": out}, {"client_bundle": pfx, "client_passphrase": "file:" + secret}):
-        m = case.relay(instance, start={"secrets": [PASSPHRASE]}, **keys)
+    utf16 = case_write(case, "utf16.pem", open(out).read().encode("utf-16"))
+    for keys in ({"client_bundle": out}, {"client_bundle": utf16},
+                 {"client_bundle": pfx, "client_passphrase": "file:" + secret},
+                 {"client_cert": pfx, "client_key": pfx, "client_passphrase": "file:" + secret}):
+        section = case.keys(instance)
+        del section["client_bundle"]
+        m = case.start({"relay r": dict(section, **keys)}, secrets=[PASSPHRASE])
         assert m.get("/").status == 200
         assert m.session()["end"] == "ok"
 
