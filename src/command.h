@@ -8,7 +8,7 @@
 
 struct command {
 	const char *name;
-	const char *usage;   /* "[-c FILE] [--json]" */
+	const char *usage;   /* "[-c FILE] [--json]"; the first line is shown in the list of commands */
 	const char *summary; /* one line, lower case, no full stop */
 	/* argv[0] is the command's name; `--help` was handled by main.  Returns the exit status. */
 	int (*run)(int argc, char **argv);
@@ -16,6 +16,7 @@ struct command {
 
 extern const struct command command_run;
 extern const struct command command_config;
+extern const struct command command_bundle;
 extern const struct command command_explain;
 extern const struct command command_seal;
 

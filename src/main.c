@@ -7,7 +7,8 @@
 
 #include "command.h"
 
-static const struct command *const commands[] = {&command_run, &command_config, &command_seal, &command_explain};
+static const struct command *const commands[] = {
+    &command_run, &command_config, &command_bundle, &command_seal, &command_explain};
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 static void print_version(void)
@@ -23,7 +24,9 @@ static void print_help(FILE *to)
 	      "A local relay: plain TCP in, HTTP CONNECT through a proxy, mutual TLS out.\n\n",
 	    to);
 	for (i = 0; i < COMMAND_COUNT; i++)
-		fprintf(to, "  %-9s %-20s %s\n", commands[i]->name, commands[i]->usage, commands[i]->summary);
+		/* Further lines of a usage are for the command's own help. */
+		fprintf(to, "  %-9s %-20.*s %s\n", commands[i]->name, (int)strcspn(commands[i]->usage, "\n"),
+		    commands[i]->usage, commands[i]->summary);
 	fprintf(to, "\n  --version, --help, COMMAND --help\n\nThe default FILE is %s.\n", MIDRELAY_DEFAULT_CONFIG);
 }
 

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "base/file.h"
 #include "base/mem.h"
+#include "base/replace.h"
 #include "config/config_read.h"
 
 static const char *change_for(unsigned line, const struct config_change *changes, size_t count)
@@ -67,6 +68,7 @@ bool config_edit_file(const char *file, const struct config_change *changes, siz
 {
 	FILE *from = fopen(file, "re");
 	char *bytes, *out = NULL;
+	struct stat st;
 	size_t len, out_len = 0;
 	bool ok;
 
@@ -74,13 +76,13 @@ bool config_edit_file(const char *file, const struct config_change *changes, siz
 		return error_set_errno(err, errno, "%s", file);
 	bytes = mem_calloc(1, CONFIG_FILE_MAX_BYTES + 1);
 	len = fread(bytes, 1, CONFIG_FILE_MAX_BYTES + 1, from);
-	ok = !ferror(from) && len <= CONFIG_FILE_MAX_BYTES;
+	ok = !ferror(from) && len <= CONFIG_FILE_MAX_BYTES && fstat(fileno(from), &st) == 0;
 	fclose(from);
 	if (!ok) {
 		error_set(err, "%s cannot be read whole", file);
 	} else {
 		out = config_edit_bytes(bytes, len, changes, count, &out_len);
-		ok = file_replace(file, out, out_len, 0, err);
+		ok = replace_file(file, out, out_len, st.st_mode & 07777, err);
 	}
 	explicit_bzero(bytes, CONFIG_FILE_MAX_BYTES + 1);
 	if (out != NULL)

@@ -13,7 +13,7 @@ struct config_change {
 	const char *value; /* the new one, without white space at its ends; borrowed */
 };
 
-/* Replaces the file (base/file.h) with the changes made; on failure it is as it was. */
+/* Replaces the file (base/replace.h) with the changes made; on failure it is as it was. */
 bool config_edit_file(const char *file, const struct config_change *changes, size_t count, struct error *err) MUST_CHECK;
 
 /* The same on text, for tests.  The caller frees (and wipes) the result of *out_len bytes. */

@@ -7,6 +7,7 @@
 #include "tls/bundle.h"
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -32,7 +33,72 @@ void bundle_free(struct bundle *bundle)
 	sk_X509_pop_free(bundle->certs, X509_free);
 	EVP_PKEY_free(bundle->key);
 	free(bundle->key_file);
+	free(bundle->key_origin);
 	free(bundle);
+}
+
+bool bundle_is_empty(const struct bundle *bundle)
+{
+	return sk_X509_num(bundle->certs) <= 0 && bundle->key == NULL;
+}
+
+static int origin_index;
+
+static int on_origin_dup(
+    CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, void **origin, int index, long argl, void *argp)
+{
+	(void)to;
+	(void)from;
+	(void)index;
+	(void)argl;
+	(void)argp;
+	if (*origin != NULL)
+		*origin = mem_strdup(*origin);
+	return 1;
+}
+
+static void on_origin_free(void *parent, void *origin, CRYPTO_EX_DATA *data, int index, long argl, void *argp)
+{
+	(void)parent;
+	(void)data;
+	(void)index;
+	(void)argl;
+	(void)argp;
+	free(origin);
+}
+
+static void make_origin_index(void)
+{
+	origin_index = X509_get_ex_new_index(0, NULL, NULL, on_origin_dup, on_origin_free);
+}
+
+/* The certificate carries its origin wherever it is moved to. */
+static bool origin_ready(void)
+{
+	static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
+
+	return CRYPTO_THREAD_run_once(&once, make_origin_index) == 1 && origin_index >= 0;
+}
+
+const char *bundle_cert_origin(const X509 *cert)
+{
+	const char *origin = origin_ready() ? X509_get_ex_data(cert, origin_index) : NULL;
+
+	return origin == NULL ? "" : origin;
+}
+
+void bundle_cert_set_origin(X509 *cert, const char *origin)
+{
+	char *copy;
+
+	if (!origin_ready())
+		return;
+	free(X509_get_ex_data(cert, origin_index));
+	copy = mem_strdup(origin);
+	if (X509_set_ex_data(cert, origin_index, copy) != 1) {
+		free(copy);
+		ERR_clear_error();
+	}
 }
 
 static bool has_cert(const struct bundle *bundle, const X509 *cert)
@@ -51,7 +117,7 @@ static bool adopt(struct bundle *bundle, struct bundle *found, struct error *err
 	X509 *cert;
 	int before = sk_X509_num(bundle->certs);
 
-	if (found->key != NULL && bundle->key != NULL)
+	if (found->key != NULL && bundle->key != NULL && EVP_PKEY_eq(found->key, bundle->key) != 1)
 		return error_set(err,
 		    "%s: holds a second private key (the first is in %s): leave in the one that "
 		    "belongs to the certificate",
@@ -66,25 +132,41 @@ static bool adopt(struct bundle *bundle, struct bundle *found, struct error *err
 			return error_set(err, "out of memory");
 		}
 	}
-	if (found->key != NULL) {
+	bundle->key_exposed = bundle->key_exposed || found->key_exposed;
+	if (found->key != NULL && bundle->key == NULL) {
 		bundle->key = found->key;
 		bundle->key_file = found->key_file;
+		bundle->key_origin = found->key_origin;
 		bundle->key_encrypted = found->key_encrypted;
 		found->key = NULL;
-		found->key_file = NULL;
+		found->key_file = found->key_origin = NULL;
 	}
 	return true;
+}
+
+static bool add_file(struct bundle *bundle, const struct bundle_read *how, struct error *err)
+{
+	struct bundle *found = bundle_new();
+	bool ok = bundle_read_file(how, found, err) && adopt(bundle, found, err);
+
+	bundle_free(found);
+	return ok;
 }
 
 bool bundle_add_file(
     struct bundle *bundle, const char *file, const struct secret *passphrase, struct error *err)
 {
-	struct bundle_read how = {.name = file, .mode = BUNDLE_READ_ALL, .passphrase = passphrase};
-	struct bundle *found = bundle_new();
-	bool ok = bundle_read_file(&how, found, err) && adopt(bundle, found, err);
+	return add_file(bundle,
+	    &(struct bundle_read){.name = file, .mode = BUNDLE_READ_ALL, .passphrase = passphrase}, err);
+}
 
-	bundle_free(found);
-	return ok;
+bool bundle_add_file_exposed(
+    struct bundle *bundle, const char *file, const struct secret *passphrase, struct error *err)
+{
+	return add_file(bundle,
+	    &(struct bundle_read){
+		.name = file, .mode = BUNDLE_READ_ALL, .passphrase = passphrase, .allow_exposed_key = true},
+	    err);
 }
 
 bool bundle_add_bytes(struct bundle *bundle, const char *name, const void *bytes, size_t len,

@@ -11,33 +11,12 @@
 #include <openssl/x509.h>
 #include <string.h>
 
-#define NEEDS_PASSPHRASE "the key is encrypted: set client_passphrase"
-#define NOT_OPENED "client_passphrase does not open the key (a wrong passphrase, or a damaged key)"
+#include "tls/bundle.h"
+#include "tls/bundle_pbe.h"
 
-/* True when the error queue says that an algorithm, and not the passphrase, was the trouble.  Empties the
- * queue. */
-static bool drain_unsupported(char *reason, size_t reason_bytes)
-{
-	bool unsupported = false;
-	unsigned long code;
-
-	reason[0] = '\0';
-	while ((code = ERR_get_error()) != 0) {
-		int lib = ERR_GET_LIB(code), why = ERR_GET_REASON(code);
-
-		if (why == ERR_R_UNSUPPORTED ||
-		    (lib == ERR_LIB_EVP &&
-			(why == EVP_R_UNSUPPORTED_ALGORITHM || why == EVP_R_UNKNOWN_PBE_ALGORITHM ||
-			    why == EVP_R_UNSUPPORTED_CIPHER || why == EVP_R_UNSUPPORTED_PRF ||
-			    why == EVP_R_UNKNOWN_CIPHER))) {
-			unsupported = true;
-			snprintf(reason, reason_bytes, "%s", ERR_reason_error_string(code));
-		} else if (!unsupported && ERR_reason_error_string(code) != NULL) {
-			snprintf(reason, reason_bytes, "%s", ERR_reason_error_string(code));
-		}
-	}
-	return unsupported;
-}
+#define NEEDS_PASSPHRASE "the key is encrypted: set client_passphrase (on the command line: --passphrase)"
+#define NOT_OPENED "the passphrase does not open the key (a wrong passphrase, or a damaged key)"
+#define MAX_SIGNATURE_BYTES 4096
 
 static bool refuse_cipher(struct error *err)
 {
@@ -69,26 +48,33 @@ static bool decode_pkcs8_encrypted(
 {
 	const unsigned char *at = der;
 	X509_SIG *sealed = d2i_X509_SIG(NULL, &at, (long)len);
+	const X509_ALGOR *algorithm = NULL;
 	PKCS8_PRIV_KEY_INFO *info = NULL;
+	int64_t budget = BUNDLE_PBE_BUDGET;
 	char reason[128];
 
 	if (sealed == NULL) {
-		drain_unsupported(reason, sizeof(reason));
+		bundle_pbe_drain_unsupported(reason, sizeof(reason));
 		return refuse_damaged(reason, err);
 	}
 	if (passphrase == NULL) {
 		X509_SIG_free(sealed);
 		return error_set(err, NEEDS_PASSPHRASE);
 	}
+	X509_SIG_get0(sealed, &algorithm, NULL);
+	if (!bundle_pbe_spend(algorithm, &budget, err)) {
+		X509_SIG_free(sealed);
+		return error_prefix(err, "the key");
+	}
 	info = PKCS8_decrypt(sealed, secret_bytes(passphrase), (int)secret_len(passphrase));
 	X509_SIG_free(sealed);
 	if (info == NULL)
-		return drain_unsupported(reason, sizeof(reason)) ? refuse_cipher(err)
+		return bundle_pbe_drain_unsupported(reason, sizeof(reason)) ? refuse_cipher(err)
 								 : error_set(err, NOT_OPENED);
 	*key = EVP_PKCS82PKEY(info);
 	PKCS8_PRIV_KEY_INFO_free(info);
 	if (*key == NULL) {
-		drain_unsupported(reason, sizeof(reason));
+		bundle_pbe_drain_unsupported(reason, sizeof(reason));
 		return refuse_damaged(reason, err);
 	}
 	return true;
@@ -116,7 +102,7 @@ bool bundle_key_decode(enum bundle_key_form form, const unsigned char *der, size
 		break;
 	}
 	if (*key == NULL) {
-		drain_unsupported(reason, sizeof(reason));
+		bundle_pbe_drain_unsupported(reason, sizeof(reason));
 		return refuse_damaged(reason, err);
 	}
 	return true;
@@ -153,7 +139,7 @@ static bool open_traditional(
 	if (passphrase == NULL)
 		return error_set(err, NEEDS_PASSPHRASE);
 	if (!PEM_do_header(&info, block->der, &len, on_passphrase, borrowed.arg)) {
-		if (drain_unsupported(reason, sizeof(reason)))
+		if (bundle_pbe_drain_unsupported(reason, sizeof(reason)))
 			return refuse_cipher(err);
 		return error_set(err, NOT_OPENED);
 	}
@@ -175,4 +161,24 @@ bool bundle_key_decode_block(enum bundle_key_form form, struct bundle_pem_block 
 		return true;
 	/* One wrong passphrase in 256 leaves padding that looks right, and noise instead of a key. */
 	return traditional ? error_set(err, NOT_OPENED) : false;
+}
+
+bool bundle_key_signs(EVP_PKEY *key, X509 *cert)
+{
+	static const unsigned char message[] = "midrelay";
+	const EVP_MD *digest =
+	    EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_sha256();
+	unsigned char signature[MAX_SIGNATURE_BYTES];
+	size_t len = sizeof(signature);
+	EVP_MD_CTX *signer = EVP_MD_CTX_new(), *verifier = EVP_MD_CTX_new();
+	bool ok = signer != NULL && verifier != NULL &&
+		  EVP_DigestSignInit(signer, NULL, digest, NULL, key) == 1 &&
+		  EVP_DigestSign(signer, signature, &len, message, sizeof(message)) == 1 &&
+		  EVP_DigestVerifyInit(verifier, NULL, digest, NULL, X509_get0_pubkey(cert)) == 1 &&
+		  EVP_DigestVerify(verifier, signature, len, message, sizeof(message)) == 1;
+
+	EVP_MD_CTX_free(signer);
+	EVP_MD_CTX_free(verifier);
+	ERR_clear_error();
+	return ok;
 }

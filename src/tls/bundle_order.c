@@ -183,6 +183,17 @@ static bool build_chain(STACK_OF(X509) *certs, X509 *leaf, STACK_OF(X509) * chai
 	return ok;
 }
 
+STACK_OF(X509) *bundle_chain(STACK_OF(X509) *certs, X509 *leaf)
+{
+	STACK_OF(X509) *chain = sk_X509_new_null();
+
+	if (chain != NULL && !build_chain(certs, leaf, chain)) {
+		sk_X509_free(chain);
+		chain = NULL;
+	}
+	return chain;
+}
+
 bool bundle_order(
     const struct bundle *bundle, X509 **leaf, STACK_OF(X509) **chain, size_t *left_out, struct error *err)
 {
@@ -199,11 +210,9 @@ bool bundle_order(
 	found = find_leaf(bundle);
 	if (found == NULL)
 		return refuse_mismatch(bundle, err);
-	above = sk_X509_new_null();
-	if (above == NULL || !build_chain(bundle->certs, found, above)) {
-		sk_X509_free(above);
+	above = bundle_chain(bundle->certs, found);
+	if (above == NULL)
 		return error_set(err, "out of memory");
-	}
 	*leaf = found;
 	*chain = above;
 	if (left_out != NULL)

@@ -13,6 +13,7 @@
 #include <openssl/pkcs12.h>
 #include <openssl/pkcs7.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,26 +23,28 @@
 #include "base/text.h"
 #include "tls/bundle_key.h"
 #include "tls/bundle_pem.h"
+#include "tls/bundle_pfx.h"
+#include "tls/bundle_utf16.h"
 
 #define MAX_BLOCKS_ALL 100
 #define MAX_BLOCKS_CERTS 5000
+#define ORIGIN_BYTES 512
 
 #define IS_REQUEST                                                                                           \
 	"is a certificate request, not a certificate: put in the certificate that the CA made from it"
 #define IS_CRL "is a revocation list, which does not belong here"
-#define IS_PKCS7                                                                                             \
-	"is PKCS#7, which this version does not read; convert it with: "                                     \
-	"openssl pkcs7 -print_certs -in FILE -out CERTS.pem"
+#define IS_PKCS7 "is PKCS#7 with no certificate in it, or damaged: export the certificates again"
 #define IS_PFX                                                                                               \
-	"is PKCS#12 (PFX), which this version does not read; convert it with: "                              \
-	"openssl pkcs12 -in FILE -out BUNDLE.pem -noenc "                                                    \
-	"(and -legacy for what older Windows wrote with RC2 or 3DES)"
+	"is PKCS#12 (PFX), which does not belong here; take the CA certificates out of it with: "            \
+	"openssl pkcs12 -in FILE -cacerts -nokeys -out CA.pem"
 #define IS_PUBLIC "is a public key only: the private key and the certificate are needed"
 
 enum block_kind {
 	BLOCK_CERT,
 	BLOCK_TRUSTED_CERT, /* OpenSSL's own: a certificate with trust settings behind it */
 	BLOCK_KEY,
+	BLOCK_PFX,
+	BLOCK_PKCS7, /* certificates without a key, as CAs on Windows hand them out */
 	BLOCK_PUBLIC_KEY,
 	BLOCK_PARAMETERS, /* `openssl ecparam` writes them beside keys, which carry their own */
 	BLOCK_REFUSED,
@@ -70,8 +73,8 @@ static const struct block_type block_types[] = {
     {.name = "CERTIFICATE REQUEST", .kind = BLOCK_REFUSED, .why = IS_REQUEST},
     {.name = "NEW CERTIFICATE REQUEST", .kind = BLOCK_REFUSED, .why = IS_REQUEST},
     {.name = "X509 CRL", .kind = BLOCK_REFUSED, .why = IS_CRL},
-    {.name = "PKCS7", .kind = BLOCK_REFUSED, .why = IS_PKCS7},
-    {.name = "PKCS12", .kind = BLOCK_REFUSED, .why = IS_PFX},
+    {.name = "PKCS7", .kind = BLOCK_PKCS7},
+    {.name = "PKCS12", .kind = BLOCK_PFX},
     {.name = "DSA PRIVATE KEY",
 	.kind = BLOCK_REFUSED,
 	.why = "is a DSA key, which is of no use in TLS: make a new key, RSA or ECDSA"},
@@ -107,8 +110,11 @@ static bool add_cert(struct bundle *found, X509 *cert, struct error *err)
 static bool set_key(struct bundle *found, EVP_PKEY *key, bool encrypted, const char *file, struct error *err)
 {
 	if (found->key != NULL) {
+		bool same = EVP_PKEY_eq(found->key, key) == 1;
+
 		EVP_PKEY_free(key);
-		return error_set(err,
+		ERR_clear_error();
+		return same || error_set(err,
 		    "is a second private key (the first is in %s): leave in the one that belongs to "
 		    "the certificate",
 		    found->key_file);
@@ -147,12 +153,100 @@ static bool read_key_block(const struct bundle_read *how, const struct block_typ
 	return set_key(found, key, encrypted, how->name, err);
 }
 
+/* What a PFX hands over. */
+struct pfx_target {
+	const struct bundle_read *how;
+	struct bundle *found;
+};
+
+static bool on_pfx_cert(void *arg, X509 *cert, unsigned number, struct error *err)
+{
+	struct pfx_target *target = arg;
+	char origin[ORIGIN_BYTES];
+	size_t at;
+
+	text_escape(target->how->name, strlen(target->how->name), origin, sizeof(origin));
+	at = strlen(origin);
+	snprintf(origin + at, sizeof(origin) - at, ": entry %u (certificate)", number);
+	bundle_cert_set_origin(cert, origin);
+	return add_cert(target->found, cert, err);
+}
+
+static bool on_pfx_key(void *arg, EVP_PKEY *key, unsigned number, struct error *err)
+{
+	struct pfx_target *target = arg;
+	char name[ORIGIN_BYTES];
+
+	if (!set_key(target->found, key, target->how->passphrase != NULL, target->how->name, err))
+		return error_prefix(err, "entry %u (key)", number);
+	if (target->found->key_origin == NULL)
+		target->found->key_origin = mem_printf("%s: entry %u (key)",
+		    text_escape(target->how->name, strlen(target->how->name), name, sizeof(name)), number);
+	return true;
+}
+
+static bool read_pfx(const struct bundle_read *how, const unsigned char *der, size_t len, struct bundle *found,
+    struct error *err)
+{
+	struct pfx_target target = {how, found};
+	const struct bundle_pfx_sink sink = {on_pfx_cert, on_pfx_key, &target};
+
+	return bundle_pfx_read(der, len, how->passphrase, &sink, err);
+}
+
+static bool read_pkcs7(const unsigned char *der, size_t len, struct bundle *found, struct error *err)
+{
+	const unsigned char *at = der;
+	PKCS7 *pkcs7 = d2i_PKCS7(NULL, &at, (long)len);
+	STACK_OF(X509) *certs =
+	    pkcs7 != NULL && PKCS7_type_is_signed(pkcs7) && pkcs7->d.sign != NULL ? pkcs7->d.sign->cert : NULL;
+	bool ok = sk_X509_num(certs) > 0;
+	int i;
+
+	ERR_clear_error();
+	if (!ok)
+		error_set(err, IS_PKCS7);
+	for (i = 0; ok && i < sk_X509_num(certs); i++) {
+		X509 *cert = sk_X509_value(certs, i);
+
+		X509_up_ref(cert);
+		ok = add_cert(found, cert, err);
+	}
+	PKCS7_free(pkcs7);
+	return ok;
+}
+
 /* What the certificate-only modes make of a block that is none. */
 static bool read_foreign_block(const struct bundle_read *how, struct error *err)
 {
 	if (how->mode == BUNDLE_READ_CERTS_AMONG)
 		return true;
 	return error_set(err, "is not a certificate: only CA certificates belong here");
+}
+
+/* Says of what was just found where it was; `what` is the block or the kind of file. */
+static void mark_origin(const struct bundle_read *how, const char *what, struct bundle *found)
+{
+	char name[ORIGIN_BYTES], *origin;
+	int i;
+
+	text_escape(how->name, strlen(how->name), name, sizeof(name));
+	origin = mem_printf("%s: %s", name, what);
+	for (i = sk_X509_num(found->certs) - 1;
+	     i >= 0 && *bundle_cert_origin(sk_X509_value(found->certs, i)) == '\0'; i--)
+		bundle_cert_set_origin(sk_X509_value(found->certs, i), origin);
+	if (found->key != NULL && found->key_origin == NULL)
+		found->key_origin = mem_strdup(origin);
+	free(origin);
+}
+
+static void mark_block(
+    const struct bundle_read *how, const struct bundle_pem_block *block, struct bundle *found)
+{
+	char what[BUNDLE_PEM_TYPE_BYTES + 64];
+
+	snprintf(what, sizeof(what), "block %u (%s, line %u)", block->number, block->type, block->line);
+	mark_origin(how, what, found);
 }
 
 static bool read_block(const struct bundle_read *how, struct bundle_pem_block *block, struct bundle *found,
@@ -169,6 +263,11 @@ static bool read_block(const struct bundle_read *how, struct bundle_pem_block *b
 	case BLOCK_KEY:
 		return certs_only ? read_foreign_block(how, err)
 				  : read_key_block(how, type, block, found, err);
+	case BLOCK_PFX:
+		return certs_only ? read_foreign_block(how, err)
+				  : read_pfx(how, block->der, block->der_len, found, err);
+	case BLOCK_PKCS7:
+		return read_pkcs7(block->der, block->der_len, found, err);
 	case BLOCK_PUBLIC_KEY:
 		*saw_public_key = true;
 		return certs_only ? read_foreign_block(how, err) : true;
@@ -199,6 +298,8 @@ static bool read_pem(
 			ok = read_block(how, &block, found, &saw_public_key, err);
 		if (!ok)
 			bundle_pem_prefix(&block, err);
+		else if (how->mode == BUNDLE_READ_ALL)
+			mark_block(how, &block, found);
 		bundle_pem_block_clear(&block);
 		if (!ok)
 			return false;
@@ -270,6 +371,16 @@ static bool read_der_key(const struct bundle_read *how, const unsigned char *byt
 	return set_key(found, key, true, how->name, err);
 }
 
+static bool is_signed_data(const unsigned char *bytes, size_t len)
+{
+	PKCS7 *pkcs7 = d2i_PKCS7(NULL, &bytes, (long)len);
+	bool is = pkcs7 != NULL && PKCS7_type_is_signed(pkcs7);
+
+	PKCS7_free(pkcs7);
+	ERR_clear_error();
+	return is;
+}
+
 static bool read_der(const struct bundle_read *how, const unsigned char *bytes, size_t len,
     struct bundle *found, struct error *err)
 {
@@ -284,38 +395,49 @@ static bool read_der(const struct bundle_read *how, const unsigned char *bytes, 
 	}
 	if (cert != NULL)
 		return add_cert(found, cert, err);
+	if (is_signed_data(bytes, len))
+		return read_pkcs7(bytes, len, found, err);
+	if (how->mode == BUNDLE_READ_ALL && bundle_pfx_is(bytes, len))
+		return read_pfx(how, bytes, len, found, err);
 	if (how->mode == BUNDLE_READ_ALL)
 		return read_der_key(how, bytes, len, found, err);
 	return how->mode == BUNDLE_READ_CERTS_AMONG ? true : refuse_der(bytes, len, err);
 }
 
-/* With a byte-order mark, or without one where every other byte of the first few is NUL. */
-static bool looks_like_utf16(const unsigned char *bytes, size_t len)
+static bool read_content_of(
+    const struct bundle_read *how, const char *bytes, size_t len, struct bundle *found, struct error *err)
 {
-	if (len < 4)
-		return false;
-	return (bytes[0] == 0xff && bytes[1] == 0xfe) || (bytes[0] == 0xfe && bytes[1] == 0xff) ||
-	       (bytes[0] != 0 && bytes[1] == 0 && bytes[2] != 0 && bytes[3] == 0) ||
-	       (bytes[0] == 0 && bytes[1] != 0 && bytes[2] == 0 && bytes[3] != 0);
+	const unsigned char *raw = (const unsigned char *)bytes;
+	char *text;
+	size_t text_len;
+	bool ok;
+
+	if (looks_like_der(raw, len)) {
+		ok = read_der(how, raw, len, found, err);
+		if (ok && how->mode == BUNDLE_READ_ALL)
+			mark_origin(how, "DER", found);
+		return ok;
+	}
+	if (!bundle_utf16_is(raw, len))
+		return read_pem(how, bytes, len, found, err);
+	bundle_utf16_to_ascii(raw, len, &text, &text_len);
+	ok = read_pem(how, text, text_len, found, err);
+	OPENSSL_cleanse(text, text_len);
+	free(text);
+	return ok;
 }
 
 bool bundle_read_bytes(
     const struct bundle_read *how, const char *bytes, size_t len, struct bundle *found, struct error *err)
 {
-	const unsigned char *raw = (const unsigned char *)bytes;
 	bool ok;
 
 	if (len > BUNDLE_MAX_FILE_BYTES)
 		ok = error_set(err, "is larger than 1 MiB");
 	else if (len == 0)
 		ok = error_set(err, "is empty");
-	else if (looks_like_utf16(raw, len))
-		ok = error_set(err, "is UTF-16 text; save it as ASCII or UTF-8, or convert it with: "
-				    "iconv -f UTF-16 -t UTF-8 FILE");
-	else if (looks_like_der(raw, len))
-		ok = read_der(how, raw, len, found, err);
 	else
-		ok = read_pem(how, bytes, len, found, err);
+		ok = read_content_of(how, bytes, len, found, err);
 	return ok ? true : error_prefix(err, "%s", how->name);
 }
 
@@ -347,6 +469,14 @@ static bool read_content(
 	return true;
 }
 
+static bool check_key_mode(const struct bundle_read *how, int fd, struct bundle *found, struct error *err)
+{
+	if (secret_check_file_mode(how->name, fd, err))
+		return true;
+	found->key_exposed = true;
+	return how->allow_exposed_key;
+}
+
 bool bundle_read_file(const struct bundle_read *how, struct bundle *found, struct error *err)
 {
 	bool had_key = found->key != NULL, ok;
@@ -360,7 +490,7 @@ bool bundle_read_file(const struct bundle_read *how, struct bundle *found, struc
 		return error_set_errno(err, errno, "%s", how->name);
 	ok = read_content(how->name, fd, &bytes, &len, &held_bytes, err) &&
 	     bundle_read_bytes(how, bytes, len, found, err) &&
-	     (had_key || found->key == NULL || secret_check_file_mode(how->name, fd, err));
+	     (had_key || found->key == NULL || check_key_mode(how, fd, found, err));
 	if (bytes != NULL)
 		OPENSSL_cleanse(bytes, held_bytes);
 	free(bytes);

@@ -24,6 +24,7 @@ struct bundle_read {
 	const char *name; /* the file, for messages */
 	enum bundle_read_mode mode;
 	const struct secret *passphrase; /* NULL: none */
+	bool allow_exposed_key;          /* a key that others may read is marked, not refused */
 };
 
 /*

@@ -21,7 +21,6 @@
 #include "tls/trust.h"
 
 #define SUBJECT_TEXT_BYTES 512
-#define MAX_SIGNATURE_BYTES 4096
 
 struct identity {
 	atomic_uint holders;
@@ -101,27 +100,6 @@ static bool order_client_cert(struct client_cert *client, struct identity_fault 
 	return true;
 }
 
-/* Signs and verifies once: a key file whose private half is damaged still matches by its public half. */
-static bool key_signs(EVP_PKEY *key, X509 *leaf)
-{
-	static const unsigned char message[] = "midrelay";
-	const EVP_MD *digest =
-	    EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL : EVP_sha256();
-	unsigned char signature[MAX_SIGNATURE_BYTES];
-	size_t len = sizeof(signature);
-	EVP_MD_CTX *signer = EVP_MD_CTX_new(), *verifier = EVP_MD_CTX_new();
-	bool ok = signer != NULL && verifier != NULL &&
-		  EVP_DigestSignInit(signer, NULL, digest, NULL, key) == 1 &&
-		  EVP_DigestSign(signer, signature, &len, message, sizeof(message)) == 1 &&
-		  EVP_DigestVerifyInit(verifier, NULL, digest, NULL, X509_get0_pubkey(leaf)) == 1 &&
-		  EVP_DigestVerify(verifier, signature, len, message, sizeof(message)) == 1;
-
-	EVP_MD_CTX_free(signer);
-	EVP_MD_CTX_free(verifier);
-	ERR_clear_error();
-	return ok;
-}
-
 static bool check_key(const struct client_cert *client, struct identity_fault *fault)
 {
 	static const char *const usable[] = {"RSA", "RSA-PSS", "EC", "ED25519", "ED448"};
@@ -137,7 +115,7 @@ static bool check_key(const struct client_cert *client, struct identity_fault *f
 		    "%s: a key of type %s is of no use for a client certificate: RSA, "
 		    "ECDSA (P-256, P-384, P-521) or Ed25519 is needed",
 		    client->bundle->key_file, type == NULL ? "?" : type);
-	if (!key_signs(key, client->leaf))
+	if (!bundle_key_signs(key, client->leaf))
 		return identity_fault_set(fault, client->key_option,
 		    "%s: what the private key signs does not verify with the "
 		    "certificate: the key is damaged",

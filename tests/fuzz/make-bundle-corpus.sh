@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes corpus/bundle/ anew, with keys made on the spot and used nowhere else.  Needs openssl 3 and printf.
+# Writes corpus/bundle/ anew, with keys made on the spot and used nowhere else.  Needs openssl 3, iconv and base64.
 set -eu
 
 out=$(dirname "$0")/corpus/bundle
@@ -39,7 +39,23 @@ openssl genpkey -algorithm ED25519 -out "$out/ed25519.pem" 2>/dev/null
 openssl x509 -in "$tmp/leaf.crt" -outform DER -out "$out/cert.der"
 openssl pkcs8 -topk8 -nocrypt -in "$tmp/leaf.key" -outform DER -out "$out/pkcs8.der"
 openssl ec -in "$tmp/leaf.key" -outform DER -out "$out/sec1.der" 2>/dev/null
-openssl pkcs12 -export -in "$tmp/leaf.crt" -inkey "$tmp/leaf.key" -passout pass:fuzz -out "$out/pfx.der"
+# pfx NAME OPTION...: with one iteration, so that fuzzing is quick
+pfx() {
+    name=$1
+    shift
+    openssl pkcs12 -export -in "$tmp/leaf.crt" -inkey "$tmp/leaf.key" -passout pass:fuzz -iter 1 -nomaciter \
+        -out "$out/$name" "$@"
+}
+pfx pfx.der -certfile "$tmp/mid.crt"
+pfx pfx-legacy.der -legacy
+pfx pfx-3des.der -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg sha1
+pfx pfx-plain.der -keypbe NONE -certpbe NONE -certfile "$tmp/root.crt"
+pfx pfx-nomac.der -nomac
+{ echo '-----BEGIN PKCS12-----'; base64 "$out/pfx-plain.der"; echo '-----END PKCS12-----'; } >"$out/pfx.pem"
+openssl crl2pkcs7 -nocrl -certfile "$tmp/mid.crt" -certfile "$tmp/root.crt" -outform DER -out "$out/p7b.der"
+openssl crl2pkcs7 -nocrl -certfile "$tmp/mid.crt" -out "$out/p7b.pem"
+{ printf '\377\376'; iconv -f ASCII -t UTF-16LE "$out/key-first.pem"; } >"$out/utf16-le.pem"
+iconv -f ASCII -t UTF-16BE "$out/key-first.pem" >"$out/utf16-be-no-mark.pem"
 openssl x509 -in "$tmp/leaf.crt" -addtrust clientAuth -trustout -out "$out/trusted.pem"
 cp "$tmp/leaf.csr" "$out/request.pem"
 openssl pkey -in "$tmp/leaf.key" -pubout -out "$out/public.pem"

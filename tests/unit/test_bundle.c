@@ -17,6 +17,7 @@
 
 #include "pki.h"
 #include "tls/bundle.h"
+#include "tls/bundle_pbe.h"
 
 /* Two roots, an intermediate that both signed, a leaf; a stranger. */
 static EVP_PKEY *root_key, *other_root_key, *mid_key, *leaf_key, *rsa_key, *stranger_key;
@@ -281,7 +282,7 @@ static void test_passphrases(void **state)
 		pki_text_add_key(&text, rsa_key, forms[i], "right");
 		assert_refuses(&text, NULL, "the key is encrypted: set client_passphrase");
 		pki_text_add_key(&text, rsa_key, forms[i], "right");
-		assert_refuses(&text, "wrong", "client_passphrase does not open the key");
+		assert_refuses(&text, "wrong", "the passphrase does not open the key");
 	}
 	pki_text_add_key(&text, rsa_key, PKI_PKCS8, NULL);
 	assert_reads(&text, "not needed", 0, rsa_key);
@@ -303,7 +304,7 @@ static void test_wrong_passphrase_by_chance(void **state)
 
 		snprintf(wrong, sizeof(wrong), "wrong%d", i);
 		assert_false(add(bundle, &text, wrong, &err));
-		assert_says(&err, "client_passphrase does not open the key");
+		assert_says(&err, "the passphrase does not open the key");
 		bundle_free(bundle);
 	}
 	pki_text_free(&text);
@@ -370,28 +371,115 @@ static void test_der(void **state)
 	}
 }
 
-/* PFX and UTF-16 are named, with the command that converts them. */
-static void test_pfx_and_utf16(void **state)
+static void add_pfx(struct pki_text *text, const char *passphrase, int key_nid, int cert_nid, int iterations)
 {
-	PKCS12 *pfx = PKCS12_create("pw", "name", leaf_key, leaf, NULL, 0, 0, 0, 0, 0);
-	struct pki_text text = {0}, plain = {0};
+	STACK_OF(X509) *others = sk_X509_new_null();
 	unsigned char *der = NULL;
-	int len = i2d_PKCS12(pfx, &der);
+	PKCS12 *pfx;
+	int len;
+
+	sk_X509_push(others, mid);
+	sk_X509_push(others, root);
+	pfx = PKCS12_create(passphrase, "name", leaf_key, leaf, others, key_nid, cert_nid, iterations, iterations, 0);
+	assert_non_null(pfx);
+	len = i2d_PKCS12(pfx, &der);
+	pki_text_add_bytes(text, der, (size_t)len);
+	OPENSSL_free(der);
+	PKCS12_free(pfx);
+	sk_X509_free(others);
+}
+
+/* PFX gives key and certificates; its passphrase may be missing, wrong, empty or none at all. */
+static void test_pfx(void **state)
+{
+	struct pki_text text = {0};
+
+	(void)state;
+	add_pfx(&text, "pw", 0, 0, 2048);
+	assert_reads(&text, "pw", 3, leaf_key);
+	add_pfx(&text, "pw", NID_pbe_WithSHA1And3_Key_TripleDES_CBC, NID_pbe_WithSHA1And3_Key_TripleDES_CBC, 1);
+	assert_reads(&text, "pw", 3, leaf_key);
+	add_pfx(&text, "", 0, 0, 2048);
+	assert_reads(&text, NULL, 3, leaf_key);
+	add_pfx(&text, NULL, -1, -1, 1);
+	assert_reads(&text, NULL, 3, leaf_key);
+	add_pfx(&text, "pw", 0, 0, 2048);
+	assert_refuses(&text, NULL, "with a passphrase: set client_passphrase");
+	add_pfx(&text, "pw", 0, 0, 2048);
+	assert_refuses(&text, "wrong", "the passphrase does not open");
+	add_pfx(&text, "pw", 0, 0, 2048);
+	text.len -= 10;
+	assert_refuses(&text, "pw", "damaged or cut short");
+}
+
+/* A file that wants hours of work to be opened is refused at once. */
+static void test_pfx_work(void **state)
+{
+	int64_t budget = 1000;
+	ASN1_INTEGER *count = ASN1_INTEGER_new();
+	struct error err = {""};
+
+	(void)state;
+	ASN1_INTEGER_set_int64(count, 900);
+	assert_true(bundle_pbe_spend_count(count, &budget, &err));
+	assert_false(bundle_pbe_spend_count(count, &budget, &err));
+	assert_says(&err, "more work");
+	ASN1_INTEGER_free(count);
+}
+
+/* Every entry of a PFX and every block of PEM is known by its place. */
+static void test_origins(void **state)
+{
+	struct bundle *bundle = bundle_new();
+	struct pki_text text = {0};
+	struct error err = {""};
+
+	(void)state;
+	pki_text_add_cert(&text, leaf);
+	pki_text_add_cert(&text, root);
+	assert_true(add(bundle, &text, NULL, &err));
+	pki_text_free(&text);
+	add_pfx(&text, "pw", 0, 0, 2048);
+	assert_true(add(bundle, &text, "pw", &err));
+	assert_int_equal(sk_X509_num(bundle->certs), 3);
+	assert_string_equal(
+	    bundle_cert_origin(sk_X509_value(bundle->certs, 0)), "b.pem: block 1 (CERTIFICATE, line 1)");
+	assert_non_null(strstr(bundle_cert_origin(sk_X509_value(bundle->certs, 1)), "b.pem: block 2 ("));
+	assert_string_equal(bundle_cert_origin(sk_X509_value(bundle->certs, 2)), "b.pem: entry 2 (certificate)");
+	assert_string_equal(bundle->key_origin, "b.pem: entry 4 (key)");
+	assert_string_equal(bundle_cert_origin(leaf), "");
+	pki_text_free(&text);
+	bundle_free(bundle);
+}
+
+/* UTF-16 in both byte orders, with and without a mark, and joined from two such files. */
+static void test_utf16(void **state)
+{
+	struct pki_text text = {0}, plain = {0};
+	int form;
 	size_t i;
 
 	(void)state;
-	pki_text_add_bytes(&text, der, (size_t)len);
-	assert_refuses(&text, "pw", "openssl pkcs12 -in");
-	OPENSSL_free(der);
-	PKCS12_free(pfx);
 	pki_text_add_cert(&plain, leaf);
-	pki_text_add_bytes(&text, "\xff\xfe", 2);
-	for (i = 0; i < plain.len; i++)
-		pki_text_add_bytes(&text, (char[]){plain.at[i], '\0'}, 2);
-	assert_refuses(&text, NULL, "iconv -f UTF-16");
-	for (i = 0; i < plain.len; i++)
-		pki_text_add_bytes(&text, (char[]){'\0', plain.at[i]}, 2);
-	assert_refuses(&text, NULL, "iconv -f UTF-16");
+	pki_text_add(&plain, "\r\nBag \xc3\x84ttributes\r\n");
+	pki_text_add_key(&plain, leaf_key, PKI_PKCS8, NULL);
+	for (form = 0; form < 4; form++) {
+		if (form < 2)
+			pki_text_add_bytes(&text, form == 0 ? "\xff\xfe" : "\xfe\xff", 2);
+		for (i = 0; i < plain.len; i++)
+			pki_text_add_bytes(&text,
+			    (form & 1) == 0 ? (char[]){plain.at[i], '\0'} : (char[]){'\0', plain.at[i]}, 2);
+		assert_reads(&text, NULL, 1, leaf_key);
+	}
+	for (form = 0; form < 2; form++) {
+		pki_text_add_bytes(&text, "\xff\xfe", 2);
+		for (i = 0; i < plain.len; i++)
+			pki_text_add_bytes(&text, (char[]){plain.at[i], '\0'}, 2);
+	}
+	pki_text_add_bytes(&text, "\x1a", 1);
+	assert_reads(&text, NULL, 1, leaf_key);
+	pki_text_add_bytes(&text, "\xff\xfe-\0-\0", 6);
+	assert_refuses(&text, NULL, "is neither PEM");
 	pki_text_free(&plain);
 }
 
@@ -512,7 +600,7 @@ static void test_bounds(void **state)
 	free(large);
 }
 
-/* A second key is refused, in one file or in two, and the bundle stays as it was. */
+/* A second, different key is refused, in one file or in two, and the bundle stays as it was. */
 static void test_two_keys(void **state)
 {
 	struct bundle *bundle = bundle_new();
@@ -525,6 +613,9 @@ static void test_two_keys(void **state)
 	assert_refuses(&text, NULL, "block 2 (PRIVATE KEY, line 6): is a second private key");
 	pki_text_add_key(&text, leaf_key, PKI_PKCS8, NULL);
 	assert_true(add(bundle, &text, NULL, &err));
+	assert_true(add(bundle, &text, NULL, &err)); /* the same once more is none */
+	pki_text_free(&text);
+	pki_text_add_key(&text, rsa_key, PKI_PKCS8, NULL);
 	pki_text_add_cert(&text, leaf);
 	assert_false(add(bundle, &text, NULL, &err));
 	assert_says(&err, "second private key");
@@ -748,7 +839,10 @@ int main(void)
 	    cmocka_unit_test(test_wrong_passphrase_by_chance),
 	    cmocka_unit_test(test_unsupported_cipher),
 	    cmocka_unit_test(test_der),
-	    cmocka_unit_test(test_pfx_and_utf16),
+	    cmocka_unit_test(test_pfx),
+	    cmocka_unit_test(test_pfx_work),
+	    cmocka_unit_test(test_origins),
+	    cmocka_unit_test(test_utf16),
 	    cmocka_unit_test(test_foreign_blocks),
 	    cmocka_unit_test(test_trusted_certificate),
 	    cmocka_unit_test(test_damage),

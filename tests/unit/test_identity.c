@@ -265,7 +265,7 @@ static void test_split_form(void **state)
 	params.key_file = "pkcs11:token=x";
 	assert_refuses(&params, "client_key", "PKCS#11");
 	params.key_file = key_file;
-	params.chain_file = key_file;
+	params.chain_file = other_key_file;
 	assert_refuses(&params, "client_chain", "second private key");
 	params.chain_file = "/nonexistent/chain";
 	assert_refuses(&params, "client_chain", "No such file");

@@ -1,0 +1,123 @@
+/* replace: see replace.h.  Nothing it leaves behind after a failure is half a file under the right name. */
+#include "base/replace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static bool write_all(int fd, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* Closes the descriptor in any case. */
+static bool write_sync_close(int fd, const void *bytes, size_t len, mode_t mode)
+{
+	bool ok = fchmod(fd, mode) == 0 && write_all(fd, bytes, len) && fsync(fd) == 0;
+	int saved = errno;
+
+	if (close(fd) != 0 && ok) {
+		ok = false;
+		saved = errno;
+	}
+	errno = saved;
+	return ok;
+}
+
+/* Some file systems cannot sync a directory, which is no reason to fail. */
+static void sync_directory(const char *path)
+{
+	char *copy = mem_strdup(path);
+	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)fsync(fd);
+		close(fd);
+	}
+	free(copy);
+}
+
+/* *real is `path`, or what it is a link to; *owned tells whether a file is there, and *st is its. */
+static bool find_target(const char *path, char **real, bool *there, struct stat *st, struct error *err)
+{
+	*there = stat(path, st) == 0;
+	if (*there && !S_ISREG(st->st_mode))
+		return error_set(err, "%s: is there, and is no regular file", path);
+	if (!*there && errno != ENOENT)
+		return error_set_errno(err, errno, "%s", path);
+	if (!*there && lstat(path, st) == 0)
+		return error_set(err, "%s: is a symbolic link to nothing", path);
+	*real = *there ? realpath(path, NULL) : mem_strdup(path);
+	return *real != NULL ? true : error_set_errno(err, errno, "%s", path);
+}
+
+/* Who may not give files away keeps them, and can read them. */
+static void keep_owner(int fd, const struct stat *st)
+{
+	if ((st->st_uid != geteuid() || st->st_gid != getegid()) && fchown(fd, st->st_uid, st->st_gid) != 0)
+		return;
+}
+
+bool replace_file(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err)
+{
+	char *real = NULL, *temporary = NULL;
+	struct stat st;
+	bool there, ok = false;
+	int fd;
+
+	if (!find_target(path, &real, &there, &st, err) || real == NULL)
+		return false;
+	temporary = mem_printf("%s.XXXXXX", real);
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0) {
+		error_set_errno(err, errno, "%s: a file beside it cannot be made", path);
+		goto done;
+	}
+	if (there)
+		keep_owner(fd, &st);
+	ok = write_sync_close(fd, bytes, len, mode) && rename(temporary, real) == 0;
+	if (ok) {
+		sync_directory(real);
+	} else {
+		error_set_errno(err, errno, "%s: cannot be written", path);
+		(void)unlink(temporary);
+	}
+done:
+	free(temporary);
+	free(real);
+	return ok;
+}
+
+bool replace_create_file(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0 && errno == EEXIST)
+		return error_set(err, "%s: is there already, and is not overwritten", path);
+	if (fd < 0)
+		return error_set_errno(err, errno, "%s: cannot be made", path);
+	if (!write_sync_close(fd, bytes, len, mode)) {
+		error_set_errno(err, errno, "%s: cannot be written", path);
+		(void)unlink(path);
+		return false;
+	}
+	sync_directory(path);
+	return true;
+}
