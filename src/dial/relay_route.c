@@ -12,6 +12,9 @@
 #include "base/mem.h"
 #include "dial/http_connect.h"
 
+/* Squid takes 64 kB, others 8; what we send at once is bounded as well. */
+#define CONNECT_MAX_BYTES 32768
+
 enum relay_path_choice relay_path_choose(struct relay_path_state *state, int64_t now_ms)
 {
 	long long until = atomic_load(&state->rest_until_ms);
@@ -135,6 +138,9 @@ static struct secret *build_request(struct relay_set *set, const struct config_p
 	if (config->user == NULL || password != NULL) {
 		request.password = password;
 		head = http_connect_build(&request);
+		if (secret_len(head) > CONNECT_MAX_BYTES)
+			config_report_fault(report, config->line, "the CONNECT to %s would have %zu bytes with its headers; proxies take "
+			    "far less: at most %d", config->name, secret_len(head), CONNECT_MAX_BYTES);
 	}
 	secret_free(password);
 	free(names);
