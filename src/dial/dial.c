@@ -413,12 +413,20 @@ static void start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 static enum diagnosis_code code_of_fault(enum tls_fault_kind kind)
 {
 	switch (kind) {
+	case TLS_FAULT_INSPECTED:
+		return DIAGNOSIS_TLS_INSPECTED;
 	case TLS_FAULT_UNTRUSTED:
 		return DIAGNOSIS_TLS_UNTRUSTED;
 	case TLS_FAULT_HOSTNAME:
 		return DIAGNOSIS_TLS_HOSTNAME;
 	case TLS_FAULT_EXPIRED:
 		return DIAGNOSIS_TLS_EXPIRED;
+	case TLS_FAULT_REVOKED:
+		return DIAGNOSIS_TLS_REVOKED;
+	case TLS_FAULT_PIN:
+		return DIAGNOSIS_TLS_PIN;
+	case TLS_FAULT_ISSUER:
+		return DIAGNOSIS_TLS_ISSUER;
 	case TLS_FAULT_VERSION:
 		return DIAGNOSIS_TLS_VERSION;
 	case TLS_FAULT_ALERT:

@@ -17,27 +17,8 @@
 #include <stdint.h>
 
 #include "base/wire.h"
+#include "tls/fault.h"
 #include "tls/identity.h"
-
-/* What went wrong, in TLS terms; dial maps it to a diagnosis. */
-enum tls_fault_kind {
-	TLS_FAULT_NONE,
-	TLS_FAULT_UNTRUSTED,
-	TLS_FAULT_HOSTNAME,
-	TLS_FAULT_EXPIRED,
-	TLS_FAULT_VERSION,
-	TLS_FAULT_ALERT,
-	TLS_FAULT_NOT_TLS,
-	TLS_FAULT_CLOSED,
-	TLS_FAULT_CERT_NOT_REQUESTED,
-	TLS_FAULT_CERT_REJECTED,
-	TLS_FAULT_CERT_UNUSABLE,
-};
-
-struct tls_fault {
-	enum tls_fault_kind kind;
-	char sentence[384]; /* what was seen; printable ASCII */
-};
 
 /*
  * The last session a path was given, for resumption.  It belongs to one identity, target, path, policy and loop, and is
