@@ -79,6 +79,7 @@ static void dial_free(struct dial *dial)
 	wire_clear(&dial->wire);
 	watch_free(dial->watch, false);
 	event_free(dial->timer);
+	free(dial->result.evidence);
 	free(dial->reply);
 	free(dial);
 }
@@ -90,11 +91,14 @@ static void run_done(struct loop_job *job)
 	dial_done_fn *done = dial->done;
 	void *arg = dial->arg;
 
+	dial->result.evidence = NULL;
 	dial_free(dial);
-	if (done != NULL)
+	if (done != NULL) {
 		done(arg, &result);
-	else
-		tunnel_free(result.tunnel, false);
+		return;
+	}
+	free(result.evidence);
+	tunnel_free(result.tunnel, false);
 }
 
 static int64_t *phase_time(struct dial *dial)
@@ -132,6 +136,10 @@ static void finish(struct dial *dial)
 		return;
 	end_phase(dial);
 	dial->result.nothing_sent = dial->stream == NULL || !stream_cert_sent(dial->stream);
+	if (dial->stream != NULL) {
+		dial->result.evidence = stream_take_evidence(dial->stream);
+		dial->result.cert_in_clear = stream_cert_in_clear(dial->stream);
+	}
 	dial->phase = DIAL_DONE;
 	event_del(dial->timer);
 	loop_defer(dial->params.loop, &dial->job);

@@ -19,6 +19,7 @@
 #include "base/wire.h"
 #include "tls/fault.h"
 #include "tls/identity.h"
+#include "tls/judge.h"
 
 /*
  * The last session a path was given, for resumption.  It belongs to one identity, target, path, policy and loop, and is
@@ -89,6 +90,13 @@ uint64_t stream_received(const struct stream *stream);
 const struct tls_fault *stream_fault(const struct stream *stream);
 const char *stream_version(const struct stream *stream); /* "TLSv1.3" */
 const char *stream_cipher(const struct stream *stream);
+/*
+ * What was seen of the server; the caller's to free(), once.  NULL before it was judged.  Kept apart, since a session
+ * lasts longer than the interest in it.
+ */
+struct judge_evidence *stream_take_evidence(struct stream *stream);
+/* Our certificate left under TLS 1.2, readable for all on the path. */
+bool stream_cert_in_clear(const struct stream *stream);
 bool stream_resumed(const struct stream *stream);
 bool stream_cert_requested(const struct stream *stream);
 /* Our certificate, or a byte of data, may have left: the path must not be changed under the client any more. */
