@@ -189,10 +189,8 @@ static bool judge_answer(OCSP_SINGLERESP *answer, char *text, size_t text_bytes)
 	return true;
 }
 
-static bool judge_basic(SSL *ssl, OCSP_BASICRESP *basic, char *text, size_t text_bytes)
+static bool judge_basic(OCSP_BASICRESP *basic, STACK_OF(X509) *chain, X509_STORE *store, char *text, size_t text_bytes)
 {
-	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
-	X509_STORE *store = SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
 	OCSP_SINGLERESP *answer;
 
 	if (sk_X509_num(chain) < 2)
@@ -206,10 +204,9 @@ static bool judge_basic(SSL *ssl, OCSP_BASICRESP *basic, char *text, size_t text
 	return judge_answer(answer, text, text_bytes);
 }
 
-bool revocation_check_staple(SSL *ssl, char *text, size_t text_bytes)
+bool revocation_judge_staple(const unsigned char *der, long len, STACK_OF(X509) *chain, X509_STORE *store, char *text,
+    size_t text_bytes)
 {
-	const unsigned char *der = NULL;
-	long len = SSL_get_tlsext_status_ocsp_resp(ssl, &der);
 	OCSP_RESPONSE *response;
 	OCSP_BASICRESP *basic = NULL;
 	bool ok;
@@ -222,9 +219,18 @@ bool revocation_check_staple(SSL *ssl, char *text, size_t text_bytes)
 	if (basic == NULL)
 		ok = refuse(text, text_bytes, "the OCSP staple holds no answer");
 	else
-		ok = judge_basic(ssl, basic, text, text_bytes);
+		ok = judge_basic(basic, chain, store, text, text_bytes);
 	OCSP_BASICRESP_free(basic);
 	OCSP_RESPONSE_free(response);
 	ERR_clear_error();
 	return ok;
+}
+
+bool revocation_check_staple(SSL *ssl, char *text, size_t text_bytes)
+{
+	const unsigned char *der = NULL;
+	long len = SSL_get_tlsext_status_ocsp_resp(ssl, &der);
+
+	return revocation_judge_staple(der, len, SSL_get0_verified_chain(ssl),
+	    SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)), text, text_bytes);
 }

@@ -28,6 +28,9 @@ bool revocation_describe(X509_STORE_CTX *store, struct tls_fault *fault);
  * Judges what the server stapled for its own certificate, after its chain was verified: signed by whom it must be,
  * good, and fresh.  False: *text says why not.
  */
+bool revocation_judge_staple(const unsigned char *der, long len, STACK_OF(X509) *chain, X509_STORE *store, char *text,
+    size_t text_bytes);
+/* The same with what came in this handshake. */
 bool revocation_check_staple(SSL *ssl, char *text, size_t text_bytes);
 
 #endif

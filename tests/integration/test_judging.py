@@ -232,7 +232,7 @@ def test_a_ca_added_to_the_system_locally(case):
     wrapper = [unshare, "-r", "-m", script] if os.geteuid() != 0 else [unshare, "-m", script]
     if unshare is None or subprocess.run(wrapper + ["true"], capture_output=True).returncode != 0:
         raise Skip("no mount name-space")
-    environment = {name: "" for name in ()}
+    environment = {"SSL_CERT_FILE": None, "SSL_CERT_DIR": None}
     saved, harness.WRAPPER[:] = list(harness.WRAPPER), wrapper + harness.WRAPPER
     try:
         for version in VERSIONS:
@@ -242,7 +242,7 @@ def test_a_ca_added_to_the_system_locally(case):
                            start={"env": environment})
             event = refused(case, "tls-inspected", m, proxy, instance, text="was added to this system's store locally")
             assert "added to this system locally (inspected)" in event["evidence"], event
-            m = case.relay(instance, trust="system", inspection="warn")
+            m = case.relay(instance, trust="system", inspection="warn", start={"env": environment})
             assert m.get("/").status == 200 and m.wait_event("inspection-found")
             m = case.relay(instance)   # the same CA, named
             assert m.get("/").status == 200 and not m.events("inspection-found")
