@@ -50,11 +50,8 @@ static bool cert_has_sct(const X509 *cert)
 	return any;
 }
 
-/* Whoever signed it: SCTs are not validated wherever they come from. */
-static bool staple_has_sct(SSL *ssl)
+bool evidence_staple_has_sct(const unsigned char *der, long len)
 {
-	const unsigned char *der = NULL;
-	long len = SSL_get_tlsext_status_ocsp_resp(ssl, &der);
 	OCSP_RESPONSE *response = der == NULL || len <= 0 ? NULL : d2i_OCSP_RESPONSE(NULL, &der, len);
 	OCSP_BASICRESP *basic = response == NULL ? NULL : OCSP_response_get1_basic(response);
 	bool any = false;
@@ -171,6 +168,8 @@ void evidence_collect(SSL *ssl, const struct judge_rules *rules, const struct an
 	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
 	X509 *leaf = SSL_get0_peer_certificate(ssl);
 	X509 *anchor;
+	const unsigned char *staple = NULL;
+	long staple_len = SSL_get_tlsext_status_ocsp_resp(ssl, &staple);
 
 	evidence->trust_system = rules->trust_system;
 	if (SSL_get_verify_result(ssl) != X509_V_OK || leaf == NULL || sk_X509_num(chain) < 1) {
@@ -193,7 +192,7 @@ void evidence_collect(SSL *ssl, const struct judge_rules *rules, const struct an
 		    : JUDGE_STAPLE_REFUSED;
 	if (cert_has_sct(leaf))
 		evidence->sct |= JUDGE_SCT_CERT;
-	if (staple_has_sct(ssl))
+	if (evidence_staple_has_sct(staple, staple_len))
 		evidence->sct |= JUDGE_SCT_STAPLE;
 }
 

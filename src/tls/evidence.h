@@ -23,5 +23,7 @@ void evidence_collect_failed(X509_STORE_CTX *store, struct judge_evidence *evide
 
 /* Whether a list of SCTs as TLS carries it (RFC 6962 section 3.3) has any. */
 bool evidence_has_sct(const unsigned char *list, size_t len);
+/* Whether an OCSP response has any, whoever signed it: SCTs are not validated wherever they come from. */
+bool evidence_staple_has_sct(const unsigned char *der, long len);
 
 #endif

@@ -2,6 +2,7 @@
  * Proves the rules by which a server is judged, from made-up evidence; the table of products; which anchors count as
  * added locally; and what is taken of an OCSP staple.
  */
+#include <openssl/ct.h>
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -259,23 +260,20 @@ static void test_products(void **state)
 	}
 }
 
+/* One SCT of version 1: its identifier, time and signature are nobody's business here. */
+static const unsigned char sct_list[2 + 2 + 1 + 32 + 8 + 2 + 4 + 64] = {
+    [1] = sizeof(sct_list) - 2, [3] = sizeof(sct_list) - 4, [4 + 43] = 4, [4 + 44] = 3, [4 + 46] = 64};
+
 static void test_sct_lists(void **state)
 {
-	/* One SCT of version 1: its identifier, time and signature are nobody's business here. */
-	unsigned char list[2 + 2 + 1 + 32 + 8 + 2 + 4 + 64] = {0};
+	static const unsigned char zeros[sizeof(sct_list)];
 
 	(void)state;
-	list[1] = sizeof(list) - 2;
-	list[3] = sizeof(list) - 4;
-	list[4 + 43] = 4;
-	list[4 + 44] = 3;
-	list[4 + 46] = 64;
-	assert_true(evidence_has_sct(list, sizeof(list)));
-	assert_false(evidence_has_sct(list, sizeof(list) - 1));
-	assert_false(evidence_has_sct(list, 0));
-	memset(list, 0, sizeof(list));
-	assert_false(evidence_has_sct(list, 2));
-	assert_false(evidence_has_sct(list, sizeof(list)));
+	assert_true(evidence_has_sct(sct_list, sizeof(sct_list)));
+	assert_false(evidence_has_sct(sct_list, sizeof(sct_list) - 1));
+	assert_false(evidence_has_sct(sct_list, 0));
+	assert_false(evidence_has_sct(zeros, 2));
+	assert_false(evidence_has_sct(zeros, sizeof(zeros)));
 }
 
 /* ---- anchors ---- */
@@ -400,6 +398,7 @@ struct staple {
 	long from_s, until_s; /* from now; until 0: not said */
 	const EVP_MD *hash;
 	X509 *cert, *issuer, *signer;
+	bool with_sct;
 	EVP_PKEY *signer_key;
 };
 
@@ -456,6 +455,15 @@ static struct staple good_staple(void)
 	return staple;
 }
 
+static void add_sct(OCSP_SINGLERESP *single)
+{
+	const unsigned char *at = sct_list;
+	STACK_OF(SCT) *scts = o2i_SCT_LIST(NULL, &at, sizeof(sct_list));
+
+	assert_int_equal(OCSP_SINGLERESP_add1_ext_i2d(single, NID_ct_cert_scts, scts, 0, 0), 1);
+	SCT_LIST_free(scts);
+}
+
 static int make_staple(const struct staple *staple, unsigned char **der)
 {
 	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
@@ -464,10 +472,14 @@ static int make_staple(const struct staple *staple, unsigned char **der)
 	ASN1_TIME *until = staple->until_s == 0 ? NULL : X509_gmtime_adj(NULL, staple->until_s);
 	ASN1_TIME *revoked = X509_gmtime_adj(NULL, -7200);
 	OCSP_RESPONSE *response;
+	OCSP_SINGLERESP *single;
 	int len;
 
-	assert_non_null(OCSP_basic_add1_status(basic, id, staple->status, 0,
-	    staple->status == V_OCSP_CERTSTATUS_REVOKED ? revoked : NULL, from, until));
+	single = OCSP_basic_add1_status(basic, id, staple->status, 0,
+	    staple->status == V_OCSP_CERTSTATUS_REVOKED ? revoked : NULL, from, until);
+	assert_non_null(single);
+	if (staple->with_sct)
+		add_sct(single);
 	assert_int_equal(OCSP_basic_sign(basic, staple->signer, staple->signer_key, EVP_sha256(), NULL, 0), 1);
 	response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
 	*der = NULL;
@@ -552,6 +564,23 @@ static void test_staple_refused(void **state)
 	OPENSSL_free(der);
 }
 
+static void test_sct_in_staple(void **state)
+{
+	struct staple staple = good_staple();
+	unsigned char *der;
+	int len = make_staple(&staple, &der);
+
+	(void)state;
+	assert_false(evidence_staple_has_sct(der, len));
+	OPENSSL_free(der);
+	staple.with_sct = true;
+	len = make_staple(&staple, &der);
+	assert_true(evidence_staple_has_sct(der, len));
+	assert_false(evidence_staple_has_sct(der, len - 1));
+	assert_false(evidence_staple_has_sct(NULL, -1));
+	OPENSSL_free(der);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -567,6 +596,7 @@ int main(void)
 	    cmocka_unit_test(test_anchors_elsewhere),
 	    cmocka_unit_test_setup_teardown(test_staple_good, setup_staples, teardown_staples),
 	    cmocka_unit_test_setup_teardown(test_staple_refused, setup_staples, teardown_staples),
+	    cmocka_unit_test_setup_teardown(test_sct_in_staple, setup_staples, teardown_staples),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
