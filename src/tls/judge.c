@@ -229,7 +229,8 @@ size_t judge_pieces(const struct judge_evidence *evidence, struct judge_piece pi
 		if (evidence->crl)
 			at = add_piece(at, "crl", "as demanded", "good");
 		at = add_sct(at, evidence);
-		at = add_piece(at, "client-cert", evidence->cert_requested ? "as an instance does" : "an inspecting proxy asks for none",
+		at = add_piece(at, "client-cert",
+		    evidence->cert_requested ? "as an instance does" : "as most inspecting proxies do", "%s",
 		    evidence->cert_requested ? "asked for" : "not asked for");
 	}
 	midrelay_assert((size_t)(at - pieces) <= JUDGE_MAX_PIECES);

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Proves how a server is judged before it gets anything: inspected, pinned, of an expected issuer; and what that leads to."""
+"""Proves how a server is judged before it gets anything (inspected, pinned, its issuer), and what that leads to."""
 
 import base64
 import hashlib
@@ -48,7 +48,8 @@ def test_inspector_with_its_root_in_the_system_store(case):
         m = system(case, "instance.lab.test", [proxy], "inspect-root")
         event = refused(case, "tls-inspected", m, proxy, text="no SCT came with the certificate")
         assert "issued by CN=Corporate Inspection CA,O=Corporate IT" in event["msg"], event
-        for piece in ("chain: verified by CN=Corporate Inspection CA", "sct: none (inspected)", "client-cert: asked for"):
+        for piece in ("chain: verified by CN=Corporate Inspection CA", "sct: none (inspected)",
+                      "client-cert: asked for"):
             assert piece in event["evidence"], event
 
 

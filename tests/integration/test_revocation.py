@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Proves `revocation`: lists from a file, staples from a server; whatever is missing, stale or bad refuses, and says which."""
+"""Proves `revocation`: lists from a file, staples from a server; what is missing, stale or bad refuses, by name."""
 
 import base64
 import os
@@ -98,7 +98,7 @@ def test_stale_list(case):
 
 
 def test_the_anchor_needs_no_list(case):
-    """A list of the root is demanded for what the root issued, not for the root; an intermediate that is trusted itself is one."""
+    """A root's list is demanded for what it issued, not for itself; an intermediate that is trusted by name is a root."""
     keys = crl_keys(case, crl(case, "intermediate"))
     both_versions(case, None, "", dict(keys, trust=case.pki["intermediate.pem"]))
     path = crl(case, "untrusted-root", der=True)
@@ -125,7 +125,8 @@ def test_files_that_are_no_lists(case):
         path = case.path(name)
         if text is not None:
             case.write(name, text)
-        case.write("bad.ini", "[relay r]\nlisten = 127.0.0.1:0\ntarget = t.example\nrevocation = crl\ncrl_file = %s\n" % path)
+        case.write("bad.ini", "[relay r]\nlisten = 127.0.0.1:0\ntarget = t.example\nrevocation = crl\n"
+                   "crl_file = %s\n" % path)
         done = case.run("run", "-c", case.path("bad.ini"))
         assert done.returncode == 78 and ":5: crl_file: %s: " % path in done.stderr and says in done.stderr, done
 
