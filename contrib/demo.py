@@ -102,7 +102,9 @@ class Midrelay:
         self.write_config(directory, lab)
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([binary, "run", "-c", self.config], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True)
+                                            stderr=log, start_new_session=True,
+                                            env=dict(os.environ, SSL_CERT_FILE=lab.pki["inspect-root.pem"],
+                                                     SSL_CERT_DIR=os.path.join(directory, "none")))
         for _ in range(SECONDS * 50):
             if re.search("^[^ ]+ info ready ", self.log(), re.M) or self.process.poll() is not None:
                 break
@@ -118,7 +120,7 @@ class Midrelay:
             out.write(lab.ready["proxy_password"] + "\n")
         sections = []
         for name, proxy, trust in (("demo", "proxy", "root"), ("inspected", "inspecting_proxy", "root"),
-                                   ("fooled", "inspecting_proxy", "inspect-root")):
+                                   ("fooled", "inspecting_proxy", None)):
             sections.append("\n".join([
                 "[relay %s]" % name,
                 "listen         = 127.0.0.1:0",
@@ -127,7 +129,7 @@ class Midrelay:
                 "proxy_user     = %s" % lab.ready["proxy_user"],
                 "proxy_password = file:%s" % password,
                 "client_bundle  = %s" % lab.pki["client-bundle.pem"],
-                "trust          = %s" % lab.pki[trust + ".pem"], ""]))
+                "trust          = %s" % (lab.pki[trust + ".pem"] if trust else "system"), ""]))
         with open(self.config, "w") as out:
             out.write("\n".join(sections))
 
@@ -242,8 +244,15 @@ def show_refusal(checks, lab, relay, name, code, count):
 def show_inspection(checks, lab, relay):
     heading("3. The same through a proxy that inspects TLS")
     show_refusal(checks, lab, relay, "inspected", "tls-untrusted", 1)
-    heading("4. ... and on a host that even trusts the inspecting CA")
-    show_refusal(checks, lab, relay, "fooled", "client-cert-not-requested", 2)
+    heading("4. ... and on a host whose system store has the inspecting CA")
+    show("The proxy asks for the client certificate, and its own certificate verifies. What gives it away is evidence: "
+         "no Certificate Transparency timestamp (SCT) came with it, as one does with a public CA's.")
+    show_refusal(checks, lab, relay, "fooled", "tls-inspected", 2)
+    evidence = re.search(r' path-failed relay=fooled .* evidence="([^"]*)"', relay.log())
+    for piece in evidence[1].split("; ") if evidence else []:
+        show(piece, "evidence")
+    checks.check(evidence and "sct: none (inspected)" in evidence[1] and "chain: verified by" in evidence[1],
+                 "the log has each piece of the evidence")
 
 
 def show_log(checks, relay):
@@ -256,7 +265,7 @@ def show_log(checks, relay):
     for line in lines:
         show(line.split(" info ", 1)[1].split(" msg=")[0])
     ends = sorted(re.search(r" relay=(\S+) .*? end=(\S+)", line).groups() for line in lines)
-    checks.check(ends == [("demo", "ok"), ("fooled", "client-cert-not-requested"), ("inspected", "tls-untrusted")],
+    checks.check(ends == [("demo", "ok"), ("fooled", "tls-inspected"), ("inspected", "tls-untrusted")],
                  "one line each, and each tells its end")
 
 

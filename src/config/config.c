@@ -30,6 +30,23 @@ void config_headers_free(struct config_header *headers, size_t count)
 	free(headers);
 }
 
+void config_list_add(struct config_list *list, char *text)
+{
+	list->items = mem_realloc(list->items, (list->count + 2) * sizeof(*list->items));
+	list->items[list->count++] = text;
+	list->items[list->count] = NULL;
+}
+
+void config_list_clear(struct config_list *list)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++)
+		free(list->items[i]);
+	free(list->items);
+	memset(list, 0, sizeof(*list));
+}
+
 static void path_clear(struct config_path *path)
 {
 	free(path->name);
@@ -60,6 +77,9 @@ void config_relay_clear(struct config_relay *relay)
 	free(relay->client_chain);
 	config_string_wipe(relay->client_passphrase_ref);
 	free(relay->trust);
+	config_list_clear(&relay->expect_issuer);
+	config_list_clear(&relay->pin);
+	free(relay->crl_file);
 	free(relay->tls_ciphers);
 	free(relay->tls_ciphersuites);
 	free(relay->tls_groups);

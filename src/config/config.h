@@ -34,6 +34,9 @@ struct config_lines {
 enum config_explain { CONFIG_EXPLAIN_AUTO, CONFIG_EXPLAIN_OFF };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_mode { CONFIG_MODE_TCP };
+enum config_inspection { CONFIG_INSPECTION_REFUSE, CONFIG_INSPECTION_WARN, CONFIG_INSPECTION_IGNORE };
+/* Bits. */
+enum config_revocation { CONFIG_REVOCATION_STAPLE = 1, CONFIG_REVOCATION_CRL = 2 };
 
 struct config_process {
 	unsigned workers; /* `auto` is resolved at load: one per CPU this process may use */
@@ -107,6 +110,11 @@ struct config_relay {
 	char *client_chain;
 	char *client_passphrase_ref;
 	char *trust; /* NULL: the system's store; else a file or a directory */
+	enum config_inspection inspection;
+	struct config_list expect_issuer; /* none: any */
+	struct config_list pin;           /* "sha256//BASE64"; none: any */
+	unsigned revocation;              /* enum config_revocation, 0: off */
+	char *crl_file;                   /* with CONFIG_REVOCATION_CRL */
 	bool require_client_cert_request; /* default: a client certificate is set */
 	enum config_tls_version tls_min, tls_max;
 	char *tls_ciphers;

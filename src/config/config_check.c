@@ -168,6 +168,18 @@ static void check_client(struct config_relay *relay, struct config_report *repor
 		relay->require_client_cert_request = bundle != 0 || cert != 0;
 }
 
+static void check_revocation(const struct config_relay *relay, struct config_report *report)
+{
+	unsigned revocation = given(&relay->lines, CONFIG_SECTION_RELAY, "revocation");
+	unsigned crl_file = given(&relay->lines, CONFIG_SECTION_RELAY, "crl_file");
+
+	if ((relay->revocation & CONFIG_REVOCATION_CRL) != 0 && crl_file == 0)
+		config_report_fault(report, revocation, "revocation: crl needs crl_file");
+	/* A list that is named and not looked at would be taken for protection. */
+	if (crl_file != 0 && (relay->revocation & CONFIG_REVOCATION_CRL) == 0)
+		config_report_fault(report, crl_file, "crl_file needs crl in revocation");
+}
+
 static void check_tls(const struct config_relay *relay, struct config_report *report)
 {
 	unsigned min = given(&relay->lines, CONFIG_SECTION_RELAY, "tls_min");
@@ -238,6 +250,7 @@ static void check_relay(
 	check_required(&relay->relay.lines, CONFIG_SECTION_RELAY, "target", report);
 	check_client(&relay->relay, report);
 	check_tls(&relay->relay, report);
+	check_revocation(&relay->relay, report);
 	check_own_proxy_keys(relay, report);
 	config_check_paths(draft, relay, report);
 }

@@ -56,6 +56,9 @@ void config_headers_free(struct config_header *headers, size_t count);
 void config_proxy_draft_clear(struct config_proxy_draft *proxy);
 void config_relay_draft_clear(struct config_relay_draft *draft);
 void config_draft_clear(struct config_draft *draft);
+/* Takes the text. */
+void config_list_add(struct config_list *list, char *text);
+void config_list_clear(struct config_list *list);
 /* Frees a string that may be or hold a secret. */
 void config_string_wipe(char *text);
 

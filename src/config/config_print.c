@@ -106,7 +106,20 @@ static void add_list(
 		return;
 	}
 	midrelay_assert(relay != NULL);
-	if (option->type == CONFIG_LISTENS) {
+	if (option->type == CONFIG_NAMES || option->type == CONFIG_PINS) {
+		const struct config_list *list = (const void *)((const char *)relay + option->offset);
+
+		for (i = 0; i < list->count; i++)
+			items_add(items, mem_strdup(list->items[i]));
+	} else if (option->type == CONFIG_FLAGS) {
+		const unsigned *flags = (const void *)((const char *)relay + option->offset);
+
+		for (i = 0; option->words[i] != NULL; i++)
+			if ((*flags >> i & 1) != 0)
+				items_add(items, mem_strdup(option->words[i]));
+		if (items->count == 0)
+			items_add(items, mem_strdup("off"));
+	} else if (option->type == CONFIG_LISTENS) {
 		for (i = 0; i < relay->listen_count; i++)
 			items_add(items, listen_text(&relay->listens[i].addr));
 	} else if (option->type == CONFIG_NETWORKS) {
@@ -216,6 +229,9 @@ static char *value_text(const struct config_option *option, const struct subject
 	case CONFIG_NETWORKS:
 	case CONFIG_PROXIES:
 	case CONFIG_HEADERS:
+	case CONFIG_NAMES:
+	case CONFIG_PINS:
+	case CONFIG_FLAGS:
 		break;
 	}
 	return NULL;
@@ -236,13 +252,13 @@ static void print_option(const struct config_option *option, const struct subjec
 	}
 	add_list(option, subject, &items);
 	for (i = 0; i < items.count; i++) {
-		if (option->type == CONFIG_HEADERS)
+		if (config_type_is_unsplit(option->type))
 			fprintf(to, "%s = %s\n", option->key, items.items[i]);
 		else
 			fprintf(
 			    to, "%s%s%s", i == 0 ? option->key : "", i == 0 ? " = " : ", ", items.items[i]);
 	}
-	if (items.count > 0 && option->type != CONFIG_HEADERS)
+	if (items.count > 0 && !config_type_is_unsplit(option->type))
 		fputc('\n', to);
 	items_clear(&items);
 }

@@ -24,6 +24,8 @@ static const char *const log_format_words[] = {"text", "json", NULL};
 static const char *const mode_words[] = {"tcp", NULL};
 static const char *const mode_later[] = {"http", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
+static const char *const inspection_words[] = {"refuse", "warn", "ignore", NULL};
+static const char *const revocation_words[] = {"staple", "crl", NULL};
 static const char *const explain_words[] = {"auto", "off", NULL};
 
 #define PROCESS(field) offsetof(struct config_process, field)
@@ -105,6 +107,19 @@ const struct config_option config_options[] = {
 	.help = "opens an encrypted key: file:PATH, env:NAME, cred:NAME, sealed:BASE64 or the literal"},
     {CONFIG_SECTION_RELAY, "trust", .type = CONFIG_TRUST, .default_text = "system", .offset = RELAY(trust),
 	.help = "system, or a file or directory of CA certificates that the server must chain to"},
+    {CONFIG_SECTION_RELAY, "inspection", .type = CONFIG_WORD, .words = inspection_words,
+	.default_text = "refuse", .offset = RELAY(inspection),
+	.help = "refuse, warn or ignore: what to do with a path that is judged to be inspected"},
+    {CONFIG_SECTION_RELAY, "expect_issuer", .type = CONFIG_NAMES, .default_shown = "none",
+	.offset = RELAY(expect_issuer),
+	.help = "a name that an issuer in the verified chain must contain; repeat for alternatives"},
+    {CONFIG_SECTION_RELAY, "pin", .type = CONFIG_PINS, .default_shown = "none", .offset = RELAY(pin),
+	.help = "list of sha256//BASE64 of public keys, one of which the verified chain must have"},
+    {CONFIG_SECTION_RELAY, "revocation", .type = CONFIG_FLAGS, .words = revocation_words,
+	.default_text = "off", .offset = RELAY(revocation),
+	.help = "off, or a list of staple and crl: each must say that the certificates are not revoked"},
+    {CONFIG_SECTION_RELAY, "crl_file", .type = CONFIG_FILE, .default_shown = "none",
+	.offset = RELAY(crl_file), .help = "the revocation lists for revocation = crl, PEM or DER"},
     {CONFIG_SECTION_RELAY, "require_client_cert_request", .type = CONFIG_BOOL,
 	.default_shown = "yes if a client certificate is set", .offset = RELAY(require_client_cert_request),
 	.help = "refuse a server that asks for no client certificate"},
@@ -171,11 +186,6 @@ static const struct {
     {CONFIG_SECTION_RELAY, "listen_key"},
     {CONFIG_SECTION_RELAY, "listen_client_ca"},
     {CONFIG_SECTION_RELAY, "proxy_pipeline"},
-    {CONFIG_SECTION_RELAY, "inspection"},
-    {CONFIG_SECTION_RELAY, "expect_issuer"},
-    {CONFIG_SECTION_RELAY, "pin"},
-    {CONFIG_SECTION_RELAY, "revocation"},
-    {CONFIG_SECTION_RELAY, "crl_file"},
     {CONFIG_SECTION_RELAY, "ready_tunnels"},
     {CONFIG_SECTION_RELAY, "ready_max_age"},
     {CONFIG_SECTION_PROXY, "pipeline"},
@@ -233,6 +243,12 @@ const char *config_type_name(enum config_type type)
 		return "list of paths";
 	case CONFIG_HEADERS:
 		return "header line";
+	case CONFIG_NAMES:
+		return "name";
+	case CONFIG_PINS:
+		return "list of public keys";
+	case CONFIG_FLAGS:
+		return "list of words";
 	}
 	return "?";
 }
@@ -240,7 +256,12 @@ const char *config_type_name(enum config_type type)
 bool config_type_is_list(enum config_type type)
 {
 	return type == CONFIG_LISTENS || type == CONFIG_NETWORKS || type == CONFIG_PROXIES ||
-	       type == CONFIG_HEADERS;
+	       type == CONFIG_HEADERS || type == CONFIG_NAMES || type == CONFIG_PINS || type == CONFIG_FLAGS;
+}
+
+bool config_type_is_unsplit(enum config_type type)
+{
+	return type == CONFIG_HEADERS || type == CONFIG_NAMES;
 }
 
 const struct config_option *config_option_find(enum config_section_kind section, const char *key)

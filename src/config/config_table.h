@@ -35,10 +35,14 @@ enum config_type {
 	CONFIG_NETWORKS,  /* struct config_relay_draft: relay.allow_address (no offset) */
 	CONFIG_PROXIES,   /* struct config_relay_draft: proxies (no offset) */
 	CONFIG_HEADERS,   /* struct config_proxy_draft at `offset` */
+	CONFIG_NAMES,     /* struct config_list at `offset` */
+	CONFIG_PINS,      /* struct config_list at `offset`: sha256//BASE64 */
+	CONFIG_FLAGS,     /* unsigned: a bit for each of `words`; "off" for none */
 };
 const char *config_type_name(enum config_type type);
-/* A list may be given more than once; of those, CONFIG_HEADERS alone is not split at commas. */
+/* A list may be given more than once; of those, CONFIG_HEADERS and CONFIG_NAMES are not split at commas. */
 bool config_type_is_list(enum config_type type);
+bool config_type_is_unsplit(enum config_type type);
 
 struct config_option {
 	enum config_section_kind section;

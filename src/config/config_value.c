@@ -291,11 +291,64 @@ static bool add_proxy(struct config_relay_draft *draft, const char *text, unsign
 	return true;
 }
 
+static bool add_name(struct config_list *list, const char *text, struct error *err)
+{
+	if (has_control(text))
+		return error_set(err, "has a control character in it");
+	if (list->count == CONFIG_MAX_ITEMS)
+		return error_set(err, "has more than %d names", CONFIG_MAX_ITEMS);
+	config_list_add(list, mem_strdup(text));
+	return true;
+}
+
+/* The one form that 32 bytes have in base64 (RFC 4648): 43 digits, of which the last has two bits to spare, and one =. */
+static bool add_pin(struct config_list *list, const char *text, struct error *err)
+{
+	static const char prefix[] = "sha256//";
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *base64 = text + sizeof(prefix) - 1;
+	char buf[SHOWN_BYTES];
+
+	if (strncmp(text, prefix, sizeof(prefix) - 1) != 0 || strspn(base64, digits) != 43 ||
+	    strcmp(base64 + 43, "=") != 0 || strchr("AEIMQUYcgkosw048", base64[42]) == NULL)
+		return error_set(err,
+		    "must be sha256// and the base64 of a public key's SHA-256 (44 characters), not \"%s\"",
+		    shown(text, buf));
+	if (list->count == CONFIG_MAX_ITEMS)
+		return error_set(err, "has more than %d public keys", CONFIG_MAX_ITEMS);
+	config_list_add(list, mem_strdup(text));
+	return true;
+}
+
+static bool add_flag(const struct config_option *option, unsigned *flags, const char *text, struct error *err)
+{
+	char buf[SHOWN_BYTES], words[128] = "off";
+	size_t used = strlen(words), i;
+
+	for (i = 0; option->words[i] != NULL; i++) {
+		if (strcmp(text, option->words[i]) == 0) {
+			*flags |= 1U << i;
+			return true;
+		}
+		used += (size_t)snprintf(words + used, sizeof(words) - used, "%s%s",
+		    option->words[i + 1] == NULL ? " or " : ", ", option->words[i]);
+		midrelay_assert(used < sizeof(words));
+	}
+	if (strcmp(text, "off") == 0)
+		return *flags == 0 ? true : error_set(err, "off does not go together with other words");
+	return error_set(err, "must be %s, not \"%s\"", words, shown(text, buf));
+}
+
 static bool add_item(
     const struct config_option *option, void *base, const char *text, unsigned line, struct error *err)
 {
 	struct config_relay_draft *draft = base;
+	void *field = (char *)base + option->offset;
 
+	if (option->type == CONFIG_PINS)
+		return add_pin(field, text, err);
+	if (option->type == CONFIG_FLAGS)
+		return add_flag(option, field, text, err);
 	if (option->type == CONFIG_LISTENS)
 		return add_listen(&draft->relay, text, line, err);
 	if (option->type == CONFIG_NETWORKS)
@@ -426,7 +479,11 @@ bool config_value_set(
 	case CONFIG_LISTENS:
 	case CONFIG_NETWORKS:
 	case CONFIG_PROXIES:
+	case CONFIG_PINS:
+	case CONFIG_FLAGS:
 		return add_items(option, base, text, line, err);
+	case CONFIG_NAMES:
+		return add_name(field, text, err);
 	case CONFIG_HEADERS:
 		return add_header(field, text, line, err);
 	}

@@ -234,6 +234,18 @@ static const struct diagnosis_info diagnosis_table[] = {
 		    "certificate, that is `proxy_client_bundle`, never the one for the target.",
 		.proxy_status = "tls_protocol_error", .http_status = 502,
 	},
+	[DIAGNOSIS_TLS_INSPECTED] = {
+		.code = DIAGNOSIS_TLS_INSPECTED,
+		.name = "tls-inspected",
+		.stage = DIAGNOSIS_STAGE_TLS,
+		.meaning = "What answered for the target looks like a proxy that inspects TLS; our certificate and "
+		    "data were not sent to it.",
+		.remedy = "Have the target exempted from TLS inspection on the proxy that the path names; a client "
+		    "certificate cannot pass an inspecting proxy. If the target has a private CA on purpose, name "
+		    "that CA with `trust`; `pin` the public key of its CA where no timestamps (SCTs) come with the "
+		    "certificate.",
+		.proxy_status = "tls_certificate_error", .http_status = 502,
+	},
 	[DIAGNOSIS_TLS_UNTRUSTED] = {
 		.code = DIAGNOSIS_TLS_UNTRUSTED,
 		.name = "tls-untrusted",
@@ -264,6 +276,37 @@ static const struct diagnosis_info diagnosis_table[] = {
 		.remedy = "Compare this host's clock (`timedatectl`) with the dates in the sentence; if "
 		    "the clock is right, the target's operators must renew: for an instance, open a case "
 		    "with ServiceNow.",
+		.proxy_status = "tls_certificate_error", .http_status = 502,
+	},
+	[DIAGNOSIS_TLS_REVOKED] = {
+		.code = DIAGNOSIS_TLS_REVOKED,
+		.name = "tls-revoked",
+		.stage = DIAGNOSIS_STAGE_TLS,
+		.meaning = "The server's certificate is revoked, or what `revocation` asks for does not prove that it "
+		    "is not.",
+		.remedy = "Revoked: the target's operators must replace the certificate; do not go round this. A list "
+		    "that is missing or out of date: fetch it anew into crl_file (the sentence names its issuer) "
+		    "and reload. No staple: the server sends none, so take `staple` out of `revocation`.",
+		.proxy_status = "tls_certificate_error", .http_status = 502,
+	},
+	[DIAGNOSIS_TLS_PIN] = {
+		.code = DIAGNOSIS_TLS_PIN,
+		.name = "tls-pin",
+		.stage = DIAGNOSIS_STAGE_TLS,
+		.meaning = "No certificate in the server's verified chain has a public key that `pin` lists.",
+		.remedy = "Look at the chain in the sentence: if it is your company's or a security product's, the "
+		    "path is inspected. If the server moved to another CA, as announced by its operators, change "
+		    "`pin`; a pin of the server's own certificate ends with its next renewal, so pin a CA.",
+		.proxy_status = "tls_certificate_error", .http_status = 502,
+	},
+	[DIAGNOSIS_TLS_ISSUER] = {
+		.code = DIAGNOSIS_TLS_ISSUER,
+		.name = "tls-issuer",
+		.stage = DIAGNOSIS_STAGE_TLS,
+		.meaning = "No issuer in the server's verified chain has a name that `expect_issuer` lists.",
+		.remedy = "Look at the issuer in the sentence: if it is your company's or a security product's, the "
+		    "path is inspected. If the server moved to another CA, as announced by its operators, change "
+		    "`expect_issuer`.",
 		.proxy_status = "tls_certificate_error", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_VERSION] = {

@@ -39,6 +39,7 @@ static void dial_free(struct dial *dial)
 	wire_clear(&dial->wire);
 	watch_free(dial->watch, false);
 	event_free(dial->timer);
+	free(dial->result.evidence);
 	free(dial->reply);
 	free(dial);
 }
@@ -50,11 +51,14 @@ static void run_done(struct loop_job *job)
 	dial_done_fn *done = dial->done;
 	void *arg = dial->arg;
 
+	dial->result.evidence = NULL;
 	dial_free(dial);
-	if (done != NULL)
+	if (done != NULL) {
 		done(arg, &result);
-	else
-		tunnel_free(result.tunnel, false);
+		return;
+	}
+	free(result.evidence);
+	tunnel_free(result.tunnel, false);
 }
 
 static int64_t *phase_time(struct dial *dial)
@@ -92,6 +96,10 @@ void dial_finish(struct dial *dial)
 		return;
 	end_phase(dial);
 	dial->result.nothing_sent = dial->stream == NULL || !stream_cert_sent(dial->stream);
+	if (dial->stream != NULL) {
+		dial->result.evidence = stream_take_evidence(dial->stream);
+		dial->result.cert_in_clear = stream_cert_in_clear(dial->stream);
+	}
 	dial->phase = DIAL_DONE;
 	event_del(dial->timer);
 	loop_defer(dial->params.loop, &dial->job);
@@ -296,12 +304,20 @@ void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 static enum diagnosis_code code_of_fault(enum tls_fault_kind kind)
 {
 	switch (kind) {
+	case TLS_FAULT_INSPECTED:
+		return DIAGNOSIS_TLS_INSPECTED;
 	case TLS_FAULT_UNTRUSTED:
 		return DIAGNOSIS_TLS_UNTRUSTED;
 	case TLS_FAULT_HOSTNAME:
 		return DIAGNOSIS_TLS_HOSTNAME;
 	case TLS_FAULT_EXPIRED:
 		return DIAGNOSIS_TLS_EXPIRED;
+	case TLS_FAULT_REVOKED:
+		return DIAGNOSIS_TLS_REVOKED;
+	case TLS_FAULT_PIN:
+		return DIAGNOSIS_TLS_PIN;
+	case TLS_FAULT_ISSUER:
+		return DIAGNOSIS_TLS_ISSUER;
 	case TLS_FAULT_VERSION:
 		return DIAGNOSIS_TLS_VERSION;
 	case TLS_FAULT_ALERT:

@@ -38,6 +38,8 @@ struct dial_result {
 	struct tunnel *tunnel; /* the receiver's; NULL: see the diagnosis */
 	struct diagnosis diagnosis;
 	struct dial_times times;
+	struct judge_evidence *evidence; /* the receiver's to free(); NULL: no server was judged */
+	bool cert_in_clear;              /* our certificate left under TLS 1.2 */
 	/* Nothing of ours was shown to a server: another path may be tried.  See reach.c for what else decides. */
 	bool nothing_sent;
 };

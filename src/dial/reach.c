@@ -140,7 +140,22 @@ static void note_path(struct reach *reach, struct relay_path *path, const struct
 		news = relay_path_failed(&path->state, result->diagnosis.code, moves_on(result), loop_now_ms());
 	}
 	if (news && reach->params.on_path != NULL)
-		reach->params.on_path(reach->params.arg, path, &result->diagnosis);
+		reach->params.on_path(reach->params.arg, path, &result->diagnosis, result->evidence);
+}
+
+struct notice_place {
+	struct reach *reach;
+	const struct relay_path *path;
+	const struct judge_evidence *evidence;
+};
+
+static void tell_notice(void *arg, enum relay_path_notice notice)
+{
+	const struct notice_place *place = arg;
+	const struct reach_params *params = &place->reach->params;
+
+	if (params->on_notice != NULL)
+		params->on_notice(params->arg, place->path, notice, place->evidence);
 }
 
 static void on_dialled(void *arg, struct dial_result *result)
@@ -151,6 +166,13 @@ static void on_dialled(void *arg, struct dial_result *result)
 
 	reach->dial = NULL;
 	note_path(reach, path, result);
+	if (result->tunnel != NULL) {
+		struct notice_place place = {reach, path, result->evidence};
+
+		relay_path_noticed(&path->state, result->evidence, result->cert_in_clear, tell_notice, &place);
+	}
+	free(result->evidence);
+	result->evidence = NULL;
 	if (result->tunnel != NULL) {
 		reach->result.tunnel = result->tunnel;
 		reach->result.path = path;

@@ -21,8 +21,15 @@ struct reach_params {
 	struct loop *loop;
 	struct resolver *resolver;
 	struct relay_route *route; /* borrowed until done or cancelled */
-	/* A path changed its state: OK after failures, or a failure that is news.  Called from the loop. */
-	void (*on_path)(void *arg, const struct relay_path *path, const struct diagnosis *diagnosis);
+	/*
+	 * A path changed its state: OK after failures, or a failure that is news.  Called from the loop.
+	 * `evidence` is what was seen of the server, or NULL.
+	 */
+	void (*on_path)(void *arg, const struct relay_path *path, const struct diagnosis *diagnosis,
+	    const struct judge_evidence *evidence);
+	/* A tunnel over this path showed what has not been told yet.  Called from the loop; may be NULL. */
+	void (*on_notice)(void *arg, const struct relay_path *path, enum relay_path_notice notice,
+	    const struct judge_evidence *evidence);
 	/* Called once, never from inside reach_start, never after reach_cancel; the reach is gone then. */
 	void (*on_done)(void *arg, struct reach_result *result);
 	void *arg;

@@ -74,6 +74,40 @@ struct cert_end *relay_path_take_server(struct relay_path *path)
 	return atomic_exchange(&path->server_end, NULL);
 }
 
+const char *relay_path_notice_name(enum relay_path_notice notice)
+{
+	switch (notice) {
+	case RELAY_PATH_INSPECTED:
+		return "inspection-found";
+	case RELAY_PATH_NOT_INSPECTED:
+		return "inspection-gone";
+	case RELAY_PATH_CERT_IN_CLEAR:
+		return "certificate-in-clear";
+	case RELAY_PATH_PIN_ON_LEAF:
+		return "pin-on-leaf";
+	}
+	return "?";
+}
+
+void relay_path_noticed(struct relay_path_state *state, const struct judge_evidence *evidence, bool cert_in_clear,
+    relay_path_notice_fn *tell, void *arg)
+{
+	unsigned before;
+
+	if (cert_in_clear && !atomic_load(&state->told_in_clear) && !atomic_exchange(&state->told_in_clear, true))
+		tell(arg, RELAY_PATH_CERT_IN_CLEAR);
+	if (evidence == NULL || evidence->resumed)
+		return;
+	if (atomic_load(&state->inspected) != evidence->reasons) {
+		before = atomic_exchange(&state->inspected, evidence->reasons);
+		if (before != evidence->reasons)
+			tell(arg, evidence->reasons != 0 ? RELAY_PATH_INSPECTED : RELAY_PATH_NOT_INSPECTED);
+	}
+	if (evidence->pin_on_leaf && !atomic_load(&state->told_leaf_pin) &&
+	    !atomic_exchange(&state->told_leaf_pin, true))
+		tell(arg, RELAY_PATH_PIN_ON_LEAF);
+}
+
 static void path_clear(struct relay_path *path, unsigned loop_count)
 {
 	unsigned i;
@@ -171,6 +205,19 @@ static int tls_version(enum config_tls_version version)
 	return 0;
 }
 
+static enum judge_inspection judge_inspection(enum config_inspection inspection)
+{
+	switch (inspection) {
+	case CONFIG_INSPECTION_REFUSE:
+		return JUDGE_INSPECTION_REFUSE;
+	case CONFIG_INSPECTION_WARN:
+		return JUDGE_INSPECTION_WARN;
+	case CONFIG_INSPECTION_IGNORE:
+		return JUDGE_INSPECTION_IGNORE;
+	}
+	return JUDGE_INSPECTION_REFUSE;
+}
+
 static struct identity *build_identity(struct relay_set *set, const struct config_relay *relay,
     struct config_report *report)
 {
@@ -190,6 +237,17 @@ static struct identity *build_identity(struct relay_set *set, const struct confi
 	    .ciphers = relay->tls_ciphers,
 	    .ciphersuites = relay->tls_ciphersuites,
 	    .groups = relay->tls_groups,
+	    .rules =
+		{
+		    .inspection = judge_inspection(relay->inspection),
+		    .staple = (relay->revocation & CONFIG_REVOCATION_STAPLE) != 0,
+		    .crl = (relay->revocation & CONFIG_REVOCATION_CRL) != 0,
+		    .pins = relay->pin.items,
+		    .pin_count = relay->pin.count,
+		    .issuers = relay->expect_issuer.items,
+		    .issuer_count = relay->expect_issuer.count,
+		},
+	    .crl_file = relay->crl_file,
 	};
 
 	if (relay->client_passphrase_ref != NULL) {
@@ -275,6 +333,8 @@ static struct identity *build_proxy_identity(const struct relay_set *set, const 
 	    .trust = config->trust,
 	    .tls_min = TLS1_2_VERSION,
 	    .tls_max = TLS1_3_VERSION,
+	    /* A company's proxy has a company's certificate: whether a path is inspected is asked of the target. */
+	    .rules = {.inspection = JUDGE_INSPECTION_IGNORE},
 	};
 	struct identity_faults faults;
 	struct identity *identity;
@@ -358,7 +418,8 @@ static void check_files(struct relay_set *set, struct config_report *report)
 		const struct config_relay *relay = &set->config->relays[i];
 		bool one_form = relay->client_bundle == NULL || (relay->client_cert == NULL && relay->client_key == NULL);
 		bool whole = (relay->client_cert == NULL) == (relay->client_key == NULL) &&
-		    (relay->client_chain == NULL || relay->client_cert != NULL);
+		    (relay->client_chain == NULL || relay->client_cert != NULL) &&
+		    ((relay->revocation & CONFIG_REVOCATION_CRL) == 0 || relay->crl_file != NULL);
 
 		/* Files that do not go together were a fault already. */
 		if (one_form && whole && relay->tls_min <= relay->tls_max)

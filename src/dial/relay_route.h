@@ -33,6 +33,9 @@ struct relay_path_state {
 	atomic_llong rest_until_ms; /* 0: not resting */
 	atomic_bool on_trial;
 	atomic_int last_code; /* of its last dial: enum diagnosis_code */
+	atomic_uint inspected;      /* why it is judged inspected and used all the same: enum judge_reason, 0: it is not */
+	atomic_bool told_in_clear;  /* that our certificate crosses it readable */
+	atomic_bool told_leaf_pin;
 };
 
 enum relay_path_choice relay_path_choose(struct relay_path_state *state, int64_t now_ms);
@@ -42,6 +45,20 @@ bool relay_path_worked(struct relay_path_state *state);
 bool relay_path_failed(struct relay_path_state *state, enum diagnosis_code code, bool rests, int64_t now_ms);
 /* A dial that came to no verdict (cancelled, no descriptor): the next may try. */
 void relay_path_undecided(struct relay_path_state *state);
+
+/* What a tunnel showed that is worth a line, once for each path. */
+enum relay_path_notice {
+	RELAY_PATH_INSPECTED,       /* and used all the same; again whenever the reasons change */
+	RELAY_PATH_NOT_INSPECTED,   /* any more */
+	RELAY_PATH_CERT_IN_CLEAR,   /* TLS 1.2 showed our certificate to all on the path */
+	RELAY_PATH_PIN_ON_LEAF,     /* `pin` matches the server's own key alone, which ends with its certificate */
+};
+const char *relay_path_notice_name(enum relay_path_notice notice); /* the log event */
+
+/* Calls `tell` for each notice that is news. */
+typedef void relay_path_notice_fn(void *arg, enum relay_path_notice notice);
+void relay_path_noticed(struct relay_path_state *state, const struct judge_evidence *evidence, bool cert_in_clear,
+    relay_path_notice_fn *tell, void *arg);
 
 struct relay_path {
 	const struct config_path *config; /* borrowed from the set */

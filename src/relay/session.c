@@ -19,6 +19,7 @@
 #include "dial/connect.h"
 #include "dial/reach.h"
 #include "relay/pump.h"
+#include "relay/path_log.h"
 #include "relay/refusal.h"
 
 /* A stream that was silent for this long gives its buffers back. */
@@ -343,22 +344,20 @@ static void start_relaying(struct session *session, struct tunnel *tunnel)
 
 /* ---- dialing ---- */
 
-static void on_path(void *arg, const struct relay_path *path, const struct diagnosis *diagnosis)
+static void on_path(void *arg, const struct relay_path *path, const struct diagnosis *diagnosis,
+    const struct judge_evidence *evidence)
 {
 	const struct session *session = arg;
-	struct log_line line;
-	bool ok = diagnosis->code == DIAGNOSIS_OK;
 
-	if (!log_begin(&line, ok ? LOG_INFO : LOG_WARN, ok ? "path-ok" : "path-failed"))
-		return;
-	log_str(&line, "relay", session->route->config->name);
-	log_str(&line, "path", path->config->name);
-	if (!ok) {
-		log_str(&line, "code", diagnosis_name(diagnosis->code));
-		log_str(&line, "msg", diagnosis->sentence);
-		log_str(&line, "remedy", diagnosis_info(diagnosis->code)->remedy);
-	}
-	log_end(&line);
+	path_log_state(session->route->config, path, diagnosis, evidence);
+}
+
+static void on_notice(void *arg, const struct relay_path *path, enum relay_path_notice notice,
+    const struct judge_evidence *evidence)
+{
+	const struct session *session = arg;
+
+	path_log_notice(session->route->config, path, notice, evidence);
 }
 
 static void on_reached(void *arg, struct reach_result *result)
@@ -383,6 +382,7 @@ static void start_dialing(struct session *session)
 	    .resolver = session->context->resolver,
 	    .route = session->route,
 	    .on_path = on_path,
+	    .on_notice = on_notice,
 	    .on_done = on_reached,
 	    .arg = session,
 	};

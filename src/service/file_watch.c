@@ -207,6 +207,7 @@ void file_watch_add_config(struct file_watch *watch, const struct config *config
 		file_watch_add(watch, relay->client_key);
 		file_watch_add(watch, relay->client_chain);
 		file_watch_add(watch, relay->trust);
+		file_watch_add(watch, relay->crl_file);
 		add_secret(watch, relay->client_passphrase_ref);
 		for (j = 0; j < relay->path_count; j++) {
 			add_secret(watch, relay->paths[j].password_ref);

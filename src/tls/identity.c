@@ -18,6 +18,7 @@
 #include "tls/bundle.h"
 #include "tls/identity_notes.h"
 #include "tls/identity_policy.h"
+#include "tls/revocation.h"
 #include "tls/trust.h"
 
 #define SUBJECT_TEXT_BYTES 512
@@ -26,6 +27,8 @@ struct identity {
 	atomic_uint holders;
 	SSL_CTX *ctx;
 	X509 *leaf; /* NULL: no client certificate */
+	struct judge_rules rules;
+	struct anchor_origin *origin; /* NULL: not judged */
 	char subject[SUBJECT_TEXT_BYTES];
 	struct cert_end *ends; /* of the leaf and its chain */
 	size_t end_count;
@@ -217,6 +220,22 @@ static bool load_client_cert(struct identity *identity, const struct identity_pa
 	return ok;
 }
 
+static bool load_crl(struct identity *identity, const struct identity_params *params, identity_note_fn *note,
+    void *note_arg, struct identity_fault *fault)
+{
+	if (!params->rules.crl || revocation_load_crl(identity->ctx, params->crl_file, note, note_arg, &fault->err))
+		return true;
+	fault->key = "crl_file";
+	return false;
+}
+
+/* Who names the store by the environment has chosen it as a whole; nothing in it is more local than the rest. */
+static bool system_store_is_named(void)
+{
+	return secure_getenv(X509_get_default_cert_file_env()) != NULL ||
+	    secure_getenv(X509_get_default_cert_dir_env()) != NULL;
+}
+
 static bool load_trust(struct identity *identity, const struct identity_params *params,
     identity_note_fn *note, void *note_arg, struct identity_fault *fault)
 {
@@ -255,6 +274,12 @@ struct identity *identity_new(const struct identity_params *params, identity_not
 			faults->count--;
 		if (load_trust(identity, params, note, note_arg, next_fault(faults)))
 			faults->count--;
+		if (load_crl(identity, params, note, note_arg, next_fault(faults)))
+			faults->count--;
+		judge_rules_copy(&identity->rules, &params->rules);
+		identity->rules.trust_system = params->trust == NULL;
+		if (params->trust == NULL && !system_store_is_named())
+			identity->origin = anchor_origin_new("");
 	}
 	ERR_clear_error();
 	if (faults->count == 0)
@@ -274,6 +299,8 @@ void identity_unref(struct identity *identity)
 	if (identity == NULL || atomic_fetch_sub_explicit(&identity->holders, 1, memory_order_acq_rel) != 1)
 		return;
 	X509_free(identity->leaf);
+	judge_rules_clear(&identity->rules);
+	anchor_origin_free(identity->origin);
 	SSL_CTX_free(identity->ctx);
 	free(identity->ends);
 	free(identity);
@@ -282,6 +309,16 @@ void identity_unref(struct identity *identity)
 SSL_CTX *identity_ctx(const struct identity *identity)
 {
 	return identity->ctx;
+}
+
+const struct judge_rules *identity_rules(const struct identity *identity)
+{
+	return &identity->rules;
+}
+
+const struct anchor_origin *identity_anchor_origin(const struct identity *identity)
+{
+	return identity->origin;
 }
 
 bool identity_has_cert(const struct identity *identity)

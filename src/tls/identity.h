@@ -10,6 +10,8 @@
 #include "base/error.h"
 #include "base/secret.h"
 #include "tls/cert_end.h"
+#include "tls/anchor_origin.h"
+#include "tls/judge.h"
 
 /* What it is made of; all borrowed, NULL: not given. */
 struct identity_params {
@@ -19,6 +21,8 @@ struct identity_params {
 	const char *trust; /* NULL: the system's store; a file or a directory (hashed, or of PEM files) */
 	int tls_min, tls_max; /* TLS1_2_VERSION, TLS1_3_VERSION */
 	const char *ciphers, *ciphersuites, *groups;
+	struct judge_rules rules; /* trust_system is set by identity_new() */
+	const char *crl_file;     /* with rules.crl */
 };
 
 /* Which parameter a fault belongs to: the configuration key, for the line. */
@@ -27,10 +31,11 @@ struct identity_fault {
 	struct error err;
 };
 
-/* All that is wrong: at most one for the policy, one for the client's certificate, one for the trust. */
+/* All that is wrong: at most one for the policy, one for the client's certificate, one for the trust, one for
+ * the revocation lists. */
 struct identity_faults {
 	unsigned count;
-	struct identity_fault items[3];
+	struct identity_fault items[4];
 };
 
 /* What `run` warns of but accepts; `add` is called for each while identity_new runs. */
@@ -50,6 +55,8 @@ struct identity *identity_ref(struct identity *identity);   /* any thread */
 void identity_unref(struct identity *identity);             /* any thread; NULL is fine */
 
 SSL_CTX *identity_ctx(const struct identity *identity); /* borrowed */
+const struct judge_rules *identity_rules(const struct identity *identity);           /* borrowed */
+const struct anchor_origin *identity_anchor_origin(const struct identity *identity); /* borrowed; may be NULL */
 bool identity_has_cert(const struct identity *identity);
 /* Judged now; *when (may be NULL) gets the decisive notAfter/notBefore as text. */
 enum identity_validity identity_validity(const struct identity *identity, char *when, size_t when_bytes);

@@ -3,8 +3,8 @@
  *
  * Answers for driving OpenSSL on a descriptor and for telling the ends apart.  The BIO below stands between OpenSSL and
  * the descriptor: it reads straight into OpenSSL's buffer, and gathers what OpenSSL writes so that one step costs one
- * send; a stream inside another has the BIO of stream_nested.c instead.  How the words for a refused server are found is
- * verify's business; the words for everything else are stream_fault.c's.
+ * send; a stream inside another has the BIO of stream_nested.c instead.  The server is judged in stream_judge.c; the words
+ * for everything else that fails are stream_fault.c's.
  */
 #include "tls/stream.h"
 
@@ -141,31 +141,6 @@ static void bio_methods_make(void)
 	OPENSSL_atexit(bio_methods_free);
 }
 
-static int on_verify(int ok, X509_STORE_CTX *store)
-{
-	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-	struct stream *stream = SSL_get_app_data(ssl);
-
-	if (!ok)
-		verify_describe(store, stream->host, &stream->fault);
-	return ok;
-}
-
-/*
- * The server has asked for our certificate, its own is verified, and nothing of ours has been sent.  The verify
- * call-back has had its say already; should OpenSSL ever get here without it, nothing leaves.
- */
-static int on_cert_requested(SSL *ssl, void *arg)
-{
-	struct stream *stream = arg;
-
-	stream->cert_requested = true;
-	if (SSL_get_verify_result(ssl) != X509_V_OK || SSL_get0_peer_certificate(ssl) == NULL)
-		return 0;
-	stream->cert_sent = identity_has_cert(stream->identity);
-	return 1;
-}
-
 /* A session is kept only where its handshake proved all that a full one must prove. */
 static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {
@@ -188,6 +163,7 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 void stream_prepare_identity(struct identity *identity)
 {
 	SSL_CTX_sess_set_new_cb(identity_ctx(identity), on_new_session);
+	stream_prepare_judgement(identity);
 }
 
 void tls_session_slot_clear(struct tls_session_slot *slot)
@@ -236,8 +212,7 @@ static bool make_ssl(struct stream *stream, const struct stream_params *params)
 	BIO_set_init(bio, 1);
 	SSL_set_bio(stream->ssl, bio, bio);
 	SSL_set_app_data(stream->ssl, stream);
-	SSL_set_verify(stream->ssl, SSL_VERIFY_PEER, on_verify);
-	SSL_set_cert_cb(stream->ssl, on_cert_requested, stream);
+	stream_set_judgement(stream);
 	SSL_set_read_ahead(stream->ssl, 1);
 	SSL_set_default_read_buffer_len(stream->ssl, READ_AHEAD_BYTES);
 	if (stream->outer != NULL)
@@ -286,6 +261,7 @@ void stream_free(struct stream *stream)
 	wire_clear(&stream->own_wire);
 	stream_free(stream->outer);
 	identity_unref(stream->identity);
+	free(stream->evidence);
 	free(stream->prefix);
 	free(stream->host);
 	free(stream);
@@ -492,6 +468,11 @@ const char *stream_cipher(const struct stream *stream)
 bool stream_resumed(const struct stream *stream)
 {
 	return SSL_session_reused(stream->ssl) == 1;
+}
+
+bool stream_cert_in_clear(const struct stream *stream)
+{
+	return stream->cert_sent && SSL_version(stream->ssl) < TLS1_3_VERSION;
 }
 
 bool stream_cert_requested(const struct stream *stream)

@@ -18,28 +18,9 @@
 #include <stdint.h>
 
 #include "base/wire.h"
+#include "tls/fault.h"
 #include "tls/identity.h"
-
-/* What went wrong, in TLS terms; dial maps it to a diagnosis. */
-enum tls_fault_kind {
-	TLS_FAULT_NONE,
-	TLS_FAULT_UNTRUSTED,
-	TLS_FAULT_HOSTNAME,
-	TLS_FAULT_EXPIRED,
-	TLS_FAULT_VERSION,
-	TLS_FAULT_ALERT,
-	TLS_FAULT_NOT_TLS,
-	TLS_FAULT_CLOSED,
-	TLS_FAULT_CERT_NOT_REQUESTED,
-	TLS_FAULT_CERT_REJECTED,
-	TLS_FAULT_CERT_UNUSABLE,
-	TLS_FAULT_OUTER, /* of the stream that this one lives inside */
-};
-
-struct tls_fault {
-	enum tls_fault_kind kind;
-	char sentence[384]; /* what was seen; printable ASCII */
-};
+#include "tls/judge.h"
 
 /*
  * The last session a path was given, for resumption.  It belongs to one identity, target, path, policy and loop, and is
@@ -121,6 +102,13 @@ uint64_t stream_received(const struct stream *stream);
 const struct tls_fault *stream_fault(const struct stream *stream);
 const char *stream_version(const struct stream *stream); /* "TLSv1.3" */
 const char *stream_cipher(const struct stream *stream);
+/*
+ * What was seen of the server; the caller's to free(), once.  NULL before it was judged.  Kept apart, since a session
+ * lasts longer than the interest in it.
+ */
+struct judge_evidence *stream_take_evidence(struct stream *stream);
+/* Our certificate left under TLS 1.2, readable for all on the path. */
+bool stream_cert_in_clear(const struct stream *stream);
 bool stream_resumed(const struct stream *stream);
 /*
  * When the first certificate of the server's chain ends, that this handshake verified (wall clock, s); 0 when it verified

@@ -166,6 +166,9 @@ enum stream_status stream_judge_established(struct stream *stream)
 
 	if (SSL_get_verify_result(stream->ssl) != X509_V_OK)
 		return fail(stream, TLS_FAULT_UNTRUSTED, "the server's certificate was not verified");
+	/* It has been judged already if it asked for our certificate. */
+	if (!stream_judge_server(stream))
+		return STREAM_FAILED;
 	if (SSL_session_reused(stream->ssl) == 1) /* inherits the verdict of the session it resumes */
 		return STREAM_OK;
 	if (!identity_has_cert(stream->identity))

@@ -1,4 +1,4 @@
-/* stream_internal: what stream.c, stream_nested.c and stream_fault.c share; for nobody else. */
+/* stream_internal: what stream.c, stream_nested.c, stream_judge.c and stream_fault.c share; for nobody else. */
 #ifndef MIDRELAY_TLS_STREAM_INTERNAL_H
 #define MIDRELAY_TLS_STREAM_INTERNAL_H
 
@@ -27,7 +27,10 @@ struct stream {
 	bool broken;      /* after a fatal error OpenSSL must not be asked to shut down */
 	bool cert_requested;
 	bool cert_sent;
+	bool judged;
+	bool sct_in_tls;
 	bool got_data;    /* the server has answered: our certificate was accepted */
+	struct judge_evidence *evidence; /* NULL: not judged yet, or taken */
 	struct tls_fault fault;
 };
 
@@ -41,6 +44,12 @@ int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got);
 int stream_nested_write(BIO *bio, const char *buf, size_t len, size_t *put);
 /* A record of this much plain text becomes one record of the outer stream, whatever the cipher adds. */
 #define STREAM_NESTED_FRAGMENT_BYTES (SSL3_RT_MAX_PLAIN_LENGTH - 128)
+
+/* The judgement's part of stream_prepare_identity() and of making a stream. */
+void stream_prepare_judgement(struct identity *identity);
+void stream_set_judgement(struct stream *stream);
+/* The last word on the server, once: false, with the fault, when it may not have what is ours. */
+bool stream_judge_server(struct stream *stream);
 
 void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t len);
 

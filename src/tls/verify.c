@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "tls/bundle.h"
+#include "tls/revocation.h"
 
 #define NAME_BYTES 160
 #define SESSION_MAX_S 3600
@@ -69,7 +70,7 @@ void verify_describe(X509_STORE_CTX *store, const char *host, struct tls_fault *
 	int error = X509_STORE_CTX_get_error(store);
 	char subject[NAME_BYTES] = "(none)", issuer[NAME_BYTES] = "(none)", names[200];
 
-	if (fault->kind != TLS_FAULT_NONE)
+	if (fault->kind != TLS_FAULT_NONE || revocation_describe(store, fault))
 		return;
 	if (cert != NULL) {
 		bundle_name_text(X509_get_subject_name(cert), subject, sizeof(subject));

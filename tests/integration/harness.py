@@ -311,6 +311,7 @@ class Midrelay:
         self.write()
         self.log = open(self.log_path, "wb")
         environment = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "detect_leaks=1"), **(env or {}))
+        environment = {name: value for name, value in environment.items() if value is not None}
         self.process = subprocess.Popen(WRAPPER + [BINARY, "run", "-c", self.config], stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log, env=environment, cwd=directory)
         self.pid = self.process.pid

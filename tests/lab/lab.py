@@ -157,7 +157,7 @@ def main():
     with Lab(args.dir) as lab:
         instance = lab.instance()
         proxy = lab.proxy(instance, auth=[USER, PASSWORD])
-        inspecting = lab.proxy(instance, auth=[USER, PASSWORD], tunnel="inspect")
+        inspecting = lab.proxy(instance, auth=[USER, PASSWORD], tunnel="inspect", inspect={"ask": "optional"})
         more = []
         for scenario in args.scenario:
             kind = scenario.pop("kind")

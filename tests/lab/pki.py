@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 
 SERVER_NAME = "instance.lab.test"
 KEY_PASSPHRASE = "lab passphrase"
@@ -38,6 +39,15 @@ extendedKeyUsage = serverAuth
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
 subjectAltName = DNS:somebody-else.lab.test
+
+[sct]
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature, keyEncipherment
+extendedKeyUsage = serverAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:instance.lab.test, DNS:localhost, IP:127.0.0.1, IP:::1
+1.3.6.1.4.1.11129.2.4.2 = DER:@SCT@
 
 [client]
 basicConstraints = critical, CA:FALSE
@@ -67,12 +77,18 @@ organizationalUnitName = optional
 commonName = supplied
 """
 
+# One Certificate Transparency timestamp (RFC 6962 section 3.3): form without truth, for nobody here validates it.
+_SCT = bytes([0]) + b"L" * 32 + bytes(8) + bytes(2) + bytes([4, 3, 0, 64]) + b"S" * 64
+SCT_LIST = (len(_SCT) + 2).to_bytes(2, "big") + len(_SCT).to_bytes(2, "big") + _SCT
+EXTENSIONS = EXTENSIONS.replace("@SCT@", (bytes([4, len(SCT_LIST)]) + SCT_LIST).hex())
+
 # name: (subject, issuer or None for a root, extensions, validity in days from now, key)
 LONG = (-2, 3650)
 CERTIFICATES = {
     "root": ("/O=Lab/CN=Lab Root CA", None, "ca", LONG, "ec"),
     "untrusted-root": ("/O=Elsewhere/CN=Unknown Root CA", None, "ca", LONG, "ec"),
     "inspect-root": ("/O=Corporate IT/CN=Corporate Inspection CA", None, "ca", LONG, "ec"),
+    "product-root": ("/O=Zscaler Inc./CN=Zscaler Root CA", None, "ca", LONG, "ec"),
     "client-root": ("/O=Lab/CN=Lab Client Root CA", None, "ca", LONG, "ec"),
     "unknown-client-root": ("/O=Elsewhere/CN=Unknown Client CA", None, "ca", LONG, "ec"),
 
@@ -85,6 +101,10 @@ CERTIFICATES = {
     "expired": ("/O=Lab/CN=instance.lab.test", "intermediate", "server", (-60, -1), "ec"),
     "not-yet-valid": ("/O=Lab/CN=instance.lab.test", "intermediate", "server", (2, 365), "ec"),
     "untrusted": ("/O=Elsewhere/CN=instance.lab.test", "untrusted-root", "server", LONG, "ec"),
+    "server-sct": ("/O=Lab/CN=instance.lab.test", "intermediate", "sct", LONG, "ec"),
+    "product": ("/O=Zscaler Inc./CN=instance.lab.test", "product-root", "server", LONG, "ec"),
+    "product-sct": ("/O=Zscaler Inc./CN=instance.lab.test", "product-root", "sct", LONG, "ec"),
+    "inspect-expired": ("/O=Zscaler Inc./CN=instance.lab.test", "product-root", "server", (-60, -1), "ec"),
     "inspect": ("/O=Corporate IT/CN=instance.lab.test", "inspect-root", "server", LONG, "ec"),
 
     "client": ("/O=Lab/CN=mid-one", "client-intermediate", "client", LONG, "ec"),
@@ -234,9 +254,14 @@ def make(directory):
 
 
 def cached(directory):
-    """The PKI in `directory`, made by whoever comes first and shared by all; older than a day it is made anew."""
+    """
+    The PKI in `directory`, made by whoever comes first and shared by all; older than a day, or of another form than
+    this file says, it is made anew.
+    """
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    place = os.path.join(directory, "pki-%d" % (time.time() // 86400))
+    with open(__file__, "rb") as source:
+        form = zlib.crc32(source.read())
+    place = os.path.join(directory, "pki-%d-%08x" % (time.time() // 86400, form))
     with open(os.path.join(directory, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(os.path.join(place, "complete")):

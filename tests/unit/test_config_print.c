@@ -28,6 +28,8 @@ static const char full[] =
     "proxy_trust = /pca\nproxy_client_bundle = p.pem\nsource_address = 192.0.2.2\n"
     "client_cert = c.pem\nclient_key = k.pem\nclient_chain = i.pem\nclient_passphrase = hunter2\ntrust = "
     "/ca\n"
+    "inspection = ignore\nexpect_issuer = a, b\nexpect_issuer = c\nrevocation = crl, staple\ncrl_file = /crl\n"
+    "pin = sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
     "require_client_cert_request = no\ntls_min = 1.3\ntls_max = 1.3\ntls_ciphers = HIGH\n"
     "tls_ciphersuites = TLS_AES_128_GCM_SHA256\ntls_groups = P-256\nconnect_timeout = 1s\nproxy_timeout = "
     "2s\n"
@@ -108,7 +110,8 @@ static void test_values(void **state)
 	    "target = [2001:db8::1]:8443", "proxy = https://p.example:3128, corp, direct", "proxy_user = u",
 	    "proxy_trust = /pca", "proxy_client_bundle = p.pem",
 	    "proxy_password = (literal)", "proxy_header = X-A: b, c ; d", "client_passphrase = (literal)",
-	    "trust = /ca", "require_client_cert_request = no", "idle_timeout = 0", "half_close_timeout = 90s",
+	    "trust = /ca", "inspection = ignore", "expect_issuer = a, b", "revocation = staple, crl",
+	    "crl_file = /crl", "pin = sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "require_client_cert_request = no", "idle_timeout = 0", "half_close_timeout = 90s",
 	    "explain = off", "client_bundle = b.pem", "require_client_cert_request = yes", "trust = system",
 	    "[proxy corp]", "url = https://q.example:80", "trust = /qca", "client_bundle = q.pem", "user = gr\xc3\xbc\xc3\x9f", "password = file:/x",
 	    "header = X-C: d"};

@@ -1,0 +1,17 @@
+/*
+ * path_log: the log events about paths: path-ok, path-failed, inspection-found, inspection-gone, certificate-in-clear,
+ * pin-on-leaf.
+ */
+#ifndef MIDRELAY_RELAY_PATH_LOG_H
+#define MIDRELAY_RELAY_PATH_LOG_H
+
+#include "dial/relay_route.h"
+
+/* A path changed its state; `evidence` may be NULL. */
+void path_log_state(const struct config_relay *relay, const struct relay_path *path,
+    const struct diagnosis *diagnosis, const struct judge_evidence *evidence);
+
+void path_log_notice(const struct config_relay *relay, const struct relay_path *path,
+    enum relay_path_notice notice, const struct judge_evidence *evidence);
+
+#endif
