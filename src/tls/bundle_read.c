@@ -162,13 +162,12 @@ struct pfx_target {
 static bool on_pfx_cert(void *arg, X509 *cert, unsigned number, struct error *err)
 {
 	struct pfx_target *target = arg;
-	char origin[ORIGIN_BYTES];
-	size_t at;
+	char name[ORIGIN_BYTES], *origin;
 
-	text_escape(target->how->name, strlen(target->how->name), origin, sizeof(origin));
-	at = strlen(origin);
-	snprintf(origin + at, sizeof(origin) - at, ": entry %u (certificate)", number);
+	origin = mem_printf("%s: entry %u (certificate)",
+	    text_escape(target->how->name, strlen(target->how->name), name, sizeof(name)), number);
 	bundle_cert_set_origin(cert, origin);
+	free(origin);
 	return add_cert(target->found, cert, err);
 }
 
