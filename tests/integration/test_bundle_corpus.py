@@ -546,6 +546,11 @@ def test_request(case):
         before = open(prefix + ".key").read(), open(prefix + ".csr").read()
         assert bundle(case, "request", "-o", prefix, "--subject", "/CN=x", "--key", kind).returncode == 1
         assert before == (open(prefix + ".key").read(), open(prefix + ".csr").read())
+        os.rename(prefix + ".csr", case.path("sent.csr"))
+        done = bundle(case, "request", "-o", prefix, "--subject", "/CN=x", "--key", kind)
+        assert done.returncode == 1 and not os.path.exists(prefix + ".csr"), done
+        assert before[0] == open(prefix + ".key").read(), "the key was overwritten"
+        os.rename(case.path("sent.csr"), prefix + ".csr")
         os.unlink(prefix + ".key")
         done = bundle(case, "request", "-o", prefix, "--subject", "/CN=x", "--key", kind)
         assert done.returncode == 1 and not os.path.exists(prefix + ".key"), "a key beside a request that is not its"
