@@ -1,6 +1,6 @@
 /*
- * cmd_bundle: `midrelay bundle show|make|request`: arguments in, texts out.  What certificates are and what is wrong with
- * them is the business of tls/bundle*.
+ * cmd_bundle: `midrelay bundle show|make|request`: arguments in, texts out.  What certificates are and what
+ * is wrong with them is the business of tls/bundle*.
  */
 #include <getopt.h>
 #include <jansson.h>
@@ -112,7 +112,8 @@ static int load_passphrase(const struct command *command, const char *ref, struc
 	switch (secret_ref_kind(ref)) {
 	case SECRET_REF_LITERAL:
 	case SECRET_REF_SEALED:
-		return command_usage_error(command, "--passphrase takes file:PATH, env:NAME or cred:NAME, never the secret itself");
+		return command_usage_error(
+		    command, "--passphrase takes file:PATH, env:NAME or cred:NAME, never the secret itself");
 	case SECRET_REF_FILE:
 	case SECRET_REF_ENV:
 	case SECRET_REF_CRED:
@@ -185,7 +186,8 @@ static void print_report(const struct bundle_report *report)
 	for (i = 0; i < report->cert_count; i++)
 		print_cert(&report->certs[i], i + 1);
 	if (report->has_key) {
-		printf("private key (%s)\n", report->key_matches ? "belongs to certificate 1" : "belongs to no certificate");
+		printf("private key (%s)\n",
+		    report->key_matches ? "belongs to certificate 1" : "belongs to no certificate");
 		print_line("key", report->key);
 		print_line("encrypted", report->key_encrypted ? "yes" : "no");
 		print_line("pin", report->key_pin);
@@ -199,11 +201,11 @@ static void print_report(const struct bundle_report *report)
 
 static json_t *cert_json(const struct bundle_report_cert *cert)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s}", "role", cert->role,
-	    "origin", cert->origin, "subject", cert->subject, "issuer", cert->issuer, "serial", cert->serial,
-	    "not_before", cert->not_before, "not_after", cert->not_after, "seconds_left",
-	    (json_int_t)cert->seconds_left, "key", cert->key, "signature", cert->signature, "usages", cert->usages,
-	    "names", cert->names, "sha256", cert->sha256, "pin", cert->pin);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:s, s:s}", "role",
+	    cert->role, "origin", cert->origin, "subject", cert->subject, "issuer", cert->issuer, "serial",
+	    cert->serial, "not_before", cert->not_before, "not_after", cert->not_after, "seconds_left",
+	    (json_int_t)cert->seconds_left, "key", cert->key, "signature", cert->signature, "usages",
+	    cert->usages, "names", cert->names, "sha256", cert->sha256, "pin", cert->pin);
 }
 
 static json_t *finding_json(const struct bundle_finding *finding)
@@ -225,9 +227,10 @@ static int print_report_json(const struct bundle_report *report)
 		json_array_append_new(findings, finding_json(&report->findings.items[i]));
 	if (report->has_key)
 		key = json_pack("{s:s, s:s, s:b, s:b, s:s}", "origin", report->key_origin, "key", report->key,
-		    "encrypted", report->key_encrypted, "matches", report->key_matches, "pin", report->key_pin);
-	all = json_pack("{s:s, s:o, s:o, s:o}", "purpose", bundle_purpose_name(report->purpose), "certificates", certs,
-	    "key", key, "findings", findings);
+		    "encrypted", report->key_encrypted, "matches", report->key_matches, "pin",
+		    report->key_pin);
+	all = json_pack("{s:s, s:o, s:o, s:o}", "purpose", bundle_purpose_name(report->purpose),
+	    "certificates", certs, "key", key, "findings", findings);
 	midrelay_assert(all != NULL);
 	failed = json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');
@@ -258,8 +261,8 @@ static int show(const struct bundle_args *args, const struct secret *passphrase)
 
 static int show_run(int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"json", no_argument, NULL, 'j'}, {"passphrase", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+	    {"passphrase", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
 	struct bundle_args args = {0};
 	struct secret *passphrase = NULL;
 	int status = parse_args(SHOW, ":", options, argc, argv, &args);
@@ -287,7 +290,8 @@ static int make(const struct bundle_args *args, const struct secret *passphrase)
 	} else if (bundle_make(bundle, &outputs, &findings, &err)) {
 		status = EXIT_STATUS_OK;
 		print_findings(&findings, stderr);
-		printf("%s: written; for client_bundle and for the MID Server, never to be uploaded\n", args->out);
+		printf("%s: written; for client_bundle and for the MID Server, never to be uploaded\n",
+		    args->out);
 		if (args->leaf != NULL)
 			printf("%s: written; the certificate to upload\n", args->leaf);
 		if (args->chain != NULL)
@@ -316,9 +320,10 @@ static int make_run(int argc, char **argv)
 	int status = parse_args(MAKE, ":o:", options, argc, argv, &args);
 
 	if (status == EXIT_STATUS_OK && (args.out == NULL || args.file_count == 0))
-		status = command_usage_error(MAKE, args.out == NULL ? "-o OUT is missing" : "name at least one FILE");
-	if (status == EXIT_STATUS_OK &&
-	    (same_text(args.out, args.leaf) || same_text(args.out, args.chain) || same_text(args.leaf, args.chain)))
+		status = command_usage_error(
+		    MAKE, args.out == NULL ? "-o OUT is missing" : "name at least one FILE");
+	if (status == EXIT_STATUS_OK && (same_text(args.out, args.leaf) || same_text(args.out, args.chain) ||
+					    same_text(args.leaf, args.chain)))
 		status = command_usage_error(MAKE, "-o, --leaf and --chain are different files");
 	if (status == EXIT_STATUS_OK)
 		status = load_passphrase(MAKE, args.passphrase_ref, &passphrase);
@@ -335,8 +340,8 @@ static int request(const struct bundle_args *args, const struct bundle_key_kind 
 	int status = EXIT_STATUS_OK;
 
 	if (bundle_request(args->subject, kind, key_file, request_file, &err)) {
-		printf("%s: written; the private key, which stays here\n%s: written; send it to the CA\n", key_file,
-		    request_file);
+		printf("%s: written; the private key, which stays here\n%s: written; send it to the CA\n",
+		    key_file, request_file);
 	} else {
 		fprintf(stderr, "midrelay: %s\n", err.text);
 		status = EXIT_STATUS_FAILED;
@@ -349,7 +354,8 @@ static int request(const struct bundle_args *args, const struct bundle_key_kind 
 static int request_run(int argc, char **argv)
 {
 	static const struct option options[] = {{"output", required_argument, NULL, 'o'},
-	    {"subject", required_argument, NULL, 's'}, {"key", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0}};
+	    {"subject", required_argument, NULL, 's'}, {"key", required_argument, NULL, 'k'},
+	    {NULL, 0, NULL, 0}};
 	const struct bundle_key_kind *kind = NULL;
 	struct bundle_args args = {0};
 	struct error err;
@@ -365,7 +371,8 @@ static int request_run(int argc, char **argv)
 		return command_usage_error(REQUEST, "request reads no file: %s", args.files[0]);
 	kind = bundle_key_kind_find(args.key == NULL ? "rsa:2048" : args.key);
 	if (kind == NULL)
-		return command_usage_error(REQUEST, "--key is one of rsa:2048, rsa:3072, rsa:4096, p256 and p384");
+		return command_usage_error(
+		    REQUEST, "--key is one of rsa:2048, rsa:3072, rsa:4096, p256 and p384");
 	if (!bundle_subject_check(args.subject, &err))
 		return command_usage_error(REQUEST, "--subject: %s", err.text);
 	return request(&args, kind);
@@ -385,6 +392,7 @@ static int run(int argc, char **argv)
 			return subcommands[i].run(argc - 1, argv + 1);
 	nearest = text_nearest(argv[1], names);
 	return command_usage_error(&command_bundle, "there is no 'bundle %s'%s%s%s",
-	    text_escape(argv[1], strlen(argv[1]), shown, sizeof(shown)), nearest == NULL ? "" : "; did you mean '",
-	    nearest == NULL ? "" : nearest, nearest == NULL ? "" : "'?");
+	    text_escape(argv[1], strlen(argv[1]), shown, sizeof(shown)),
+	    nearest == NULL ? "" : "; did you mean '", nearest == NULL ? "" : nearest,
+	    nearest == NULL ? "" : "'?");
 }

@@ -1,6 +1,6 @@
 /*
- * bundle_arrange: finds leaf, chain and purpose in whatever is there, with a key or without.  bundle_order() does it for
- * those who cannot go on without a key.
+ * bundle_arrange: finds leaf, chain and purpose in whatever is there, with a key or without.  bundle_order()
+ * does it for those who cannot go on without a key.
  */
 #include <openssl/err.h>
 #include <openssl/x509.h>
@@ -13,7 +13,8 @@ static bool issued_another(STACK_OF(X509) *certs, X509 *cert)
 	int i;
 
 	for (i = 0; i < sk_X509_num(certs); i++)
-		if (sk_X509_value(certs, i) != cert && X509_check_issued(cert, sk_X509_value(certs, i)) == X509_V_OK)
+		if (sk_X509_value(certs, i) != cert &&
+		    X509_check_issued(cert, sk_X509_value(certs, i)) == X509_V_OK)
 			return true;
 	return false;
 }

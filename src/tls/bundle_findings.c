@@ -34,23 +34,28 @@ static const struct {
     [BUNDLE_KEY_EXPOSED] = {"key-exposed",
 	"use chmod o= on it, and if others may have read it, request a certificate for a new key",
 	BUNDLE_SEVERITY_WARNING},
-    [BUNDLE_SELF_SIGNED] = {"self-signed", "have a CA issue the certificate: midrelay bundle request makes the request",
+    [BUNDLE_SELF_SIGNED] = {"self-signed",
+	"have a CA issue the certificate: midrelay bundle request makes the request",
 	BUNDLE_SEVERITY_REFUSED},
-    [BUNDLE_CA_AS_LEAF] = {"ca-as-leaf", "use a certificate that was issued to the client", BUNDLE_SEVERITY_WARNING},
-    [BUNDLE_NO_CLIENT_AUTH] = {"no-client-auth",
-	"ask the CA for a certificate with Client Authentication in its Extended Key Usage", BUNDLE_SEVERITY_REFUSED},
-    [BUNDLE_NO_SIGNING] = {"no-signing", "ask the CA for a certificate with digitalSignature in its Key Usage",
+    [BUNDLE_CA_AS_LEAF] = {"ca-as-leaf", "use a certificate that was issued to the client",
 	BUNDLE_SEVERITY_WARNING},
-    [BUNDLE_CHAIN_INCOMPLETE] = {"chain-incomplete", "ask the CA for the missing certificate and add its file",
+    [BUNDLE_NO_CLIENT_AUTH] = {"no-client-auth",
+	"ask the CA for a certificate with Client Authentication in its Extended Key Usage",
 	BUNDLE_SEVERITY_REFUSED},
+    [BUNDLE_NO_SIGNING] = {"no-signing",
+	"ask the CA for a certificate with digitalSignature in its Key Usage", BUNDLE_SEVERITY_WARNING},
+    [BUNDLE_CHAIN_INCOMPLETE] = {"chain-incomplete",
+	"ask the CA for the missing certificate and add its file", BUNDLE_SEVERITY_REFUSED},
     [BUNDLE_CHAIN_ORDER] = {"chain-order", "nothing needs to be done: midrelay puts them into order",
 	BUNDLE_SEVERITY_NOTE},
-    [BUNDLE_SEVERAL_LEAVES] = {"several-leaves", "leave out those that this client does not use", BUNDLE_SEVERITY_NOTE},
+    [BUNDLE_SEVERAL_LEAVES] = {"several-leaves", "leave out those that this client does not use",
+	BUNDLE_SEVERITY_NOTE},
     [BUNDLE_LEFT_OUT] = {"left-out", "it may stay: it is not sent", BUNDLE_SEVERITY_NOTE},
     [BUNDLE_EXPIRED] = {"expired", "renew it", BUNDLE_SEVERITY_REFUSED},
     [BUNDLE_NOT_YET_VALID] = {"not-yet-valid", "wait until then, or set this host's clock right",
 	BUNDLE_SEVERITY_REFUSED},
-    [BUNDLE_VALIDITY_UNREADABLE] = {"validity-unreadable", "have the CA issue it again", BUNDLE_SEVERITY_REFUSED},
+    [BUNDLE_VALIDITY_UNREADABLE] = {"validity-unreadable", "have the CA issue it again",
+	BUNDLE_SEVERITY_REFUSED},
     [BUNDLE_WEAK_KEY] = {"weak-key", "have it issued for a new key: RSA of 2048 bits or more, or P-256",
 	BUNDLE_SEVERITY_REFUSED},
     [BUNDLE_WEAK_HASH] = {"weak-hash", "have the CA issue it again, signed with SHA-256 or better",
@@ -111,8 +116,8 @@ static struct bundle_finding *__attribute__((format(printf, 4, 0))) add_text(str
 	return finding;
 }
 
-static void PRINTF_LIKE(4, 5) add(struct bundle_findings *findings, enum bundle_finding_code code,
-    const char *where, const char *fmt, ...)
+static void PRINTF_LIKE(4, 5) add(
+    struct bundle_findings *findings, enum bundle_finding_code code, const char *where, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -122,8 +127,8 @@ static void PRINTF_LIKE(4, 5) add(struct bundle_findings *findings, enum bundle_
 }
 
 /* "certificate NAME SENTENCE" */
-static struct bundle_finding *PRINTF_LIKE(4, 5) add_cert(struct bundle_findings *findings,
-    enum bundle_finding_code code, const X509 *cert, const char *fmt, ...)
+static struct bundle_finding *PRINTF_LIKE(4, 5) add_cert(
+    struct bundle_findings *findings, enum bundle_finding_code code, const X509 *cert, const char *fmt, ...)
 {
 	char name[NAME_TEXT_BYTES], sentence[320];
 	struct bundle_finding *finding;
@@ -144,11 +149,12 @@ static void examine_usage(X509 *leaf, struct bundle_findings *findings)
 
 	if ((flags & EXFLAG_XKUSAGE) == 0)
 		add_cert(findings, BUNDLE_NO_CLIENT_AUTH, leaf,
-		    "has no Extended Key Usage: the instance wants Client Authentication (1.3.6.1.5.5.7.3.2) in it");
+		    "has no Extended Key Usage: the instance wants Client Authentication (1.3.6.1.5.5.7.3.2) "
+		    "in it");
 	else if ((X509_get_extended_key_usage(leaf) & XKU_SSL_CLIENT) == 0)
 		add_cert(findings, BUNDLE_NO_CLIENT_AUTH, leaf,
-		    "is not meant for Client Authentication (1.3.6.1.5.5.7.3.2 is missing from its Extended Key "
-		    "Usage): servers refuse it");
+		    "is not meant for Client Authentication (1.3.6.1.5.5.7.3.2 is missing from its "
+		    "Extended Key Usage): servers refuse it");
 	if ((flags & EXFLAG_KUSAGE) != 0 && (X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0)
 		add_cert(findings, BUNDLE_NO_SIGNING, leaf,
 		    "may not sign (digitalSignature is missing from its Key Usage), which TLS clients do");
@@ -220,11 +226,13 @@ static void examine_end(
 	} else if (X509_self_signed(last, 0) != 1) {
 		bundle_name_text(X509_get_issuer_name(last), issuer, sizeof(issuer));
 		finding = add_cert(findings, BUNDLE_CHAIN_INCOMPLETE, leaf,
-		    "comes with a chain that does not end in a root: the certificate of %s is missing", issuer);
+		    "comes with a chain that does not end in a root: the certificate of %s is missing",
+		    issuer);
 	}
 	if (finding != NULL && purpose != BUNDLE_PURPOSE_CLIENT) {
 		finding->severity = BUNDLE_SEVERITY_NOTE;
-		finding->remedy = "that is usual for what a server sends, as long as only the root is missing";
+		finding->remedy =
+		    "that is usual for what a server sends, as long as only the root is missing";
 	}
 }
 
@@ -238,8 +246,9 @@ void bundle_examine_chain(X509 *leaf, STACK_OF(X509) *chain, size_t left_out, en
 	examine_curve(leaf, findings);
 	examine_end(leaf, chain, purpose, findings);
 	if (left_out > 0)
-		add_cert(findings, BUNDLE_LEFT_OUT, leaf, "does not need %zu other certificate%s in the file%s, left out",
-		    left_out, left_out == 1 ? "" : "s", left_out == 1 ? "" : "s");
+		add_cert(findings, BUNDLE_LEFT_OUT, leaf,
+		    "does not need %zu other certificate%s in the file%s, left out", left_out,
+		    left_out == 1 ? "" : "s", left_out == 1 ? "" : "s");
 	examine_validity(leaf, findings);
 	examine_strength(leaf, findings);
 	for (i = 0; i < sk_X509_num(chain); i++) {
@@ -250,8 +259,8 @@ void bundle_examine_chain(X509 *leaf, STACK_OF(X509) *chain, size_t left_out, en
 }
 
 /* Leaf, then its chain, is how every program wants them. */
-static void examine_order(const struct bundle *bundle, const struct bundle_arranged *arranged,
-    struct bundle_findings *findings)
+static void examine_order(
+    const struct bundle *bundle, const struct bundle_arranged *arranged, struct bundle_findings *findings)
 {
 	int before = sk_X509_find(bundle->certs, arranged->leaf), at, i;
 	X509 *cert;
@@ -260,7 +269,8 @@ static void examine_order(const struct bundle *bundle, const struct bundle_arran
 		cert = sk_X509_value(arranged->chain, i);
 		at = sk_X509_find(bundle->certs, cert);
 		if (at < before) {
-			add_cert(findings, BUNDLE_CHAIN_ORDER, cert, "stands before a certificate that it issued");
+			add_cert(
+			    findings, BUNDLE_CHAIN_ORDER, cert, "stands before a certificate that it issued");
 			return;
 		}
 		before = at;
@@ -283,8 +293,9 @@ static void examine_left_out(
 		else
 			add_cert(findings, BUNDLE_SEVERAL_LEAVES, cert,
 			    "is one more that is no CA's, and is left out for the one that %s",
-			    X509_check_private_key(cert, bundle->key) == 1 ? "is valid longer with the same key"
-									    : "belongs to the key");
+			    X509_check_private_key(cert, bundle->key) == 1
+				? "is valid longer with the same key"
+				: "belongs to the key");
 	}
 	ERR_clear_error();
 }
@@ -310,7 +321,8 @@ static void examine_key(const struct bundle *bundle, const struct bundle_arrange
 		sk_X509_free(chain);
 	} else if (arranged->leaf != NULL && !bundle_key_signs(bundle->key, arranged->leaf)) {
 		add(findings, BUNDLE_KEY_DAMAGED, bundle->key_origin,
-		    "what the private key signs does not verify with the certificate, or it cannot sign at all");
+		    "what the private key signs does not verify with the certificate, or it cannot sign at "
+		    "all");
 	}
 }
 

@@ -1,9 +1,9 @@
 /*
- * bundle_findings: all that is to be said about a client certificate, its chain and its key, before anybody uses them.
- * The one list for `midrelay bundle` and for what `run` warns of.
+ * bundle_findings: all that is to be said about a client certificate, its chain and its key, before anybody
+ * uses them. The one list for `midrelay bundle` and for what `run` warns of.
  *
- * The rules of the instance are those of ServiceNow's "Mutual authentication for MID Server": clientAuth EKU, issued by
- * a CA, a chain that ends in a root, a key that matches, within its validity.
+ * The rules of the instance are those of ServiceNow's "Mutual authentication for MID Server": clientAuth EKU,
+ * issued by a CA, a chain that ends in a root, a key that matches, within its validity.
  */
 #ifndef MIDRELAY_TLS_BUNDLE_FINDINGS_H
 #define MIDRELAY_TLS_BUNDLE_FINDINGS_H
@@ -72,15 +72,16 @@ const char *bundle_purpose_name(enum bundle_purpose purpose);
 /* By what is there: a key, or its lack, and the extended key usage. */
 enum bundle_purpose bundle_purpose_of(const struct bundle *bundle);
 
-/* What bundle_arrange() found; borrowed from the bundle, but for the stacks, which bundle_arranged_clear() frees. */
+/* What bundle_arrange() found; borrowed from the bundle, but for the stacks, which bundle_arranged_clear()
+ * frees. */
 struct bundle_arranged {
-	X509 *leaf;               /* NULL: no certificate, or none belongs to the key */
+	X509 *leaf;                /* NULL: no certificate, or none belongs to the key */
 	STACK_OF(X509) *chain;    /* above the leaf */
 	STACK_OF(X509) *left_out; /* in file order */
 };
 /*
- * bundle_order() that takes what is incomplete, too: without key the leaf is the first certificate that issued no other,
- * if possible one that is no CA.
+ * bundle_order() that takes what is incomplete, too: without key the leaf is the first certificate that
+ * issued no other, if possible one that is no CA.
  */
 void bundle_arrange(const struct bundle *bundle, struct bundle_arranged *arranged);
 void bundle_arranged_clear(struct bundle_arranged *arranged);

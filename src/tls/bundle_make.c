@@ -1,6 +1,6 @@
 /*
- * bundle_make: writes an ordered bundle, and the parts of it that are uploaded.  It refuses what bundle_findings says
- * would not work.
+ * bundle_make: writes an ordered bundle, and the parts of it that are uploaded.  It refuses what
+ * bundle_findings says would not work.
  */
 #include <openssl/bio.h>
 #include <openssl/err.h>

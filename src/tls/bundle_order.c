@@ -12,10 +12,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 
 #define NAME_TEXT_BYTES 256
+#define FILE_TEXT_BYTES 256
 #define KEY_ID_TEXT_BYTES (2 * 8 + 1)
 #define NOT_REACHED UINT_MAX
 
@@ -75,7 +78,7 @@ static X509 *find_leaf(const struct bundle *bundle)
 
 static bool refuse_mismatch(const struct bundle *bundle, struct error *err)
 {
-	char name[NAME_TEXT_BYTES], key_id[KEY_ID_TEXT_BYTES], cert_id[KEY_ID_TEXT_BYTES];
+	char name[NAME_TEXT_BYTES], file[FILE_TEXT_BYTES], key_id[KEY_ID_TEXT_BYTES], cert_id[KEY_ID_TEXT_BYTES];
 	X509 *shown = sk_X509_value(bundle->certs, 0);
 	int i;
 
@@ -89,7 +92,8 @@ static bool refuse_mismatch(const struct bundle *bundle, struct error *err)
 	return error_set(err,
 	    "the private key in %s (public key SHA-256 %s...) belongs to none of the %d certificates; "
 	    "%s has public key SHA-256 %s...",
-	    bundle->key_file, key_id, sk_X509_num(bundle->certs), name, cert_id);
+	    text_escape(bundle->key_file, strlen(bundle->key_file), file, sizeof(file)), key_id,
+	    sk_X509_num(bundle->certs), name, cert_id);
 }
 
 static bool is_issued_by(X509 *cert, X509 *issuer)

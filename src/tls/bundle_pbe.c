@@ -1,6 +1,6 @@
 /*
- * bundle_pbe: judges the cost of password-based encryption (RFC 8018, RFC 7914) before it is paid, reads OpenSSL's
- * complaints about it, and opens the legacy provider.  It decrypts nothing itself.
+ * bundle_pbe: judges the cost of password-based encryption (RFC 8018, RFC 7914) before it is paid, reads
+ * OpenSSL's complaints about it, and opens the legacy provider.  It decrypts nothing itself.
  */
 #include "tls/bundle_pbe.h"
 
@@ -16,9 +16,9 @@
 static bool spend(int64_t count, int64_t *budget, struct error *err)
 {
 	if (count < 0 || count > *budget)
-		return error_set(err,
-		    "asks for more work to derive its key from the passphrase than any sensible file does: have it "
-		    "exported again with the usual number of iterations");
+		return error_set(err, "asks for more work to derive its key from the passphrase than any "
+				      "sensible file does: have it "
+				      "exported again with the usual number of iterations");
 	*budget -= count;
 	return true;
 }
@@ -125,9 +125,10 @@ bool bundle_legacy_open(struct bundle_legacy *legacy, struct error *err)
 	if (legacy->usual != NULL && legacy->legacy != NULL)
 		return true;
 	bundle_legacy_close(legacy);
-	return error_set(err,
-	    "is encrypted with a cipher of former times (RC2, as older Windows exports), for which OpenSSL's legacy "
-	    "provider is needed, and this system has none: export it again with AES-256, or install that provider");
+	return error_set(err, "is encrypted with a cipher of former times (RC2, as older Windows exports), "
+			      "for which OpenSSL's legacy "
+			      "provider is needed, and this system has none: export it again with AES-256, "
+			      "or install that provider");
 }
 
 void bundle_legacy_close(struct bundle_legacy *legacy)

@@ -13,8 +13,8 @@
 #include "base/error.h"
 
 /*
- * A file names its own number of iterations.  What goes beyond this in all (some seconds of work) is refused: it would
- * hold up a start or a reload for as long as the file's maker likes.
+ * A file names its own number of iterations.  What goes beyond this in all (some seconds of work) is refused:
+ * it would hold up a start or a reload for as long as the file's maker likes.
  */
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
 #define BUNDLE_PBE_BUDGET 10000
@@ -22,20 +22,21 @@
 #define BUNDLE_PBE_BUDGET 10000000
 #endif
 
-/* Takes what deriving the key by this algorithm costs from *budget; false, with a sentence, when that is too much. */
+/* Takes what deriving the key by this algorithm costs from *budget; false, with a sentence, when that is too
+ * much. */
 bool bundle_pbe_spend(const X509_ALGOR *algorithm, int64_t *budget, struct error *err) MUST_CHECK;
 /* The same for a plain count of iterations (a MAC's).  NULL counts as 1. */
 bool bundle_pbe_spend_count(const ASN1_INTEGER *count, int64_t *budget, struct error *err) MUST_CHECK;
 
 /*
- * True when the error queue says that an algorithm, and not the passphrase, was the trouble; `reason` gets OpenSSL's
- * word for it.  Empties the queue.
+ * True when the error queue says that an algorithm, and not the passphrase, was the trouble; `reason` gets
+ * OpenSSL's word for it.  Empties the queue.
  */
 bool bundle_pbe_drain_unsupported(char *reason, size_t reason_bytes);
 
 /*
- * OpenSSL's legacy provider (RC2, RC4, single DES) in a library context of its own, so that nothing else ever gets
- * those ciphers.  Zero-initialise; bundle_legacy_close() takes all of it away again.
+ * OpenSSL's legacy provider (RC2, RC4, single DES) in a library context of its own, so that nothing else ever
+ * gets those ciphers.  Zero-initialise; bundle_legacy_close() takes all of it away again.
  */
 struct bundle_legacy {
 	OSSL_LIB_CTX *ctx;

@@ -1,8 +1,8 @@
 /*
  * bundle_pfx: walks a PFX: authenticated safes, their bags, and what is in those.
  *
- * Walked here and not by PKCS12_parse(), which takes the first key and drops a second one silently, cannot tell a
- * wrong passphrase from an unknown cipher, and pays any number of iterations that the file asks for.
+ * Walked here and not by PKCS12_parse(), which takes the first key and drops a second one silently, cannot
+ * tell a wrong passphrase from an unknown cipher, and pays any number of iterations that the file asks for.
  */
 #include "tls/bundle_pfx.h"
 
@@ -31,10 +31,11 @@ struct walk {
 bool bundle_pfx_is(const unsigned char *der, size_t len)
 {
 	PKCS12 *pfx = d2i_PKCS12(NULL, &der, (long)len);
+	bool is = pfx != NULL;
 
 	PKCS12_free(pfx);
 	ERR_clear_error();
-	return pfx != NULL;
+	return is;
 }
 
 /* OpenSSL could not open a part although the MAC, if there is one, fits the passphrase. */
@@ -44,16 +45,18 @@ static bool refuse_part(struct walk *walk)
 
 	walk->unsupported = bundle_pbe_drain_unsupported(reason, sizeof(reason));
 	if (walk->unsupported)
-		return error_set(walk->err,
-		    "is PKCS#12 (PFX), encrypted in a way that this OpenSSL does not offer: export it again with AES-256");
-	return error_set(walk->err, "is PKCS#12 (PFX) that %s does not open (a wrong passphrase, or a damaged file)",
+		return error_set(walk->err, "is PKCS#12 (PFX), encrypted in a way that this OpenSSL does not "
+					    "offer: export it again with AES-256");
+	return error_set(walk->err,
+	    "is PKCS#12 (PFX) that %s does not open (a wrong passphrase, or a damaged file)",
 	    walk->pass == NULL || walk->pass_len == 0 ? "no passphrase" : "the passphrase");
 }
 
 static bool next_entry(struct walk *walk)
 {
 	if (++walk->entries > BUNDLE_PFX_MAX_ENTRIES)
-		return error_set(walk->err, "is PKCS#12 (PFX) with more than %d entries", BUNDLE_PFX_MAX_ENTRIES);
+		return error_set(
+		    walk->err, "is PKCS#12 (PFX) with more than %d entries", BUNDLE_PFX_MAX_ENTRIES);
 	return true;
 }
 
@@ -63,7 +66,8 @@ static bool take_key(struct walk *walk, const PKCS8_PRIV_KEY_INFO *info)
 
 	ERR_clear_error();
 	if (key == NULL)
-		return error_set(walk->err, "holds a key (entry %u) that is damaged or of an unknown kind", walk->entries);
+		return error_set(
+		    walk->err, "holds a key (entry %u) that is damaged or of an unknown kind", walk->entries);
 	return walk->sink->on_key(walk->sink->arg, key, walk->entries, walk->err);
 }
 
@@ -150,7 +154,8 @@ static bool take_safe(struct walk *walk, PKCS7 *safe)
 			return refuse_part(walk);
 		break;
 	case NID_pkcs7_enveloped:
-		return error_set(walk->err, "is PKCS#12 (PFX), encrypted to a public key: export it with a passphrase");
+		return error_set(
+		    walk->err, "is PKCS#12 (PFX), encrypted to a public key: export it with a passphrase");
 	}
 	if (bags == NULL) {
 		ERR_clear_error();
@@ -189,17 +194,18 @@ static bool find_passphrase(struct walk *walk, PKCS12 *pfx, const struct secret 
 		return true;
 	walk->unsupported = bundle_pbe_drain_unsupported(reason, sizeof(reason));
 	if (walk->unsupported)
-		return error_set(walk->err, "is PKCS#12 (PFX) with a MAC that this OpenSSL does not offer (%s)", reason);
+		return error_set(
+		    walk->err, "is PKCS#12 (PFX) with a MAC that this OpenSSL does not offer (%s)", reason);
 	if (passphrase == NULL && mac_fits(pfx, NULL, 0)) {
 		walk->pass = NULL;
 		return true;
 	}
 	ERR_clear_error();
 	return passphrase == NULL
-		   ? error_set(walk->err,
-			 "is PKCS#12 (PFX) with a passphrase: set client_passphrase (on the command line: --passphrase)")
-		   : error_set(walk->err,
-			 "is PKCS#12 (PFX) that the passphrase does not open (a wrong passphrase, or a damaged file)");
+		   ? error_set(walk->err, "is PKCS#12 (PFX) with a passphrase: set client_passphrase (on the "
+					  "command line: --passphrase)")
+		   : error_set(walk->err, "is PKCS#12 (PFX) that the passphrase does not open (a wrong "
+					  "passphrase, or a damaged file)");
 }
 
 static bool walk_pfx(struct walk *walk, const unsigned char *der, size_t len, const struct secret *passphrase)
@@ -291,7 +297,8 @@ bool bundle_pfx_read(const unsigned char *der, size_t len, const struct secret *
 
 	if (!ok && walk.unsupported && bundle_legacy_open(&legacy, err)) {
 		harvest_clear(&harvest);
-		walk = (struct walk){.sink = &keep, .ctx = legacy.ctx, .budget = BUNDLE_PBE_BUDGET, .err = err};
+		walk =
+		    (struct walk){.sink = &keep, .ctx = legacy.ctx, .budget = BUNDLE_PBE_BUDGET, .err = err};
 		ok = walk_pfx(&walk, der, len, passphrase);
 		bundle_legacy_close(&legacy);
 	}

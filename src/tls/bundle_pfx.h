@@ -14,7 +14,8 @@
 
 #define BUNDLE_PFX_MAX_ENTRIES 100
 
-/* Where the entries go, in file order; numbers count certificates and keys from 1.  The call-back takes the object. */
+/* Where the entries go, in file order; numbers count certificates and keys from 1.  The call-back takes the
+ * object. */
 struct bundle_pfx_sink {
 	bool (*on_cert)(void *arg, X509 *cert, unsigned number, struct error *err);
 	bool (*on_key)(void *arg, EVP_PKEY *key, unsigned number, struct error *err);
@@ -24,9 +25,9 @@ struct bundle_pfx_sink {
 bool bundle_pfx_is(const unsigned char *der, size_t len);
 
 /*
- * Without a passphrase the two ways to have none are tried (Windows writes both).  A file that needs RC2 is opened
- * through OpenSSL's legacy provider, in a library context of its own.  Sentences say what is wrong with the file; the
- * caller puts its name before them.
+ * Without a passphrase the two ways to have none are tried (Windows writes both).  A file that needs RC2 is
+ * opened through OpenSSL's legacy provider, in a library context of its own.  Sentences say what is wrong
+ * with the file; the caller puts its name before them.
  */
 bool bundle_pfx_read(const unsigned char *der, size_t len, const struct secret *passphrase,
     const struct bundle_pfx_sink *sink, struct error *err) MUST_CHECK;

@@ -162,13 +162,12 @@ struct pfx_target {
 static bool on_pfx_cert(void *arg, X509 *cert, unsigned number, struct error *err)
 {
 	struct pfx_target *target = arg;
-	char origin[ORIGIN_BYTES];
-	size_t at;
+	char name[ORIGIN_BYTES], *origin;
 
-	text_escape(target->how->name, strlen(target->how->name), origin, sizeof(origin));
-	at = strlen(origin);
-	snprintf(origin + at, sizeof(origin) - at, ": entry %u (certificate)", number);
+	origin = mem_printf("%s: entry %u (certificate)",
+	    text_escape(target->how->name, strlen(target->how->name), name, sizeof(name)), number);
 	bundle_cert_set_origin(cert, origin);
+	free(origin);
 	return add_cert(target->found, cert, err);
 }
 
@@ -267,7 +266,8 @@ static bool read_block(const struct bundle_read *how, struct bundle_pem_block *b
 		return certs_only ? read_foreign_block(how, err)
 				  : read_pfx(how, block->der, block->der_len, found, err);
 	case BLOCK_PKCS7:
-		return read_pkcs7(block->der, block->der_len, found, err);
+		return read_pkcs7(block->der, block->der_len, found, err) ||
+		       how->mode == BUNDLE_READ_CERTS_AMONG;
 	case BLOCK_PUBLIC_KEY:
 		*saw_public_key = true;
 		return certs_only ? read_foreign_block(how, err) : true;
@@ -396,7 +396,7 @@ static bool read_der(const struct bundle_read *how, const unsigned char *bytes, 
 	if (cert != NULL)
 		return add_cert(found, cert, err);
 	if (is_signed_data(bytes, len))
-		return read_pkcs7(bytes, len, found, err);
+		return read_pkcs7(bytes, len, found, err) || how->mode == BUNDLE_READ_CERTS_AMONG;
 	if (how->mode == BUNDLE_READ_ALL && bundle_pfx_is(bytes, len))
 		return read_pfx(how, bytes, len, found, err);
 	if (how->mode == BUNDLE_READ_ALL)

@@ -149,7 +149,7 @@ static void fill_certs(struct bundle_report *report, const struct bundle_arrange
 		fill_cert(&report->certs[report->cert_count++], arranged->leaf,
 		    !ca                                        ? "leaf"
 		    : X509_self_signed(arranged->leaf, 0) == 1 ? "root"
-								: "intermediate");
+							       : "intermediate");
 	}
 	for (i = 0; i < sk_X509_num(arranged->chain); i++) {
 		X509 *cert = sk_X509_value(arranged->chain, i);
@@ -158,7 +158,8 @@ static void fill_certs(struct bundle_report *report, const struct bundle_arrange
 		    X509_self_signed(cert, 0) == 1 ? "root" : "intermediate");
 	}
 	for (i = 0; i < sk_X509_num(arranged->left_out); i++)
-		fill_cert(&report->certs[report->cert_count++], sk_X509_value(arranged->left_out, i), "other");
+		fill_cert(
+		    &report->certs[report->cert_count++], sk_X509_value(arranged->left_out, i), "other");
 }
 
 struct bundle_report *bundle_report_new(const struct bundle *bundle)

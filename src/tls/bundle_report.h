@@ -13,16 +13,17 @@
 
 /* All texts are printable ASCII. */
 struct bundle_report_cert {
-	const char *role;     /* "leaf" "intermediate" "root", in chain order; "other": not in the chain.  Static */
-	const char *origin;   /* file and block.  Borrowed from the bundle */
+	/* "leaf" "intermediate" "root", in chain order; "other": not in the chain.  Static. */
+	const char *role;
+	const char *origin; /* file and block.  Borrowed from the bundle */
 	char subject[512], issuer[512], serial[64];
 	char not_before[32], not_after[32];
 	long long seconds_left;
-	char key[64];         /* "RSA 2048", "EC prime256v1", "ED25519" */
-	char signature[64];   /* "RSA-SHA256" */
-	char usages[256];     /* extended key usage, comma separated; "" without */
-	char names[512];      /* subject alternative names; "" without */
-	char sha256[96];      /* fingerprint, XX:XX:… */
+	char key[64];               /* "RSA 2048", "EC prime256v1", "ED25519" */
+	char signature[64];         /* "RSA-SHA256" */
+	char usages[256];           /* extended key usage, comma separated; "" without */
+	char names[512];            /* subject alternative names; "" without */
+	char sha256[96];            /* fingerprint, XX:XX:… */
 	char pin[BUNDLE_PIN_BYTES]; /* "sha256//BASE64" of the public key, as `pin` and curl take it */
 };
 

@@ -59,19 +59,23 @@ static bool add_part(X509_NAME *name, char *part, struct error *err)
 	bool ok;
 
 	if (value == NULL || value == part || value[1] == '\0')
-		return error_set(err, "'%s' is not TYPE=VALUE, as in /CN=mid-01/O=Example (a / in a value is written \\/)",
+		return error_set(err,
+		    "'%s' is not TYPE=VALUE, as in /CN=mid-01/O=Example (a / in a value is written \\/)",
 		    text_escape(part, strlen(part), shown, sizeof(shown)));
 	*value++ = '\0';
 	if (OBJ_txt2nid(part) == NID_undef) {
 		ERR_clear_error();
-		return error_set(err, "there is no '%s' in a subject; CN, OU, O, L, ST, C, emailAddress, UID, DC are usual",
+		return error_set(err,
+		    "there is no '%s' in a subject; CN, OU, O, L, ST, C, emailAddress, UID, DC are usual",
 		    text_escape(part, strlen(part), shown, sizeof(shown)));
 	}
-	ok = X509_NAME_add_entry_by_txt(name, part, MBSTRING_UTF8, (const unsigned char *)value, -1, -1, 0) == 1;
+	ok = X509_NAME_add_entry_by_txt(name, part, MBSTRING_UTF8, (const unsigned char *)value, -1, -1, 0) ==
+	     1;
 	ERR_clear_error();
 	return ok ? true
-		  : error_set(err, "%s cannot be '%s': too long, too short, or with characters that it cannot have", part,
-			text_escape(value, strlen(value), shown, sizeof(shown)));
+		  : error_set(err,
+			"%s cannot be '%s': too long, too short, or with characters that it cannot have",
+			part, text_escape(value, strlen(value), shown, sizeof(shown)));
 }
 
 static X509_NAME *parse_subject(const char *subject, struct error *err)
@@ -121,12 +125,13 @@ static X509_REQ *make_request(const X509_NAME *subject, const struct bundle_key_
 {
 	STACK_OF(X509_EXTENSION) *extensions = sk_X509_EXTENSION_new_null();
 	X509_REQ *request = X509_REQ_new();
-	bool ok = request != NULL && extensions != NULL && X509_REQ_set_version(request, X509_REQ_VERSION_1) == 1 &&
-		  X509_REQ_set_subject_name(request, subject) == 1 && X509_REQ_set_pubkey(request, key) == 1 &&
-		  add_extension(extensions, NID_key_usage, kind->key_usage) &&
-		  add_extension(extensions, NID_ext_key_usage, "clientAuth") &&
-		  X509_REQ_add_extensions(request, extensions) == 1 &&
-		  X509_REQ_sign(request, key, EVP_get_digestbyname(kind->digest)) > 0;
+	bool ok =
+	    request != NULL && extensions != NULL && X509_REQ_set_version(request, X509_REQ_VERSION_1) == 1 &&
+	    X509_REQ_set_subject_name(request, subject) == 1 && X509_REQ_set_pubkey(request, key) == 1 &&
+	    add_extension(extensions, NID_key_usage, kind->key_usage) &&
+	    add_extension(extensions, NID_ext_key_usage, "clientAuth") &&
+	    X509_REQ_add_extensions(request, extensions) == 1 &&
+	    X509_REQ_sign(request, key, EVP_get_digestbyname(kind->digest)) > 0;
 
 	sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
 	if (ok)
@@ -143,7 +148,8 @@ static bool create(const char *file, BIO *bio, mode_t mode, struct error *err)
 	return replace_create_file(file, bytes, (size_t)len, mode, err);
 }
 
-static bool write_both(const char *key_file, BIO *key, const char *request_file, BIO *request, struct error *err)
+static bool write_both(
+    const char *key_file, BIO *key, const char *request_file, BIO *request, struct error *err)
 {
 	if (access(request_file, F_OK) == 0)
 		return error_set(err, "%s: is there already, and is not overwritten", request_file);

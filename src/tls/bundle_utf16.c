@@ -1,6 +1,6 @@
 /*
- * bundle_utf16: recognises UTF-16 and makes it ASCII.  That is all that PEM needs: what is outside ASCII can only
- * stand between blocks.
+ * bundle_utf16: recognises UTF-16 and makes it ASCII.  That is all that PEM needs: what is outside ASCII can
+ * only stand between blocks.
  */
 #include "tls/bundle_utf16.h"
 

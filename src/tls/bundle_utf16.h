@@ -12,9 +12,9 @@
 bool bundle_utf16_is(const unsigned char *bytes, size_t len);
 
 /*
- * Every code unit becomes one byte: those outside ASCII '?', which PEM has none of, byte-order marks a blank (they
- * also stand where files were joined).  Half a unit at the end is dropped.  *text is owned by the caller, who wipes
- * *text_len bytes of it.
+ * Every code unit becomes one byte: those outside ASCII '?', which PEM has none of, byte-order marks a blank
+ * (they also stand where files were joined).  Half a unit at the end is dropped.  *text is owned by the
+ * caller, who wipes *text_len bytes of it.
  */
 void bundle_utf16_to_ascii(const unsigned char *bytes, size_t len, char **text, size_t *text_len);
 

@@ -18,8 +18,8 @@ struct bundle_outputs {
 };
 
 /*
- * Adds what there is to say to `findings` and writes the files, each whole or not at all; when a finding is REFUSED, none
- * (and err says so).
+ * Adds what there is to say to `findings` and writes the files, each whole or not at all; when a finding is
+ * REFUSED, none (and err says so).
  */
 bool bundle_make(const struct bundle *bundle, const struct bundle_outputs *outputs,
     struct bundle_findings *findings, struct error *err) MUST_CHECK;
@@ -28,12 +28,13 @@ bool bundle_make(const struct bundle *bundle, const struct bundle_outputs *outpu
 struct bundle_key_kind;
 const struct bundle_key_kind *bundle_key_kind_find(const char *kind);
 
-/* Whether "/CN=…/O=…" can be a subject: types that OpenSSL knows, a CN among them; a `/` in a value is written `\/`. */
+/* Whether "/CN=…/O=…" can be a subject: types that OpenSSL knows, a CN among them; a `/` in a value is
+ * written `\/`. */
 bool bundle_subject_check(const char *subject, struct error *err) MUST_CHECK;
 
 /*
- * A new key (PKCS#8, mode 0600) and a request with Client Authentication for it.  Neither file may be there; on failure
- * none of ours stays.
+ * A new key (PKCS#8, mode 0600) and a request with Client Authentication for it.  Neither file may be there;
+ * on failure none of ours stays.
  */
 bool bundle_request(const char *subject, const struct bundle_key_kind *kind, const char *key_file,
     const char *request_file, struct error *err) MUST_CHECK;

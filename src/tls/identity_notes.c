@@ -21,7 +21,7 @@ void identity_notes(
 	for (i = 0; i < findings.count; i++) {
 		const struct bundle_finding *finding = &findings.items[i];
 
-		snprintf(text, sizeof(text), "%s%s%s: %s", finding->where, *finding->where == '\0' ? "" : ": ",
+		snprintf(text, sizeof(text), "%s%s%s; %s", finding->where, *finding->where == '\0' ? "" : ": ",
 		    finding->text, finding->remedy);
 		note(arg, key, text);
 	}

@@ -412,6 +412,21 @@ def test_missing_issuer_is_named(case):
         assert "the certificate of %s is missing" % missing in done.stdout, done.stdout
 
 
+def test_odd_file_names_are_escaped(case):
+    """Neither a terminal nor a reader of JSON gets bytes from a file's name."""
+    p = Parts(case)
+    path = os.fsencode(case.dir) + b"/\xff\x1b[31m\n.pem"
+    with open(path, "wb") as out:
+        out.write(p["leaf.pem"] + p["rsa.key"])
+    os.chmod(path, 0o600)
+    done = subprocess.run(harness.WRAPPER + [harness.BINARY, "bundle", "show", "--json", path], capture_output=True)
+    report = json.loads(done.stdout)
+    assert b"\x1b" not in done.stdout and refused(report) == ["key-mismatch"], report
+    assert "\\xff\\x1b[31m\\x0a.pem: block 2 (PRIVATE KEY" in report["findings"][0]["where"], report
+    done = subprocess.run(harness.WRAPPER + [harness.BINARY, "bundle", "show", path], capture_output=True)
+    assert b"\x1b" not in done.stdout + done.stderr, done
+
+
 def test_show_other_certificates(case):
     """A server's certificates, and a CA's, are not a client's that lack something."""
     p = Parts(case)
@@ -531,6 +546,11 @@ def test_request(case):
         before = open(prefix + ".key").read(), open(prefix + ".csr").read()
         assert bundle(case, "request", "-o", prefix, "--subject", "/CN=x", "--key", kind).returncode == 1
         assert before == (open(prefix + ".key").read(), open(prefix + ".csr").read())
+        os.rename(prefix + ".csr", case.path("sent.csr"))
+        done = bundle(case, "request", "-o", prefix, "--subject", "/CN=x", "--key", kind)
+        assert done.returncode == 1 and not os.path.exists(prefix + ".csr"), done
+        assert before[0] == open(prefix + ".key").read(), "the key was overwritten"
+        os.rename(case.path("sent.csr"), prefix + ".csr")
         os.unlink(prefix + ".key")
         done = bundle(case, "request", "-o", prefix, "--subject", "/CN=x", "--key", kind)
         assert done.returncode == 1 and not os.path.exists(prefix + ".key"), "a key beside a request that is not its"
