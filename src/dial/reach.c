@@ -162,15 +162,14 @@ static void on_dialled(void *arg, struct dial_result *result)
 {
 	struct reach *reach = arg;
 	struct relay_path *path = &reach->params.route->paths[reach->at];
+	struct notice_place place = {reach, path, result->evidence};
 	bool go_on = result->tunnel == NULL && moves_on(result) && loop_now_ms() < reach->deadline_ms;
 
 	reach->dial = NULL;
 	note_path(reach, path, result);
-	if (result->tunnel != NULL) {
-		struct notice_place place = {reach, path, result->evidence};
-
-		relay_path_noticed(&path->state, result->evidence, result->cert_in_clear, tell_notice, &place);
-	}
+	/* What a refused server showed is told with its refusal. */
+	relay_path_noticed(&path->state, result->tunnel != NULL ? result->evidence : NULL, result->cert_in_clear,
+	    tell_notice, &place);
 	free(result->evidence);
 	result->evidence = NULL;
 	if (result->tunnel != NULL) {

@@ -27,7 +27,7 @@ struct reach_params {
 	 */
 	void (*on_path)(void *arg, const struct relay_path *path, const struct diagnosis *diagnosis,
 	    const struct judge_evidence *evidence);
-	/* A tunnel over this path showed what has not been told yet.  Called from the loop; may be NULL. */
+	/* A dial over this path showed what has not been told yet.  Called from the loop; may be NULL. */
 	void (*on_notice)(void *arg, const struct relay_path *path, enum relay_path_notice notice,
 	    const struct judge_evidence *evidence);
 	/* Called once, never from inside reach_start, never after reach_cancel; the reach is gone then. */

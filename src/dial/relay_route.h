@@ -46,7 +46,7 @@ bool relay_path_failed(struct relay_path_state *state, enum diagnosis_code code,
 /* A dial that came to no verdict (cancelled, no descriptor): the next may try. */
 void relay_path_undecided(struct relay_path_state *state);
 
-/* What a tunnel showed that is worth a line, once for each path. */
+/* What a dial showed that is worth a line, once for each path. */
 enum relay_path_notice {
 	RELAY_PATH_INSPECTED,       /* and used all the same; again whenever the reasons change */
 	RELAY_PATH_NOT_INSPECTED,   /* any more */
@@ -55,7 +55,7 @@ enum relay_path_notice {
 };
 const char *relay_path_notice_name(enum relay_path_notice notice); /* the log event */
 
-/* Calls `tell` for each notice that is news. */
+/* Calls `tell` for each notice that is news.  `evidence`: of a server that got a tunnel; else NULL. */
 typedef void relay_path_notice_fn(void *arg, enum relay_path_notice notice);
 void relay_path_noticed(struct relay_path_state *state, const struct judge_evidence *evidence, bool cert_in_clear,
     relay_path_notice_fn *tell, void *arg);

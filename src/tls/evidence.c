@@ -26,7 +26,7 @@
 
 void evidence_ask(SSL *ssl, const struct judge_rules *rules)
 {
-	if (rules->trust_system || rules->staple)
+	if ((rules->trust_system && rules->inspection != JUDGE_INSPECTION_OFF) || rules->staple)
 		SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp);
 }
 

@@ -278,7 +278,7 @@ struct identity *identity_new(const struct identity_params *params, identity_not
 			faults->count--;
 		judge_rules_copy(&identity->rules, &params->rules);
 		identity->rules.trust_system = params->trust == NULL;
-		if (params->trust == NULL && !system_store_is_named())
+		if (params->trust == NULL && params->rules.inspection != JUDGE_INSPECTION_OFF && !system_store_is_named())
 			identity->origin = anchor_origin_new("");
 	}
 	ERR_clear_error();

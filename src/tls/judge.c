@@ -58,10 +58,12 @@ static void PRINTF_LIKE(2, 3) add(struct tls_fault *fault, const char *fmt, ...)
 	va_end(ap);
 }
 
-static unsigned find_reasons(const struct judge_evidence *evidence)
+static unsigned find_reasons(const struct judge_rules *rules, const struct judge_evidence *evidence)
 {
 	unsigned reasons = 0;
 
+	if (rules->inspection == JUDGE_INSPECTION_OFF)
+		return 0;
 	if (evidence->product != NULL)
 		reasons |= JUDGE_REASON_PRODUCT;
 	if (evidence->chain.kind != TLS_FAULT_NONE)
@@ -132,7 +134,7 @@ bool judge_server(const struct judge_rules *rules, const char *host, struct judg
     struct tls_fault *fault)
 {
 	memset(fault, 0, sizeof(*fault));
-	evidence->reasons = find_reasons(evidence);
+	evidence->reasons = find_reasons(rules, evidence);
 	/* A chain that fails refuses in any case; `inspection` decides about one that verifies. */
 	if (evidence->reasons != 0 &&
 	    (evidence->chain.kind != TLS_FAULT_NONE || rules->inspection == JUDGE_INSPECTION_REFUSE))

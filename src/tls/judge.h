@@ -15,7 +15,13 @@
 
 #include "tls/fault.h"
 
-enum judge_inspection { JUDGE_INSPECTION_REFUSE, JUDGE_INSPECTION_WARN, JUDGE_INSPECTION_IGNORE };
+/* OFF: nothing is judged inspected, as for a proxy, which may have a private CA in the system's store. */
+enum judge_inspection {
+	JUDGE_INSPECTION_OFF,
+	JUDGE_INSPECTION_REFUSE,
+	JUDGE_INSPECTION_WARN,
+	JUDGE_INSPECTION_IGNORE,
+};
 
 /* What is demanded, beyond chain, name and validity. */
 struct judge_rules {

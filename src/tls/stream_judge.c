@@ -39,7 +39,7 @@ static int on_sct_parse(SSL *ssl, unsigned type, unsigned context, const unsigne
 void stream_prepare_judgement(struct identity *identity)
 {
 	/* With explicit trust the administrator's word decides, and servers need not be asked. */
-	if (identity_rules(identity)->trust_system)
+	if (identity_rules(identity)->trust_system && identity_rules(identity)->inspection != JUDGE_INSPECTION_OFF)
 		(void)SSL_CTX_add_custom_ext(identity_ctx(identity), TLSEXT_TYPE_signed_certificate_timestamp, SCT_CONTEXT,
 		    on_sct_add, NULL, NULL, on_sct_parse, NULL);
 	ERR_clear_error();

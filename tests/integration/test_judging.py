@@ -216,6 +216,9 @@ def test_certificate_in_clear(case):
         found = m.events("certificate-in-clear")
         assert len(found) == told, (version, keys, found)
         assert not found or (found[0]["level"] == "warn" and "tls_min = 1.3" in found[0]["msg"])
+    m = case.relay(case.instance(tls_max="1.2", reject=True))
+    m.fails("client-cert-rejected")
+    assert len(m.events("certificate-in-clear")) == 1
 
 
 def test_a_ca_added_to_the_system_locally(case):

@@ -64,6 +64,8 @@ static void assert_inspected(struct judge_evidence evidence, unsigned reasons, c
 	assert_int_equal(judge(&evidence, JUDGE_INSPECTION_WARN, &fault), TLS_FAULT_NONE);
 	assert_int_equal(evidence.reasons, reasons);
 	assert_int_equal(judge(&evidence, JUDGE_INSPECTION_IGNORE, &fault), TLS_FAULT_NONE);
+	assert_int_equal(judge(&evidence, JUDGE_INSPECTION_OFF, &fault), TLS_FAULT_NONE);
+	assert_int_equal(evidence.reasons, 0);
 }
 
 static void assert_clean(struct judge_evidence evidence)
@@ -133,6 +135,7 @@ static void test_local_anchor(void **state)
 static void test_product(void **state)
 {
 	struct judge_evidence e = good();
+	struct tls_fault fault;
 
 	(void)state;
 	e.product = "Zscaler";
@@ -144,6 +147,7 @@ static void test_product(void **state)
 	e.chain.kind = TLS_FAULT_UNTRUSTED;
 	snprintf(e.chain.sentence, sizeof(e.chain.sentence), "does not verify");
 	assert_refused(e, TLS_FAULT_INSPECTED);
+	assert_int_equal(judge(&e, JUDGE_INSPECTION_OFF, &fault), TLS_FAULT_UNTRUSTED);
 }
 
 static void test_always_refused(void **state)
@@ -219,7 +223,7 @@ static void test_longest_sentence(void **state)
 	e.product = "Zscaler";
 	e.staple = JUDGE_STAPLE_REFUSED;
 	e.pin = e.expect_issuer = JUDGE_NOT_MATCHED;
-	assert_false(judge_server(&(struct judge_rules){0}, host, &e, &fault));
+	assert_false(judge_server(&(struct judge_rules){.inspection = JUDGE_INSPECTION_REFUSE}, host, &e, &fault));
 	assert_true(strlen(fault.sentence) < sizeof(fault.sentence));
 }
 
