@@ -23,7 +23,8 @@ static int run(int argc, char **argv);
 
 const struct command command_seal = {
     .name = "seal",
-    .usage = "--cert FILE... | --in-place FILE [--cert FILE...]",
+    .usage = "--cert FILE...\n"
+	     "       midrelay seal --in-place FILE [--cert FILE...]",
     .summary = "encrypts a secret (stdin) to client certificates, for the configuration file",
     .run = run,
 };
