@@ -57,8 +57,12 @@ class Recorder:
                 kept += part
                 sink.sendall(part)
             sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            harness.try_send(sink, b"")
+        except OSError:  # a reset ends the tunnel both ways
+            for sock in (source, sink):
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
 
     def _finish(self, threads, client, proxy):
         for thread in threads:
