@@ -9,10 +9,12 @@ import fcntl
 import glob
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 
 import harness
 from harness import PASSWORD, USER, Skip, wait_until
@@ -26,10 +28,28 @@ def program(name):
     return found
 
 
+_reserved = []  # locks that live as long as this process
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port for a program that cannot be told to take any: below the range from which the kernel gives ports to others,
+    and reserved by a lock against other tests that are choosing one at the same time."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
+        lowest = int(limits.read().split()[0])
+    place = os.path.join(tempfile.gettempdir(), "midrelay-test-ports-%d" % os.getuid())
+    os.makedirs(place, exist_ok=True)
+    while True:
+        port = random.randrange(min(10000, lowest // 2), lowest)
+        lock = open(os.path.join(place, str(port)), "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        _reserved.append(lock)
+        return port
 
 
 def answers(port):

@@ -142,9 +142,14 @@ def relay_by_name(case, good):
 
 def test_name_with_a_silent_address(case):
     """The first address takes no connection and says nothing: the second is tried without waiting out connect_timeout."""
-    good = case.proxy(case.instance())
     with socket.socket(socket.AF_INET6) as silent:
-        silent.bind(("::1", good.port))
+        while True:
+            good = case.proxy(case.instance())
+            try:
+                silent.bind(("::1", good.port))
+                break
+            except OSError:  # somebody else has this number on ::1
+                continue
         silent.listen(0)
         waiting = []
         while len(waiting) < 8:
