@@ -93,9 +93,16 @@ static void accepting_ended(void *arg)
 {
 	struct plan *plan = arg;
 	struct service *service = plan->service;
+	struct log_line line;
 	unsigned i;
 
 	service_plan_done(plan);
+	/* Now, not at the signal: who has read this line and connects is refused. */
+	if (log_begin(&line, LOG_INFO, "draining")) {
+		log_int(&line, "sessions", (int64_t)atomic_load(&service->totals.open));
+		log_int(&line, "timeout_ms", service->set->config->process.drain_timeout_ms);
+		log_end(&line);
+	}
 	service->busy_workers = service->worker_count;
 	for (i = 0; i < service->worker_count; i++)
 		worker_call(&service->workers[i], worker_drain, service, NULL, NULL);
@@ -105,17 +112,10 @@ void service_drain(struct service *service)
 {
 	struct plan *plan = mem_calloc(1, sizeof(*plan));
 	struct listen_list none = {0};
-	struct log_line line;
-	int64_t timeout_ms = service->set->config->process.drain_timeout_ms;
 
 	service->state = SERVICE_DRAINING;
-	if (log_begin(&line, LOG_INFO, "draining")) {
-		log_int(&line, "sessions", (int64_t)atomic_load(&service->totals.open));
-		log_int(&line, "timeout_ms", timeout_ms);
-		log_end(&line);
-	}
 	plan->service = service;
 	plan->retired_count = listen_list_retire(&service->listens, &none, &plan->retired);
-	loop_timer_add(service->drain_timer, timeout_ms);
+	loop_timer_add(service->drain_timer, service->set->config->process.drain_timeout_ms);
 	worker_call(&service->workers[0], service_plan_apply, plan, service->loop, accepting_ended);
 }
