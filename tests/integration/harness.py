@@ -251,6 +251,15 @@ def read_hashed(sock):
     return count, digest.hexdigest(), "eof"
 
 
+def both_versions(function):
+    """A test that runs once with TLS 1.2 and once with 1.3."""
+    def run(case):
+        for version in ("1.2", "1.3"):
+            function(case, version)
+    run.__name__ = function.__name__
+    return run
+
+
 def in_thread(function, *args):
     """Starts function; the returned call waits for its result and raises what it raised."""
     box = {}

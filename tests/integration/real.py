@@ -7,6 +7,7 @@ its process id.  What is not installed skips the test.
 
 import fcntl
 import glob
+import hashlib
 import os
 import pwd
 import random
@@ -274,3 +275,37 @@ def java_client():
         if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
             subprocess.run([javac, "-nowarn", "-cp", ":".join(jars), "-d", place, source], check=True)
     return [java, "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", ":".join([place] + jars), "SoapClient"]
+
+
+# What a chain of real parts must do, whatever it is made of
+
+def assert_moves_large_bodies(case, m, nginx, size):
+    """`nginx` was started with big_bytes=size."""
+    url = "http://127.0.0.1:%d" % m.port()
+    body = case.path("body")
+    with open(body, "wb") as out:
+        for part in harness.pattern_stream(size, seed=5):
+            out.write(part)
+    curl(case, "-T", body, url + "/put/body")
+    with open(os.path.join(nginx.directory, "www", "put", "body"), "rb") as stored:
+        assert hashlib.file_digest(stored, "sha256").hexdigest() == harness.pattern_sha256(size, 5)
+    assert hashlib.sha256(curl(case, url + "/big")).hexdigest() == harness.pattern_sha256(size)
+    # A client that closes its connection in the middle disturbs nobody.
+    with m.connect() as sock:
+        sock.sendall(harness.request_bytes(path="/big"))
+        sock.recv(100000)
+    assert b"verify SUCCESS" in curl(case, url + "/")
+
+
+def assert_serves_a_hundred_at_once(m):
+    def one(number):
+        with m.connect() as sock:
+            for n in range(10):
+                answer = harness.ask(sock, path="/%d/%d" % (number, n))
+                assert b"uri /%d/%d\n" % (number, n) in answer.body, answer.body
+        return 10
+
+    clients = [harness.in_thread(one, number) for number in range(100)]
+    assert sum(client() for client in clients) == 1000
+    m.session(100)
+    assert {e["end"] for e in m.events("session")} == {"ok"}

@@ -5,17 +5,9 @@ import json
 import socket
 
 import harness
-from harness import in_thread, pattern_sha256, pattern_stream, read_all, read_hashed, records_done
+from harness import both_versions, in_thread, pattern_sha256, pattern_stream, read_all, read_hashed, records_done
 
 SIZE = 8 << 20
-
-
-def both_versions(function):
-    def run(case):
-        for version in ("1.2", "1.3"):
-            function(case, version)
-    run.__name__ = function.__name__
-    return run
 
 
 @both_versions

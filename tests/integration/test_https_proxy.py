@@ -8,8 +8,8 @@ import socket
 import subprocess
 
 import harness
-from harness import (PASSWORD, SLOW, USER, ask, in_thread, pattern_sha256, pattern_stream, read_all, read_hashed,
-                     records_done, settled)
+from harness import (PASSWORD, SLOW, USER, ask, both_versions, in_thread, pattern_sha256, pattern_stream, read_all,
+                     read_hashed, records_done, settled)
 
 SIZE = 8 << 20
 
@@ -17,14 +17,6 @@ SIZE = 8 << 20
 def relay(case, target, proxies, **keys):
     return case.relay(target if isinstance(target, str) else "instance.lab.test", proxies,
                       **dict({"proxy_trust": case.pki["root.pem"]}, **keys))
-
-
-def both_versions(function):
-    def run(case):
-        for version in ("1.2", "1.3"):
-            function(case, version)
-    run.__name__ = function.__name__
-    return run
 
 
 def outer_bytes(record):

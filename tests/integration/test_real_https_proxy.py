@@ -1,12 +1,8 @@
 #!/usr/bin/python3
 """Proves curl -> midrelay -> Squid's https_port with Basic -> nginx with ssl_verify_client on."""
 
-import hashlib
-import os
-
 import harness
 import real
-from harness import in_thread, pattern_sha256, pattern_stream
 
 BIG = 64 << 20
 
@@ -39,37 +35,12 @@ def test_requests(case):
 
 def test_upload_and_download(case):
     m, _, nginx = chain(case, big=BIG)
-    url = "http://127.0.0.1:%d" % m.port()
-    body = case.path("body")
-    with open(body, "wb") as out:
-        for part in pattern_stream(BIG, seed=5):
-            out.write(part)
-    real.curl(case, "-T", body, url + "/put/body")
-    digest = hashlib.sha256()
-    with open(os.path.join(nginx.directory, "www", "put", "body"), "rb") as stored:
-        while part := stored.read(1 << 20):
-            digest.update(part)
-    assert digest.hexdigest() == pattern_sha256(BIG, 5)
-    assert hashlib.sha256(real.curl(case, url + "/big")).hexdigest() == pattern_sha256(BIG)
-    with m.connect() as sock:
-        sock.sendall(harness.request_bytes(path="/big"))
-        sock.recv(100000)
-    assert b"verify SUCCESS" in real.curl(case, url + "/")
+    real.assert_moves_large_bodies(case, m, nginx, BIG)
 
 
 def test_hundred_at_once(case):
     m, _, _ = chain(case)
-
-    def one(number):
-        with m.connect() as sock:
-            for n in range(10):
-                answer = harness.ask(sock, path="/%d/%d" % (number, n))
-                assert b"uri /%d/%d\n" % (number, n) in answer.body, answer.body
-        return 10
-    clients = [in_thread(one, number) for number in range(100)]
-    assert sum(client() for client in clients) == 1000
-    m.session(100)
-    assert {e["end"] for e in m.events("session")} == {"ok"}
+    real.assert_serves_a_hundred_at_once(m)
 
 
 def test_squid_demands_a_certificate(case):

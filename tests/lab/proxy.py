@@ -181,8 +181,8 @@ class Proxy:
         if s["silent"] or (s["drop_authorized"] and record["authorized"] is not None):
             await self._until_gone(sock)
             return "silent"
-        if s["delay"]:
-            await asyncio.sleep(s["delay"])
+        if s["delay"] and await self._gone_within(sock, s["delay"]):
+            return "gone"
         if s["drip"] is not None:
             return await self._drip(sock)
         target = await self._dial(record) if reply[0] and s["tunnel"] in ("relay", "inspect") else None
@@ -263,14 +263,22 @@ class Proxy:
     async def _drip(self, sock):
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(sock, b"HTTP/1.1 200 OK\r\n")
-        while True:
+        while not await self._gone_within(sock, self.scenario["drip"]):
             await loop.sock_sendall(sock, b"X-Wait: a little longer\r\n")
-            await asyncio.sleep(self.scenario["drip"])
+        return "gone"
 
     async def _until_gone(self, sock):
         loop = asyncio.get_running_loop()
         while await loop.sock_recv(sock, CHUNK):
             pass
+
+    async def _gone_within(self, sock, seconds):
+        """Holds the answer back, at most until the client has left."""
+        try:
+            await asyncio.wait_for(self._until_gone(sock), seconds)
+            return True
+        except asyncio.TimeoutError:
+            return False
 
     async def _dial(self, record):
         asked = record["request"].split(" ")[1]
