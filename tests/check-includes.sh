@@ -1,10 +1,10 @@
 #!/bin/sh
 # Proves the direction of includes in src:
 #
-#	main, cmd_*  →  service  →  relay  →  dial  →  tls, config, loop  →  base
+#	main, cmd_*  →  service  →  relay, check  →  dial  →  tls, config, loop  →  base
 #
-# A layer includes itself and what lies to its right; tls, config and loop do not know one another.  Our headers are
-# named by their path, OpenSSL's are for tls alone, JSON for config and the commands, inih for config, libevent for
+# A layer includes itself and what lies to its right; layers between the same arrows do not know one another.  Our headers are
+# named by their path, OpenSSL's are for tls alone, JSON for config, check and the commands, inih for config, libevent for
 # those who have a loop.
 set -eu
 
@@ -19,7 +19,7 @@ awk '
 			return 6
 		if (layer == "service")
 			return 5
-		if (layer == "relay")
+		if (layer == "relay" || layer == "check")
 			return 4
 		if (layer == "dial")
 			return 3
@@ -59,8 +59,8 @@ awk '
 		sub(/>.*/, "", header)
 		if (header ~ /^openssl\// && layer != "tls")
 			offend("only tls includes OpenSSL: <" header ">")
-		if (header == "jansson.h" && layer != "config" && layer != "main")
-			offend("only config and the commands include JSON: <" header ">")
+		if (header == "jansson.h" && layer != "config" && layer != "check" && layer != "main")
+			offend("only config, check and the commands include JSON: <" header ">")
 		if (header == "ini.h" && layer != "config")
 			offend("only config includes inih: <" header ">")
 		if (header ~ /^event2\// && (layer == "base" || layer == "config" || layer == "tls" || layer == "main"))

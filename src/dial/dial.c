@@ -100,6 +100,7 @@ void dial_finish(struct dial *dial)
 		dial->result.evidence = stream_take_evidence(dial->stream);
 		dial->result.cert_in_clear = stream_cert_in_clear(dial->stream);
 	}
+	dial->result.peer = dial->peer_addr;
 	dial->phase = DIAL_DONE;
 	event_del(dial->timer);
 	loop_defer(dial->params.loop, &dial->job);
@@ -114,11 +115,20 @@ static void set_deadline(struct dial *dial, int64_t stage_ms)
 	loop_timer_add(dial->timer, dial->ends_by_setup ? setup_ms : stage_ms);
 }
 
+static void tell_phase(const struct dial *dial)
+{
+	const struct dial_observer *observer = dial->params.observer;
+
+	if (observer != NULL && observer->on_phase != NULL)
+		observer->on_phase(observer->arg, dial->phase);
+}
+
 void dial_enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms)
 {
 	end_phase(dial);
 	dial->phase = phase;
 	set_deadline(dial, stage_ms);
+	tell_phase(dial);
 }
 
 const char *dial_peer_text(const struct dial *dial, char *buf, size_t buf_bytes)
@@ -221,6 +231,7 @@ static void on_connected(void *arg, const struct connect_result *result)
 	char peer[192], addr[ADDR_TEXT_BYTES], reason[128];
 
 	dial->connector = NULL;
+	dial->peer_addr = result->addr;
 	if (result->watch == NULL) {
 		diagnosis_set(&dial->result.diagnosis, code_of_errno(dial, result->error), "%s at %s: %s",
 		    dial_peer_text(dial, peer, sizeof(peer)), addr_format(&result->addr, addr),
@@ -228,7 +239,6 @@ static void on_connected(void *arg, const struct connect_result *result)
 		dial_finish(dial);
 		return;
 	}
-	dial->peer_addr = result->addr;
 	dial->watch = result->watch;
 	watch_set_owner(dial->watch, on_ready, dial);
 	if (dial_path(dial)->direct)
@@ -478,6 +488,7 @@ struct dial *dial_start(const struct dial_params *params, dial_done_fn *done, vo
 		free(dial);
 		return NULL;
 	}
+	tell_phase(dial);
 	start_resolve(dial);
 	return dial;
 }

@@ -26,18 +26,29 @@ struct dial_times {
 	int64_t resolve_us, connect_us, proxy_us, tls_us;
 };
 
+enum dial_phase { DIAL_RESOLVE, DIAL_CONNECT, DIAL_PROXY, DIAL_TLS, DIAL_DONE };
+
+/* Follows a dial as it goes; called from the loop, and from inside dial_start too.  Each may be NULL. */
+struct dial_observer {
+	void (*on_phase)(void *arg, enum dial_phase phase);            /* it begins */
+	void (*on_opened)(void *arg, const char *head, size_t len);    /* the proxy's answer that opened the tunnel */
+	void *arg;
+};
+
 struct dial_params {
 	struct loop *loop;
 	struct resolver *resolver;
 	struct relay_route *route; /* borrowed: the caller keeps a count on its set until done or cancelled */
 	struct relay_path *path;   /* of this route */
 	int64_t deadline_ms;       /* loop_now_ms() at which setup_timeout ends */
+	const struct dial_observer *observer; /* borrowed until done or cancelled; NULL: nobody */
 };
 
 struct dial_result {
 	struct tunnel *tunnel; /* the receiver's; NULL: see the diagnosis */
 	struct diagnosis diagnosis;
 	struct dial_times times;
+	struct addr peer;                /* that was connected to, or tried last; len 0: none */
 	struct judge_evidence *evidence; /* the receiver's to free(); NULL: no server was judged */
 	bool cert_in_clear;              /* our certificate left under TLS 1.2 */
 	/* Nothing of ours was shown to a server: another path may be tried.  See reach.c for what else decides. */

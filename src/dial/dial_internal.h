@@ -6,8 +6,6 @@
 #include "dial/dial.h"
 #include "dial/http_connect.h"
 
-enum dial_phase { DIAL_RESOLVE, DIAL_CONNECT, DIAL_PROXY, DIAL_TLS, DIAL_DONE };
-
 struct dial {
 	struct loop_job job; /* first: run() gets it */
 	struct dial_params params;

@@ -48,6 +48,7 @@ static void make_room(struct dial *dial, size_t bytes)
 /* False when more of it has to come. */
 static bool judge_reply(struct dial *dial)
 {
+	const struct dial_observer *observer = dial->params.observer;
 	struct http_connect_context context;
 	size_t consumed = 0;
 
@@ -57,6 +58,8 @@ static bool judge_reply(struct dial *dial)
 	case HTTP_CONNECT_MORE:
 		return false;
 	case HTTP_CONNECT_OPEN:
+		if (observer != NULL && observer->on_opened != NULL)
+			observer->on_opened(observer->arg, dial->reply, consumed);
 		dial_start_tls(dial, dial->reply + consumed, dial->reply_len - consumed);
 		break;
 	case HTTP_CONNECT_REFUSED:

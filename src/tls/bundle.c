@@ -226,6 +226,18 @@ bool bundle_validity(const X509 *cert, long long *seconds_left, long long *secon
 	       seconds_between(X509_get0_notBefore(cert), NULL, seconds_since_start);
 }
 
+const char *bundle_fingerprint_text(const X509 *cert, char buf[BUNDLE_FINGERPRINT_BYTES])
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (X509_digest(cert, EVP_sha256(), digest, &len) != 1 ||
+	    OPENSSL_buf2hexstr_ex(buf, BUNDLE_FINGERPRINT_BYTES, NULL, digest, len, ':') != 1)
+		buf[0] = '\0';
+	ERR_clear_error();
+	return buf;
+}
+
 const char *bundle_time_text(const ASN1_TIME *time, char *buf, size_t buf_bytes)
 {
 	struct tm tm;

@@ -81,5 +81,8 @@ const char *bundle_name_text(const X509_NAME *name, char *buf, size_t buf_bytes)
 bool bundle_validity(const X509 *cert, long long *seconds_left, long long *seconds_since_start);
 /* "2026-11-21T10:00:00Z" */
 const char *bundle_time_text(const ASN1_TIME *time, char *buf, size_t buf_bytes);
+#define BUNDLE_FINGERPRINT_BYTES 96
+/* SHA-256 of the certificate, as "XX:XX:…"; "" when it cannot be had. */
+const char *bundle_fingerprint_text(const X509 *cert, char buf[BUNDLE_FINGERPRINT_BYTES]);
 
 #endif

@@ -46,19 +46,6 @@ static void pin_text(EVP_PKEY *key, char buf[BUNDLE_PIN_BYTES])
 	ERR_clear_error();
 }
 
-static void fingerprint_text(const X509 *cert, char *buf, size_t buf_bytes)
-{
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	unsigned digest_len = 0, i;
-	size_t at = 0;
-
-	buf[0] = '\0';
-	if (X509_digest(cert, EVP_sha256(), digest, &digest_len) == 1)
-		for (i = 0; i < digest_len && at + 4 <= buf_bytes; i++, at += i == 1 ? 2 : 3)
-			snprintf(buf + at, buf_bytes - at, "%s%02X", i == 0 ? "" : ":", digest[i]);
-	ERR_clear_error();
-}
-
 static void serial_text(const X509 *cert, char *buf, size_t buf_bytes)
 {
 	BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(cert), NULL);
@@ -134,7 +121,7 @@ static void fill_cert(struct bundle_report_cert *to, X509 *cert, const char *rol
 	snprintf(to->signature, sizeof(to->signature), "%s", OBJ_nid2sn(X509_get_signature_nid(cert)));
 	usages_text(cert, to->usages, sizeof(to->usages));
 	names_text(cert, to->names, sizeof(to->names));
-	fingerprint_text(cert, to->sha256, sizeof(to->sha256));
+	bundle_fingerprint_text(cert, to->sha256);
 	pin_text(X509_get0_pubkey(cert), to->pin);
 	ERR_clear_error();
 }

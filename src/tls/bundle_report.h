@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tls/bundle.h"
 #include "tls/bundle_findings.h"
 
 #define BUNDLE_PIN_BYTES 64
@@ -23,7 +24,7 @@ struct bundle_report_cert {
 	char signature[64];         /* "RSA-SHA256" */
 	char usages[256];           /* extended key usage, comma separated; "" without */
 	char names[512];            /* subject alternative names; "" without */
-	char sha256[96];            /* fingerprint, XX:XX:… */
+	char sha256[BUNDLE_FINGERPRINT_BYTES];
 	char pin[BUNDLE_PIN_BYTES]; /* "sha256//BASE64" of the public key, as `pin` and curl take it */
 };
 

@@ -160,6 +160,8 @@ static void name_leaf(const X509 *leaf, struct judge_evidence *evidence)
 	bundle_name_text(X509_get_subject_name(leaf), evidence->subject, sizeof(evidence->subject));
 	bundle_name_text(X509_get_issuer_name(leaf), evidence->issuer, sizeof(evidence->issuer));
 	bundle_time_text(X509_get0_notAfter(leaf), evidence->not_after, sizeof(evidence->not_after));
+	_Static_assert(sizeof(evidence->sha256) == BUNDLE_FINGERPRINT_BYTES, "room for a fingerprint");
+	bundle_fingerprint_text(leaf, evidence->sha256);
 }
 
 void evidence_collect(SSL *ssl, const struct judge_rules *rules, const struct anchor_origin *origin,

@@ -55,6 +55,7 @@ struct judge_evidence {
 	char subject[JUDGE_NAME_BYTES], issuer[JUDGE_NAME_BYTES]; /* of the server's own certificate */
 	char anchor[JUDGE_NAME_BYTES];
 	char not_after[32];
+	char sha256[96]; /* of that certificate: "XX:XX:…" */
 	const char *product; /* static; NULL: no issuer names one */
 	enum judge_match pin;
 	bool pin_on_leaf; /* it matched the server's own key and no other */
