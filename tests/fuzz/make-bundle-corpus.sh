@@ -1,12 +1,13 @@
 #!/bin/sh
-# Writes corpus/bundle/ anew, with keys made on the spot and used nowhere else.  Needs openssl 3, iconv and base64.
+# Writes the seeds of corpus/bundle/ anew, with keys made on the spot and used nowhere else; what the fuzzer found
+# (found-*) stays.  Needs openssl 3, iconv and base64.
 set -eu
 
 out=$(dirname "$0")/corpus/bundle
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 mkdir -p "$out"
-rm -f "$out"/*
+find "$out" -type f ! -name 'found-*' -exec rm -f {} +
 
 ca() {
     openssl req -x509 -new -key "$tmp/$1.key" -subj "/CN=$1" -days 36500 -out "$tmp/$1.crt" 2>/dev/null
@@ -54,6 +55,18 @@ pfx pfx-nomac.der -nomac
 { echo '-----BEGIN PKCS12-----'; base64 "$out/pfx-plain.der"; echo '-----END PKCS12-----'; } >"$out/pfx.pem"
 openssl crl2pkcs7 -nocrl -certfile "$tmp/mid.crt" -certfile "$tmp/root.crt" -outform DER -out "$out/p7b.der"
 openssl crl2pkcs7 -nocrl -certfile "$tmp/mid.crt" -out "$out/p7b.pem"
+mkdir "$tmp/ca"
+: >"$tmp/ca/index"
+echo 01 >"$tmp/ca/number"
+printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s\ncrlnumber=%s\ndefault_md=sha256\n' "$tmp/ca/index" "$tmp/ca/number" >"$tmp/ca/cnf"
+for name in root mid; do
+    openssl ca -config "$tmp/ca/cnf" -revoke "$tmp/leaf.crt" -cert "$tmp/$name.crt" -keyfile "$tmp/$name.key" \
+        -crl_reason superseded 2>/dev/null || true
+    openssl ca -config "$tmp/ca/cnf" -gencrl -crldays 36500 -cert "$tmp/$name.crt" -keyfile "$tmp/$name.key" \
+        -out "$tmp/$name.crl" 2>/dev/null
+done
+{ cat "$tmp/root.crl"; printf 'of mid\r\n'; cat "$tmp/mid.crl"; } >"$out/crl.pem"
+openssl crl -in "$tmp/mid.crl" -outform DER -out "$out/crl.der"
 { printf '\377\376'; iconv -f ASCII -t UTF-16LE "$out/key-first.pem"; } >"$out/utf16-le.pem"
 iconv -f ASCII -t UTF-16BE "$out/key-first.pem" >"$out/utf16-be-no-mark.pem"
 openssl x509 -in "$tmp/leaf.crt" -addtrust clientAuth -trustout -out "$out/trusted.pem"
