@@ -89,23 +89,6 @@ static bool key_in_chain(STACK_OF(X509) *chain, EVP_PKEY *key)
 	return false;
 }
 
-static void assert_verifies(const struct hostile_input *input, struct identity *identity, STACK_OF(X509) *certs)
-{
-	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	unsigned pin = input->server & HOSTILE_PIN;
-
-	midrelay_assert(sk_X509_num(certs) > 0);
-	midrelay_assert(X509_STORE_CTX_init(ctx, SSL_CTX_get_cert_store(identity_ctx(identity)),
-			    sk_X509_value(certs, 0), certs) == 1);
-	demand(ctx, input);
-	lists_failed = false;
-	midrelay_assert(X509_verify_cert(ctx) == 1 && !lists_failed);
-	if (pin != 0)
-		midrelay_assert(key_in_chain(X509_STORE_CTX_get0_chain(ctx), hostile_key(pin)));
-	X509_STORE_CTX_free(ctx);
-	ERR_clear_error();
-}
-
 /* Whether a part of the name says so in plain words. */
 static bool names_product(const X509_NAME *name)
 {
@@ -126,7 +109,29 @@ static bool names_product(const X509_NAME *name)
 	return found;
 }
 
-static bool staple_is_good(const struct hostile_part *staple)
+static bool signed_by(OCSP_BASICRESP *basic, EVP_PKEY *key)
+{
+	return key != NULL && ASN1_item_verify(ASN1_ITEM_rptr(OCSP_RESPDATA), OCSP_resp_get0_tbs_sigalg(basic),
+			OCSP_resp_get0_signature(basic), OCSP_resp_get0_respdata(basic), key) == 1;
+}
+
+/* By the issuer, or by whom the issuer has named for that (RFC 6960 section 4.2.2.2). */
+static bool signed_by_right(OCSP_BASICRESP *basic, EVP_PKEY *issuer)
+{
+	const STACK_OF(X509) *certs = OCSP_resp_get0_certs(basic);
+	bool right = signed_by(basic, issuer);
+	int i;
+
+	for (i = 0; i < sk_X509_num(certs) && !right; i++) {
+		X509 *cert = sk_X509_value(certs, i);
+
+		right = X509_verify(cert, issuer) == 1 && (X509_get_extended_key_usage(cert) & XKU_OCSP_SIGN) != 0 &&
+		    signed_by(basic, X509_get0_pubkey(cert));
+	}
+	return right;
+}
+
+static void assert_staple_good(const struct hostile_part *staple, STACK_OF(X509) *chain)
 {
 	const unsigned char *at = staple == NULL ? NULL : staple->bytes;
 	OCSP_RESPONSE *response = at == NULL ? NULL : d2i_OCSP_RESPONSE(NULL, &at, (long)staple->len);
@@ -134,13 +139,32 @@ static bool staple_is_good(const struct hostile_part *staple)
 	bool good = false;
 	int i;
 
+	midrelay_assert(basic != NULL && sk_X509_num(chain) > 1);
 	for (i = 0; i < OCSP_resp_count(basic); i++)
 		good = good || OCSP_single_get0_status(OCSP_resp_get0(basic, i), NULL, NULL, NULL, NULL) ==
 			V_OCSP_CERTSTATUS_GOOD;
+	midrelay_assert(good && signed_by_right(basic, X509_get0_pubkey(sk_X509_value(chain, 1))));
 	OCSP_BASICRESP_free(basic);
 	OCSP_RESPONSE_free(response);
+}
+
+static void assert_verifies(const struct hostile_input *input, struct identity *identity, STACK_OF(X509) *certs)
+{
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	unsigned pin = input->server & HOSTILE_PIN;
+
+	midrelay_assert(sk_X509_num(certs) > 0);
+	midrelay_assert(X509_STORE_CTX_init(ctx, SSL_CTX_get_cert_store(identity_ctx(identity)),
+			    sk_X509_value(certs, 0), certs) == 1);
+	demand(ctx, input);
+	lists_failed = false;
+	midrelay_assert(X509_verify_cert(ctx) == 1 && !lists_failed);
+	if (pin != 0)
+		midrelay_assert(key_in_chain(X509_STORE_CTX_get0_chain(ctx), hostile_key(pin)));
+	if ((input->rules & HOSTILE_STAPLE) != 0)
+		assert_staple_good(hostile_input_find(input, HOSTILE_PART_STAPLE), X509_STORE_CTX_get0_chain(ctx));
+	X509_STORE_CTX_free(ctx);
 	ERR_clear_error();
-	return good;
 }
 
 /* ---- what must hold ---- */
@@ -213,7 +237,6 @@ static void assert_deserved(const struct hostile_input *input, struct identity *
 	midrelay_assert(evidence->pin == (rules->pin_count > 0 ? JUDGE_MATCHED : JUDGE_NOT_DEMANDED));
 	midrelay_assert(evidence->expect_issuer == (rules->issuer_count > 0 ? JUDGE_MATCHED : JUDGE_NOT_DEMANDED));
 	midrelay_assert(evidence->staple == (rules->staple ? JUDGE_STAPLE_GOOD : JUDGE_STAPLE_NOT_DEMANDED));
-	midrelay_assert(!rules->staple || staple_is_good(hostile_input_find(input, HOSTILE_PART_STAPLE)));
 	if (rules->inspection != JUDGE_INSPECTION_REFUSE)
 		return;
 	midrelay_assert(evidence->reasons == 0 && evidence->product == NULL);
@@ -226,16 +249,21 @@ static bool is_judgement(enum tls_fault_kind kind)
 	return kind >= TLS_FAULT_INSPECTED && kind <= TLS_FAULT_ISSUER;
 }
 
-static void assert_sound(const struct hostile_input *input, struct identity *identity, struct stream *stream,
-    enum stream_status status)
+static void assert_resumed(struct stream *stream, const struct judge_evidence *evidence,
+    const struct tls_session_slot *slot)
+{
+	midrelay_assert(evidence != NULL && evidence->resumed && evidence->reasons == 0);
+	midrelay_assert(slot->session != NULL && slot->not_after > 0);
+	midrelay_assert(stream_server_end(stream, NULL) == 0);
+	assert_pieces(evidence);
+}
+
+static void assert_judged(const struct hostile_input *input, struct identity *identity, struct stream *stream,
+    enum stream_status status, const struct judge_evidence *evidence)
 {
 	const struct tls_fault *fault = stream_fault(stream);
-	struct judge_evidence *evidence = stream_take_evidence(stream);
 	STACK_OF(X509) *certs = presented_certs(input);
 
-	midrelay_assert((status == STREAM_FAILED) == (fault->kind != TLS_FAULT_NONE));
-	assert_printable(fault->sentence, sizeof(fault->sentence));
-	midrelay_assert((fault->kind == TLS_FAULT_NONE) == (fault->sentence[0] == '\0'));
 	midrelay_assert(evidence != NULL || !is_judgement(fault->kind));
 	if (evidence != NULL) {
 		assert_texts(evidence);
@@ -247,10 +275,24 @@ static void assert_sound(const struct hostile_input *input, struct identity *ide
 		midrelay_assert(!stream_cert_sent(stream) && status == STREAM_FAILED);
 	if (status == STREAM_OK || stream_cert_sent(stream))
 		assert_deserved(input, identity, evidence, certs);
-	if (stream_cert_sent(stream) && status == STREAM_OK && (input->server & HOSTILE_REQUIRES) != 0 &&
-	    identity_has_cert(identity))
+	if (status == STREAM_OK && (input->server & HOSTILE_REQUIRES) != 0 && identity_has_cert(identity))
 		midrelay_assert(stream_cert_requested(stream));
 	sk_X509_pop_free(certs, X509_free);
+}
+
+static void assert_sound(const struct hostile_input *input, struct identity *identity, struct stream *stream,
+    enum stream_status status, const struct tls_session_slot *slot)
+{
+	const struct tls_fault *fault = stream_fault(stream);
+	struct judge_evidence *evidence = stream_take_evidence(stream);
+
+	midrelay_assert((status == STREAM_FAILED) == (fault->kind != TLS_FAULT_NONE));
+	assert_printable(fault->sentence, sizeof(fault->sentence));
+	midrelay_assert((fault->kind == TLS_FAULT_NONE) == (fault->sentence[0] == '\0'));
+	if (status == STREAM_OK && stream_resumed(stream))
+		assert_resumed(stream, evidence, slot);
+	else
+		assert_judged(input, identity, stream, status, evidence);
 	free(evidence);
 }
 
@@ -267,15 +309,16 @@ static void assert_kept(struct stream *stream, struct wire_pool *pool, const str
 		assert_printable_text(end.subject, sizeof(end.subject));
 }
 
-static void judge_server_of(const struct hostile_input *input)
+/* One handshake; what it leaves is in the slot. */
+static void shake_hands(const struct hostile_input *input, struct identity *identity, struct tls_session_slot *slot)
 {
 	static struct wire_pool pool;
-	struct tls_session_slot slot = {0};
-	struct stream_params params = {.identity = hostile_identity(input),
-	    .host = (input->rules & HOSTILE_HOST_IS_IP) != 0 ? HOST_IP : HOST,
-	    .host_is_ip = (input->rules & HOSTILE_HOST_IS_IP) != 0,
+	bool is_ip = (input->rules & HOSTILE_HOST_IS_IP) != 0;
+	struct stream_params params = {.identity = identity,
+	    .host = is_ip ? HOST_IP : HOST,
+	    .host_is_ip = is_ip,
 	    .require_cert_request = (input->server & HOSTILE_REQUIRES) != 0,
-	    .slot = &slot,
+	    .slot = slot,
 	    .pool = &pool};
 	enum stream_status status = STREAM_BLOCKED;
 	struct hostile_server server;
@@ -295,18 +338,33 @@ static void judge_server_of(const struct hostile_input *input)
 			break;
 		stream_set_readable(stream);
 	}
-	assert_sound(input, params.identity, stream, status);
+	assert_sound(input, identity, stream, status, slot);
 	(void)hostile_server_turn(&server);
 	if (status == STREAM_OK) {
 		stream_set_readable(stream);
-		assert_kept(stream, &pool, &slot);
+		assert_kept(stream, &pool, slot);
+		/* Without, OpenSSL takes the session for a failed one. */
+		(void)stream_shutdown(stream);
 	}
 	stream_free(stream);
-	tls_session_slot_clear(&slot);
 	hostile_server_end(&server);
 	close(fds[0]);
 	close(fds[1]);
 	midrelay_assert(pool.borrowed == 0);
+}
+
+static void judge_server_of(const struct hostile_input *input)
+{
+	struct identity *identity = hostile_identity(input);
+	struct tls_session_slot slot = {0};
+
+	shake_hands(input, identity, &slot);
+	if ((input->server & HOSTILE_AGAIN) != 0 && slot.session != NULL) {
+		/* A session is left only where our certificate had been asked for. */
+		midrelay_assert(!identity_has_cert(identity) || (input->server & HOSTILE_ASKS) != 0);
+		shake_hands(input, identity, &slot);
+	}
+	tls_session_slot_clear(&slot);
 }
 
 /* What the handshake asks for under some rules only. */

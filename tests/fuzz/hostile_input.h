@@ -37,6 +37,7 @@ enum {
 	HOSTILE_ASKS = 16,    /* the server asks for a certificate */
 	HOSTILE_REQUIRES = 32, /* and we want it to */
 	HOSTILE_HAS_CERT = 64, /* we have one */
+	HOSTILE_AGAIN = 128,   /* and once more, with the session that was left */
 };
 
 enum hostile_kind {

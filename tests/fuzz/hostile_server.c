@@ -70,7 +70,8 @@ static void make_ctx(void)
 	ctx = SSL_CTX_new(TLS_server_method());
 	midrelay_assert(ctx != NULL);
 	SSL_CTX_set_security_level(ctx, 0);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* tickets it has */
+	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"fuzz", 4);
 	midrelay_assert(SSL_CTX_use_certificate(ctx, own) == 1);
 	midrelay_assert(SSL_CTX_use_PrivateKey(ctx, hostile_key(HOSTILE_SERVER_KEY)) == 1);
 	SSL_CTX_set_tlsext_status_cb(ctx, on_status);

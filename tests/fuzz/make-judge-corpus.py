@@ -27,7 +27,7 @@ OFF, REFUSE, WARN, IGNORE = range(4)
 SYSTEM, NEED_STAPLE, NEED_CRL, LOCAL, IP, TLS12 = 4, 8, 16, 32, 64, 128
 # The second; the lowest four bits are pin and expect_issuer.
 PIN_SERVER, PIN_ISSUER, PIN_ROOT, LAB, PRODUCT, NOBODY = 1, 2, 3, 4, 8, 12
-ASKS, REQUIRES, HAS_CERT = 16, 32, 64
+ASKS, REQUIRES, HAS_CERT, AGAIN = 16, 32, 64, 128
 ALL = ASKS | REQUIRES | HAS_CERT
 SHA256_ECDSA = bytes.fromhex("300a06082a8648ce3d040302")
 
@@ -129,8 +129,9 @@ def key_of(directory, file_name, kind):
 
 
 RANDOM_KEY, pki._key = pki._key, key_of
-pki.LONG = (-2, 36500)
-pki.CERTIFICATES = {file_name: (spec[0], spec[1], spec[2], (-2, 36500) if spec[3][1] == 3650 else spec[3], spec[4])
+# What is valid, and what is not yet, stays so.
+DAYS = {pki.LONG: (-2, 36500), (2, 365): (36000, 36500)}
+pki.CERTIFICATES = {file_name: spec[:3] + (DAYS.get(spec[3], spec[3]), spec[4])
                     for file_name, spec in pki.CERTIFICATES.items()}
 
 
@@ -219,6 +220,14 @@ def chains(c):
     seed("not-asked", REFUSE, HAS_CERT, good, above, root)
     seed("not-asked-required", REFUSE, HAS_CERT | REQUIRES, good, above, root)
     seed("no-cert", REFUSE, ASKS, good, above, root)
+    seed("resumed", REFUSE, ALL | AGAIN, good, above, root)
+    seed("resumed-short", REFUSE, ALL | AGAIN, c["server"].changed(
+        validity=tlv(0x30, tlv(0x18, LONG_AGO), tlv(0x18, b"20491231235959Z"))).part(), above, root)
+    seed("not-resumed", REFUSE, HAS_CERT | AGAIN, good, above, root)
+    seed("resumed-without-cert", REFUSE, AGAIN, good, above, root)
+    seed("not-asked-inspected", SYSTEM | REFUSE, HAS_CERT, good, above, root)
+    seed("all-missing", SYSTEM | REFUSE | NEED_STAPLE, ALL | PIN_ISSUER | NOBODY, c["untrusted"].part(),
+         c["untrusted-root"].part(ANCHOR))
     seed("ip", REFUSE | IP, ALL, good, above, root)
     seed("intermediate-missing", REFUSE, ALL, good, root)
     seed("wrong-order", REFUSE, ALL, good, c["root"].part(), above, root)
@@ -329,7 +338,7 @@ def staples(c):
         "old": staple(leaf, issuer, start=LONG_AGO, end=LONG_AGO),
         "open-ended": staple(leaf, issuer, start=LONG_AGO, end=None),
         "early": staple(leaf, issuer, start=LATE),
-        "other": staple(issuer, c["root"]),
+        "other": staple(leaf.changed(serial=b"\x02\x01\x07"), issuer),
         "sha256": staple(leaf, issuer, digest=sha256, algorithm="2.16.840.1.101.3.4.2.1"),
         "no-hash": staple(leaf, issuer, algorithm="1.2.3"),
         "bad-time": staple(leaf, issuer, start=b"x"),
