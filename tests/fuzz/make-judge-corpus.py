@@ -267,10 +267,9 @@ def odd_names(c):
     seed("san-empty", REFUSE, ALL, alt(), above, root)
     seed("san-none", REFUSE, ALL, c["server"].without(san).part(), above, root)
     seed("san-controls", REFUSE, ALL, alt(tlv(0x82, b"\x1b[31m\xff\x80\n")), above, root)
-    seed("subject-control", REFUSE, ALL, c["expired"].changed(subject=common_name(b"\x1b[2J\n\xc3\xbc,+\"\\<>;#=")).part(),
-         above, root)
-    seed("subject-nul", REFUSE, ALL, c["expired"].changed(subject=common_name(b"a\0b", 0x16)).part(), above, root)
-    seed("subject-empty", REFUSE, ALL, c["expired"].changed(subject=tlv(0x30)).part(), above, root)
+    subjects = {"control": common_name(b"\x1b[2J\n\xc3\xbc,+\"\\<>;#="), "nul": common_name(b"a\0b", 0x16), "empty": tlv(0x30)}
+    for which, subject in subjects.items():
+        seed("subject-" + which, REFUSE, ALL, c["expired"].changed(subject=subject).part(), above, root)
     strange = {
         "bmp": name(("2.5.4.10", 0x1e, "Zscaler Üx".encode("utf-16-be"))),
         "universal": name(("2.5.4.10", 0x1c, "Zscaler 😀".encode("utf-32-be"))),
@@ -312,10 +311,14 @@ def extensions(c):
     for which, content in (("empty", tlv(4, b"\0\0")), ("short", tlv(4, pki.SCT_LIST[:-1])), ("none", b""),
                            ("double", tlv(4, b"\0\xf0" + 2 * pki.SCT_LIST[2:]))):
         seed("sct-cert-" + which, SYSTEM | REFUSE, ALL, leaf.without(sct, extension(sct, content)).part(), above, root)
-    for times in ((b"\x17\x0d700101000000Z", b"\x17\x0d490101000000Z"), (tlv(0x18, LONG_AGO), tlv(0x18, b"99991231235959Z")),
-                  (tlv(0x17, b"2001010000Z"), tlv(0x17, b"5001010000+0100")), (tlv(0x18, b"x"), tlv(0x18, b""))):
-        seed("times-%s" % hashlib.sha256(b"".join(times)).hexdigest()[:4], REFUSE | TLS12, ALL,
-             leaf.changed(validity=tlv(0x30, *times)).part(), above, root)
+    times = {
+        "utc": (tlv(0x17, b"700101000000Z"), tlv(0x17, b"490101000000Z")),
+        "for-ever": (tlv(0x18, LONG_AGO), tlv(0x18, b"99991231235959Z")),
+        "short": (tlv(0x17, b"2001010000Z"), tlv(0x17, b"5001010000+0100")),
+        "rubbish": (tlv(0x18, b"x"), tlv(0x18, b"")),
+    }
+    for which, (start, end) in times.items():
+        seed("times-" + which, REFUSE | TLS12, ALL, leaf.changed(validity=tlv(0x30, start, end)).part(), above, root)
     rules = SYSTEM | REFUSE
     for which, listed in (("", pki.SCT_LIST), ("-short", pki.SCT_LIST[:-1]), ("-empty", b"\0\0"), ("-none", b"")):
         seed("sct-tls" + which, rules, ALL, leaf.part(), above, root, part(SCTS, 0, listed))
@@ -351,7 +354,8 @@ def staples(c):
     seed("staple-of-server", rules, ALL, *chain, part(STAPLE, SERVER, answers["good"]))
     seed("staple-none", rules, ALL, *chain)
     seed("staple-try-later", rules, ALL, *chain, part(STAPLE, AS_IT_IS, b"\x30\x03\x0a\x01\x03"))
-    seed("staple-leaf-alone", REFUSE | NEED_STAPLE, ALL, leaf.part(), leaf.part(ANCHOR), part(STAPLE, ISSUER, answers["good"]))
+    seed("staple-leaf-alone", REFUSE | NEED_STAPLE, ALL, leaf.part(), leaf.part(ANCHOR),
+         part(STAPLE, ISSUER, answers["good"]))
     seed("staple-sct-alone", SYSTEM | REFUSE, ALL, *chain, part(STAPLE, SERVER, answers["good"]))
     # A responder that the issuer names (RFC 6960 section 4.2.2.2).
     responder = leaf.without("2.5.29.37", extension("2.5.29.37", tlv(0x30, oid("1.3.6.1.5.5.7.3.9"))))
@@ -383,7 +387,8 @@ def lists(c):
     seed("crl-scope", rules, ALL, *chain, part(CRL, ISSUER, crl(issuer, more=scope)), of_root)
     delta = extension("2.5.29.27", b"\x02\x01\x01", True)
     seed("crl-delta", rules, ALL, *chain, part(CRL, ISSUER, crl(issuer, leaf.serial, more=delta)), of_root)
-    text = pem(b"X509 CRL", signed(crl(issuer), 0x22)) + b"\r\n# of the root\r\n" + pem(b"X509 CRL", signed(crl(root), 0x33))
+    text = b"\r\n# of the root\r\n".join(
+        pem(b"X509 CRL", signed(crl(of), 0x11 * key)) for of, key in ((issuer, ISSUER), (root, ROOT)))
     seed("crl-pem", rules, ALL, *chain, part(CRL, AS_IT_IS, text))
     seed("crl-pem-cut", rules, ALL, *chain, part(CRL, AS_IT_IS, text[:-40]))
     seed("crl-other-pem", rules, ALL, *chain, part(CRL, AS_IT_IS, pem(b"CERTIFICATE", b"0")))
