@@ -267,7 +267,8 @@ def odd_names(c):
     seed("san-empty", REFUSE, ALL, alt(), above, root)
     seed("san-none", REFUSE, ALL, c["server"].without(san).part(), above, root)
     seed("san-controls", REFUSE, ALL, alt(tlv(0x82, b"\x1b[31m\xff\x80\n")), above, root)
-    subjects = {"control": common_name(b"\x1b[2J\n\xc3\xbc,+\"\\<>;#="), "nul": common_name(b"a\0b", 0x16), "empty": tlv(0x30)}
+    subjects = {"control": common_name(b"\x1b[2J\n\xc3\xbc,+\"\\<>;#="),
+                "nul": common_name(b"a\0b", 0x16), "empty": tlv(0x30)}
     for which, subject in subjects.items():
         seed("subject-" + which, REFUSE, ALL, c["expired"].changed(subject=subject).part(), above, root)
     strange = {
