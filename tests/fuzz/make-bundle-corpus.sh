@@ -73,6 +73,39 @@ openssl x509 -in "$tmp/leaf.crt" -addtrust clientAuth -trustout -out "$out/trust
 cp "$tmp/leaf.csr" "$out/request.pem"
 openssl pkey -in "$tmp/leaf.key" -pubout -out "$out/public.pem"
 head -n 5 "$tmp/leaf.crt" >"$out/cut.pem"
+
+# What is noted, or refused, of certificates that can be read.
+own() { # name key-options extensions x509-options
+    # shellcheck disable=SC2086
+    openssl genpkey $2 -out "$tmp/$1.key" 2>/dev/null
+    openssl req -new -key "$tmp/$1.key" -subj "/CN=$1" -out "$tmp/$1.csr" 2>/dev/null
+    printf '%s\n' "$3" >"$tmp/ext"
+    # shellcheck disable=SC2086
+    openssl x509 -req -in "$tmp/$1.csr" -CA "$tmp/mid.crt" -CAkey "$tmp/mid.key" -extfile "$tmp/ext" $4 \
+        -out "$tmp/$1.crt" 2>/dev/null
+    cat "$tmp/$1.crt" "$tmp/$1.key" "$tmp/mid.crt" >"$out/$1.pem"
+}
+own weak-rsa '-algorithm RSA -pkeyopt rsa_keygen_bits:1024' 'extendedKeyUsage=clientAuth' '-sha1 -days 36500'
+own rsa-pss '-algorithm RSA-PSS -pkeyopt rsa_keygen_bits:1024' 'keyUsage=keyEncipherment' '-days 36500'
+own unusual-curve '-algorithm EC -pkeyopt ec_paramgen_curve:secp256k1' 'extendedKeyUsage=serverAuth' '-days 36500'
+own weak-curve '-algorithm EC -pkeyopt ec_paramgen_curve:secp192k1' 'basicConstraints=CA:TRUE' '-days 36500'
+own expired '-algorithm EC -pkeyopt ec_paramgen_curve:P-256' 'subjectAltName=DNS:a.test,IP:::1' '-days 0'
+openssl rsa -in "$tmp/weak-rsa.key" -traditional -out "$out/pkcs1.pem" 2>/dev/null
+cat "$tmp/leaf.key" "$tmp/mid.key" >"$out/two-keys.pem"
+openssl ecparam -name prime256v1 -genkey -out "$out/parameters.pem" 2>/dev/null
+openssl pkcs8 -topk8 -scrypt -scrypt_N 2 -scrypt_r 1 -scrypt_p 1 -in "$tmp/leaf.key" -passout pass:fuzz \
+    -out "$out/scrypt.pem" 2>/dev/null
+# Renewed and cross-signed: several ways up, and several leaves of one key.
+cp "$tmp/leaf.crt" "$tmp/old-leaf.crt"
+cp "$tmp/mid.crt" "$tmp/old-mid.crt"
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$tmp/other.key" 2>/dev/null
+ca other
+issue mid other 'basicConstraints=critical,CA:TRUE'
+issue leaf mid 'extendedKeyUsage=clientAuth'
+cat "$tmp/leaf.key" "$tmp/old-leaf.crt" "$tmp/leaf.crt" "$tmp/mid.crt" "$tmp/old-mid.crt" "$tmp/root.crt" "$tmp/other.crt" \
+    >"$out/several-ways.pem"
+cp "$tmp/old-leaf.crt" "$tmp/leaf.crt"
+cp "$tmp/old-mid.crt" "$tmp/mid.crt"
 printf -- '-----BEGIN PRIVATE KEY-----\na: -----bbbbbbbbbbbbbbbb\n-----END PRIVATE KEY-----\n' >"$out/header-dashes.pem"
 printf -- '-----BEGIN X-----\n-----END Y-----\n' >"$out/mismatched-end.pem"
 printf '\377\376-\0-\0' >"$out/utf16.txt"
