@@ -6,3 +6,4 @@ programs=${builddir:-.}/tests/fuzz
 "$programs/replay_http_connect" "$corpus/http_connect"
 "$programs/replay_bundle" "$corpus/bundle"
 "$programs/replay_handshake" "$corpus/handshake"
+"$programs/replay_judge" "$corpus/judge"

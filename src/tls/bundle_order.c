@@ -98,15 +98,12 @@ static bool refuse_mismatch(const struct bundle *bundle, struct error *err)
 
 static bool is_issued_by(X509 *cert, X509 *issuer)
 {
-	EVP_PKEY *key;
+	EVP_PKEY *key = X509_get0_pubkey(issuer);
 	bool ok;
 
 	/* Name, key identifier and key usage; then the signature, since names and identifiers are only
 	 * claims. */
-	if (X509_check_issued(issuer, cert) != X509_V_OK)
-		return false;
-	key = X509_get0_pubkey(issuer);
-	ok = key != NULL && X509_verify(cert, key) == 1;
+	ok = key != NULL && X509_check_issued(issuer, cert) == X509_V_OK && X509_verify(cert, key) == 1;
 	ERR_clear_error();
 	return ok;
 }

@@ -145,14 +145,31 @@ static void match_issuers(STACK_OF(X509) *chain, const struct judge_rules *rules
 				evidence->expect_issuer = JUDGE_MATCHED;
 }
 
+/* Part by part and whole: a printed name is cut, and writes attributes that OpenSSL does not know in hex. */
+static const char *product_in_part(const X509_NAME_ENTRY *part)
+{
+	unsigned char *utf8 = NULL;
+	int len = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(part)), at;
+	const char *product = NULL;
+
+	for (at = 0; at < len && product == NULL; at += (int)strlen((const char *)utf8 + at) + 1)
+		product = inspection_product((const char *)utf8 + at);
+	if (len >= 0)
+		OPENSSL_free(utf8);
+	ERR_clear_error();
+	return product;
+}
+
 static void find_product(STACK_OF(X509) *chain, struct judge_evidence *evidence)
 {
-	char issuer[LONG_NAME_BYTES];
-	int i;
+	int i, j;
 
-	for (i = 0; i < sk_X509_num(chain) && evidence->product == NULL; i++)
-		evidence->product = inspection_product(
-		    bundle_name_text(X509_get_issuer_name(sk_X509_value(chain, i)), issuer, sizeof(issuer)));
+	for (i = 0; i < sk_X509_num(chain); i++) {
+		const X509_NAME *issuer = X509_get_issuer_name(sk_X509_value(chain, i));
+
+		for (j = 0; j < X509_NAME_entry_count(issuer) && evidence->product == NULL; j++)
+			evidence->product = product_in_part(X509_NAME_get_entry(issuer, j));
+	}
 }
 
 static void name_leaf(const X509 *leaf, struct judge_evidence *evidence)

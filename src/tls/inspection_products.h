@@ -5,8 +5,8 @@
 #define MIDRELAY_TLS_INSPECTION_PRODUCTS_H
 
 /*
- * The product that a printed issuer name ("CN=…,O=…") points to, or NULL; static.  No such table is ever complete:
- * most companies sign with a CA of their own.
+ * The product that the text of an issuer's name, or of a part of it, points to, or NULL; static.  No such table is ever
+ * complete: most companies sign with a CA of their own.
  */
 const char *inspection_product(const char *issuer);
 

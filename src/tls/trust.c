@@ -39,6 +39,7 @@ static bool add_all(X509_STORE *store, const struct bundle *found, const char *f
 		 * several workers verify with it.  (What the extensions say is the verification's business.)
 		 */
 		(void)X509_check_purpose(cert, -1, 0);
+		ERR_clear_error();
 		/* One that is there already is no error. */
 		if (X509_STORE_add_cert(store, cert) != 1) {
 			ERR_clear_error();

@@ -1,15 +1,22 @@
 /*
- * Feeds bytes as a bundle file: whatever they are, reading, ordering and judging end, and a fault has a sentence.  With
- * FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION the bound for deriving keys is low, and the MAC of a PFX is not asked.
+ * Feeds bytes as a bundle file, as a file of trust and as one of revocation lists: whatever they are, reading, ordering
+ * and judging end, and a fault has a sentence.  With FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION the bound for deriving
+ * keys is low, and the MAC of a PFX is not asked.
  */
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/secret.h"
+#include "memory_file.h"
+#include "printable.h"
 #include "tls/bundle.h"
 #include "tls/bundle_report.h"
+#include "tls/revocation.h"
+#include "tls/trust.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,11 +30,8 @@ static void show(const struct bundle *bundle)
 	for (i = 0; i < report->cert_count; i++)
 		midrelay_assert(*report->certs[i].origin != '\0' && *report->certs[i].sha256 != '\0');
 	for (i = 0; i < report->findings.count; i++) {
-		const char *text = report->findings.items[i].text;
-
-		midrelay_assert(*text != '\0' && *report->findings.items[i].remedy != '\0');
-		for (; *text != '\0'; text++)
-			midrelay_assert(*text >= 0x20 && *text <= 0x7e);
+		assert_printable_text(report->findings.items[i].text, SIZE_MAX);
+		assert_printable_text(report->findings.items[i].remedy, SIZE_MAX);
 	}
 	bundle_report_free(report);
 }
@@ -53,6 +57,32 @@ static void read_once(const uint8_t *data, size_t size, const struct secret *pas
 	}
 	sk_X509_free(chain);
 	bundle_free(bundle);
+	midrelay_assert(ERR_peek_error() == 0);
+}
+
+static void on_note(void *arg, const char *key, const char *text)
+{
+	assert_printable_text(text, SIZE_MAX);
+}
+
+/* Anchors and lists, each into a store of its own. */
+static void load(const uint8_t *data, size_t size)
+{
+	static struct memory_file file;
+	static SSL_CTX *ctx;
+	struct error err = {""};
+
+	if (ctx == NULL)
+		ctx = SSL_CTX_new(TLS_client_method());
+	memory_file_write(&file, data, size);
+	SSL_CTX_set_cert_store(ctx, X509_STORE_new());
+	if (!revocation_load_crl(ctx, file.path, on_note, NULL, &err))
+		assert_printable_text(err.text, sizeof(err.text));
+	SSL_CTX_set_cert_store(ctx, X509_STORE_new());
+	err.text[0] = '\0';
+	if (!trust_load(ctx, file.path, on_note, NULL, &err))
+		assert_printable_text(err.text, sizeof(err.text));
+	midrelay_assert(ERR_peek_error() == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -63,5 +93,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	passphrase = secret_new("fuzz", 4);
 	read_once(data, size, passphrase);
 	secret_free(passphrase);
+	load(data, size);
 	return 0;
 }

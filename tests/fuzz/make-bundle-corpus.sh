@@ -1,12 +1,13 @@
 #!/bin/sh
-# Writes corpus/bundle/ anew, with keys made on the spot and used nowhere else.  Needs openssl 3, iconv and base64.
+# Writes the seeds of corpus/bundle/ anew, with keys made on the spot and used nowhere else; what the fuzzer found
+# (found-*) stays.  Needs openssl 3, iconv and base64.
 set -eu
 
 out=$(dirname "$0")/corpus/bundle
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 mkdir -p "$out"
-rm -f "$out"/*
+find "$out" -type f ! -name 'found-*' -exec rm -f {} +
 
 ca() {
     openssl req -x509 -new -key "$tmp/$1.key" -subj "/CN=$1" -days 36500 -out "$tmp/$1.crt" 2>/dev/null
@@ -54,12 +55,57 @@ pfx pfx-nomac.der -nomac
 { echo '-----BEGIN PKCS12-----'; base64 "$out/pfx-plain.der"; echo '-----END PKCS12-----'; } >"$out/pfx.pem"
 openssl crl2pkcs7 -nocrl -certfile "$tmp/mid.crt" -certfile "$tmp/root.crt" -outform DER -out "$out/p7b.der"
 openssl crl2pkcs7 -nocrl -certfile "$tmp/mid.crt" -out "$out/p7b.pem"
+mkdir "$tmp/ca"
+: >"$tmp/ca/index"
+echo 01 >"$tmp/ca/number"
+printf '[ca]\ndefault_ca=d\n[d]\ndatabase=%s\ncrlnumber=%s\ndefault_md=sha256\n' "$tmp/ca/index" "$tmp/ca/number" >"$tmp/ca/cnf"
+for name in root mid; do
+    openssl ca -config "$tmp/ca/cnf" -revoke "$tmp/leaf.crt" -cert "$tmp/$name.crt" -keyfile "$tmp/$name.key" \
+        -crl_reason superseded 2>/dev/null || true
+    openssl ca -config "$tmp/ca/cnf" -gencrl -crldays 36500 -cert "$tmp/$name.crt" -keyfile "$tmp/$name.key" \
+        -out "$tmp/$name.crl" 2>/dev/null
+done
+{ cat "$tmp/root.crl"; printf 'of mid\r\n'; cat "$tmp/mid.crl"; } >"$out/crl.pem"
+openssl crl -in "$tmp/mid.crl" -outform DER -out "$out/crl.der"
 { printf '\377\376'; iconv -f ASCII -t UTF-16LE "$out/key-first.pem"; } >"$out/utf16-le.pem"
 iconv -f ASCII -t UTF-16BE "$out/key-first.pem" >"$out/utf16-be-no-mark.pem"
 openssl x509 -in "$tmp/leaf.crt" -addtrust clientAuth -trustout -out "$out/trusted.pem"
 cp "$tmp/leaf.csr" "$out/request.pem"
 openssl pkey -in "$tmp/leaf.key" -pubout -out "$out/public.pem"
 head -n 5 "$tmp/leaf.crt" >"$out/cut.pem"
+
+# What is noted, or refused, of certificates that can be read.
+own() { # name key-options extensions x509-options
+    # shellcheck disable=SC2086
+    openssl genpkey $2 -out "$tmp/$1.key" 2>/dev/null
+    openssl req -new -key "$tmp/$1.key" -subj "/CN=$1" -out "$tmp/$1.csr" 2>/dev/null
+    printf '%s\n' "$3" >"$tmp/ext"
+    # shellcheck disable=SC2086
+    openssl x509 -req -in "$tmp/$1.csr" -CA "$tmp/mid.crt" -CAkey "$tmp/mid.key" -extfile "$tmp/ext" $4 \
+        -out "$tmp/$1.crt" 2>/dev/null
+    cat "$tmp/$1.crt" "$tmp/$1.key" "$tmp/mid.crt" >"$out/$1.pem"
+}
+own weak-rsa '-algorithm RSA -pkeyopt rsa_keygen_bits:1024' 'extendedKeyUsage=clientAuth' '-sha1 -days 36500'
+own rsa-pss '-algorithm RSA-PSS -pkeyopt rsa_keygen_bits:1024' 'keyUsage=keyEncipherment' '-days 36500'
+own unusual-curve '-algorithm EC -pkeyopt ec_paramgen_curve:secp256k1' 'extendedKeyUsage=serverAuth' '-days 36500'
+own weak-curve '-algorithm EC -pkeyopt ec_paramgen_curve:secp192k1' 'basicConstraints=CA:TRUE' '-days 36500'
+own expired '-algorithm EC -pkeyopt ec_paramgen_curve:P-256' 'subjectAltName=DNS:a.test,IP:::1' '-days 0'
+openssl rsa -in "$tmp/weak-rsa.key" -traditional -out "$out/pkcs1.pem" 2>/dev/null
+cat "$tmp/leaf.key" "$tmp/mid.key" >"$out/two-keys.pem"
+openssl ecparam -name prime256v1 -genkey -out "$out/parameters.pem" 2>/dev/null
+openssl pkcs8 -topk8 -scrypt -scrypt_N 2 -scrypt_r 1 -scrypt_p 1 -in "$tmp/leaf.key" -passout pass:fuzz \
+    -out "$out/scrypt.pem" 2>/dev/null
+# Renewed and cross-signed: several ways up, and several leaves of one key.
+cp "$tmp/leaf.crt" "$tmp/old-leaf.crt"
+cp "$tmp/mid.crt" "$tmp/old-mid.crt"
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$tmp/other.key" 2>/dev/null
+ca other
+issue mid other 'basicConstraints=critical,CA:TRUE'
+issue leaf mid 'extendedKeyUsage=clientAuth'
+cat "$tmp/leaf.key" "$tmp/old-leaf.crt" "$tmp/leaf.crt" "$tmp/mid.crt" "$tmp/old-mid.crt" "$tmp/root.crt" "$tmp/other.crt" \
+    >"$out/several-ways.pem"
+cp "$tmp/old-leaf.crt" "$tmp/leaf.crt"
+cp "$tmp/old-mid.crt" "$tmp/mid.crt"
 printf -- '-----BEGIN PRIVATE KEY-----\na: -----bbbbbbbbbbbbbbbb\n-----END PRIVATE KEY-----\n' >"$out/header-dashes.pem"
 printf -- '-----BEGIN X-----\n-----END Y-----\n' >"$out/mismatched-end.pem"
 printf '\377\376-\0-\0' >"$out/utf16.txt"

@@ -264,6 +264,54 @@ static void test_products(void **state)
 	}
 }
 
+static const char *product_of_issuer(const X509_NAME *issuer)
+{
+	X509_STORE_CTX *failed = X509_STORE_CTX_new();
+	struct judge_evidence evidence = {0};
+	X509 *cert = X509_new();
+	STACK_OF(X509) *presented = sk_X509_new_null();
+
+	assert_int_equal(X509_set_issuer_name(cert, issuer), 1);
+	sk_X509_push(presented, cert);
+	assert_int_equal(X509_STORE_CTX_init(failed, NULL, cert, presented), 1);
+	evidence_collect_failed(failed, &evidence);
+	X509_STORE_CTX_free(failed);
+	sk_X509_free(presented);
+	X509_free(cert);
+	return evidence.product;
+}
+
+static void add_to_name(X509_NAME *name, const char *what, const char *text, int len)
+{
+	ASN1_OBJECT *object = OBJ_txt2obj(what, 0);
+
+	assert_int_equal(
+	    X509_NAME_add_entry_by_OBJ(name, object, V_ASN1_UTF8STRING, (const unsigned char *)text, len, -1, 0), 1);
+	ASN1_OBJECT_free(object);
+}
+
+/* What is printed of a name is cut, hides attributes without a name, and ends for nobody at a NUL. */
+static void test_product_anywhere_in_the_name(void **state)
+{
+	X509_NAME *name = X509_NAME_new();
+	int i;
+
+	(void)state;
+	add_to_name(name, "O", "Zscaler Inc.", -1);
+	for (i = 0; i < 40; i++)
+		add_to_name(name, "OU", "a unit with a name that is rather long, but not too long", -1);
+	assert_string_equal(product_of_issuer(name), "Zscaler");
+	X509_NAME_free(name);
+	name = X509_NAME_new();
+	add_to_name(name, "1.2.3.4.5", "Netskope", -1);
+	assert_string_equal(product_of_issuer(name), "Netskope");
+	X509_NAME_free(name);
+	name = X509_NAME_new();
+	add_to_name(name, "CN", "a\0mitmproxy", 11);
+	assert_string_equal(product_of_issuer(name), "mitmproxy");
+	X509_NAME_free(name);
+}
+
 /* One SCT of version 1: its identifier, time and signature are nobody's business here. */
 static const unsigned char sct_list[2 + 2 + 1 + 32 + 8 + 2 + 4 + 64] = {
     [1] = sizeof(sct_list) - 2, [3] = sizeof(sct_list) - 4, [4 + 43] = 4, [4 + 44] = 3, [4 + 46] = 64};
@@ -595,6 +643,7 @@ int main(void)
 	    cmocka_unit_test(test_pieces),
 	    cmocka_unit_test(test_longest_sentence),
 	    cmocka_unit_test(test_products),
+	    cmocka_unit_test(test_product_anywhere_in_the_name),
 	    cmocka_unit_test(test_sct_lists),
 	    cmocka_unit_test(test_debian_anchors),
 	    cmocka_unit_test(test_anchors_elsewhere),
