@@ -46,7 +46,7 @@ static void pin_text(EVP_PKEY *key, char buf[BUNDLE_PIN_BYTES])
 	ERR_clear_error();
 }
 
-static void fingerprint_text(const X509 *cert, char *buf, size_t buf_bytes)
+void bundle_fingerprint_text(const X509 *cert, char *buf, size_t buf_bytes)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned digest_len = 0, i;
@@ -134,7 +134,7 @@ static void fill_cert(struct bundle_report_cert *to, X509 *cert, const char *rol
 	snprintf(to->signature, sizeof(to->signature), "%s", OBJ_nid2sn(X509_get_signature_nid(cert)));
 	usages_text(cert, to->usages, sizeof(to->usages));
 	names_text(cert, to->names, sizeof(to->names));
-	fingerprint_text(cert, to->sha256, sizeof(to->sha256));
+	bundle_fingerprint_text(cert, to->sha256, sizeof(to->sha256));
 	pin_text(X509_get0_pubkey(cert), to->pin);
 	ERR_clear_error();
 }

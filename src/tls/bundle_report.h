@@ -41,4 +41,7 @@ struct bundle_report {
 struct bundle_report *bundle_report_new(const struct bundle *bundle);
 void bundle_report_free(struct bundle_report *report);
 
+/* SHA-256 of the certificate, XX:XX:…; buf: 96 bytes. */
+void bundle_fingerprint_text(const X509 *cert, char *buf, size_t buf_bytes);
+
 #endif
