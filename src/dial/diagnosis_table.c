@@ -404,8 +404,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.meaning = "The instance took the TLS handshake and then answered with its page for a client "
 		    "certificate that it refuses (HTTP 400), or for none.",
 		.remedy = "See on the instance that this leaf and its CA chain are uploaded and Active (compare the "
-		    "fingerprint in the log), then try `midrelay check`; after a renewal upload first and swap the "
-		    "files when the new leaf is Active; if it was sent none, set client_bundle.",
+		    "fingerprint in the log), then try `midrelay check`; after a renewal upload first, and swap the "
+		    "files when the new leaf is Active; if none was sent, set client_bundle.",
 		.proxy_status = "http_request_denied", .http_status = 502,
 	},
 	[DIAGNOSIS_INSTANCE_NOT_ADCV2] = {

@@ -163,20 +163,25 @@ static bool join_chunks(struct span from, char *to, size_t *len)
 	return false;
 }
 
-/* The page's words in its title, or where nginx sets them as a line. */
-static bool body_is_page(struct span body, const char *words)
+/* The page whose words are complete first, in its title or where nginx sets them as a line; NULL: neither is. */
+static const char *find_page(struct span body)
 {
 	static const char *const frames[][2] = {{"<title>400 ", "</title>"}, {"<center>", "</center>"}};
+	const char *found = NULL, *first_end = NULL;
 	char sought[96];
 	size_t i;
 
-	for (i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
-		int len = snprintf(sought, sizeof(sought), "%s%s%s", frames[i][0], words, frames[i][1]);
+	for (i = 0; i < 2 * PAGE_COUNT; i++) {
+		const char *const *frame = frames[i / PAGE_COUNT], *words = pages[i % PAGE_COUNT];
+		size_t len = (size_t)snprintf(sought, sizeof(sought), "%s%s%s", frame[0], words, frame[1]);
+		const char *at = memmem(body.at, body.len, sought, len);
 
-		if (memmem(body.at, body.len, sought, (size_t)len) != NULL)
-			return true;
+		if (at != NULL && (first_end == NULL || at + len < first_end)) {
+			first_end = at + len;
+			found = words;
+		}
 	}
-	return false;
+	return found;
 }
 
 static void describe(const struct head *head, const char *words, struct diagnosis *diagnosis)
@@ -194,8 +199,8 @@ static void describe(const struct head *head, const char *words, struct diagnosi
 static enum first_answer_verdict judge_body(const struct head *head, struct span body, struct diagnosis *diagnosis)
 {
 	char joined[FIRST_ANSWER_MAX_BYTES];
+	const char *words;
 	bool whole;
-	size_t i;
 
 	if (!head->is_html)
 		return FIRST_ANSWER_UNCLEAR;
@@ -209,11 +214,10 @@ static enum first_answer_verdict judge_body(const struct head *head, struct span
 	}
 	if (body.len > 0 && body.at[0] != '<')
 		return FIRST_ANSWER_UNCLEAR;
-	for (i = 0; i < PAGE_COUNT; i++) {
-		if (body.len > 0 && body_is_page(body, pages[i])) {
-			describe(head, pages[i], diagnosis);
-			return FIRST_ANSWER_REFUSED;
-		}
+	words = body.len > 0 ? find_page(body) : NULL;
+	if (words != NULL) {
+		describe(head, words, diagnosis);
+		return FIRST_ANSWER_REFUSED;
 	}
 	return whole ? FIRST_ANSWER_UNCLEAR : FIRST_ANSWER_MORE;
 }
