@@ -104,8 +104,8 @@ struct identity_use identity_choice_pick(struct identity_choice *choice, int64_t
 	pthread_mutex_lock(&standing->lock);
 	old = atomic_load(&choice->old);
 	if (atomic_load(&standing->went_back) && is_valid(old)) {
-		if (now_ms >= standing->next_try_ms) {
-			/* One that never gets an answer does not keep the others from trying. */
+		if (now_ms >= standing->next_try_ms && is_valid(use.identity)) {
+			/* Until its answer comes, and also if none does, since that may be the new one's fault, too. */
 			standing->next_try_ms = now_ms + IDENTITY_FIRST_TRY_MS;
 			use.is_trial = true;
 		} else {
@@ -175,12 +175,6 @@ void identity_choice_try_now(struct identity_choice *choice)
 	pthread_mutex_lock(&choice->standing->lock);
 	choice->standing->next_try_ms = INT64_MIN;
 	pthread_mutex_unlock(&choice->standing->lock);
-}
-
-void identity_choice_undecided(struct identity_choice *choice, const struct identity_use *use)
-{
-	if (use->is_trial)
-		identity_choice_try_now(choice);
 }
 
 struct identity *identity_choice_get_old(struct identity_choice *choice)

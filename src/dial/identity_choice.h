@@ -62,10 +62,9 @@ enum identity_news {
 	IDENTITY_OLD_REFUSED, /* as well: it is dropped, and dials go under the new one */
 };
 
-/* The outcome of a use, each once: the first answer was no refusal; it was; or there was none. */
+/* The outcome of a use, once: the first answer was no refusal, or it was one.  A use without an answer has no outcome. */
 enum identity_news identity_choice_accepted(struct identity_choice *choice, const struct identity_use *use);
 enum identity_news identity_choice_refused(struct identity_choice *choice, const struct identity_use *use, int64_t now_ms);
-void identity_choice_undecided(struct identity_choice *choice, const struct identity_use *use);
 
 /* The next dial tries the new one, whenever the last one did. */
 void identity_choice_try_now(struct identity_choice *choice);

@@ -29,8 +29,6 @@ struct reach {
 static void reach_free(struct reach *reach)
 {
 	dial_cancel(reach->dial);
-	if (reach->result.use.identity != NULL)
-		identity_choice_undecided(&reach->params.route->choice, &reach->result.use);
 	identity_use_clear(&reach->result.use);
 	free(reach->tried);
 	free(reach);

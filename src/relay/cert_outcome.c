@@ -141,12 +141,8 @@ void cert_outcome_end(struct cert_outcome *outcome, const struct diagnosis *diag
 {
 	if (outcome->use.identity == NULL || outcome->told)
 		return;
-	if (diagnosis->code == DIAGNOSIS_CLIENT_CERT_REJECTED) {
+	if (diagnosis->code == DIAGNOSIS_CLIENT_CERT_REJECTED)
 		refused(outcome, diagnosis);
-		return;
-	}
-	outcome->told = true;
-	identity_choice_undecided(&outcome->route->choice, &outcome->use);
 }
 
 const struct diagnosis *cert_outcome_diagnosis(const struct cert_outcome *outcome, const struct diagnosis *diagnosis)

@@ -24,7 +24,7 @@ void cert_outcome_begin(struct cert_outcome *outcome, struct relay_route *route,
 /* The first answer has been looked at. */
 void cert_outcome_answered(struct cert_outcome *outcome, enum first_answer_verdict verdict,
     const struct diagnosis *diagnosis);
-/* The session ends.  Any number of times, also before the beginning. */
+/* The session has no tunnel, or ends.  Any number of times, also before the beginning. */
 void cert_outcome_end(struct cert_outcome *outcome, const struct diagnosis *diagnosis);
 /* The diagnosis that the session's line bears: a refusal says more than how a connection ended after it. */
 const struct diagnosis *cert_outcome_diagnosis(const struct cert_outcome *outcome, const struct diagnosis *diagnosis);

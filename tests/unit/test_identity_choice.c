@@ -210,11 +210,7 @@ static void test_goes_back_and_tries_again(void **state)
 	now += IDENTITY_NEXT_TRY_MS;
 	trial = pick(&r.second, now);
 	assert_true(trial.is_trial);
-	/* Without an answer the next dial tries. */
-	identity_choice_undecided(&r.second, &trial);
-	trial = pick(&r.second, now);
-	assert_true(trial.is_trial);
-	/* Nor does one that hangs keep the others from it for ever. */
+	/* One that gets no answer, or hangs, neither stops the others nor keeps them from trying for ever. */
 	assert_goes_old(&r.second, now + IDENTITY_FIRST_TRY_MS - 1, r.a);
 	assert_true(pick(&r.second, now + IDENTITY_FIRST_TRY_MS).is_trial);
 	assert_int_equal(identity_choice_accepted(&r.second, &trial), IDENTITY_ACCEPTED);
@@ -259,6 +255,23 @@ static void test_old_one_ends_meanwhile(void **state)
 	identity_unref(atomic_load(&r.second.old));
 	identity_choice_set_old(&r.second, make("p256", -10));
 	assert_goes_new(&r.second, T0);
+	renewed_clear(&r);
+}
+
+static void test_a_new_one_that_ended_is_not_tried(void **state)
+{
+	struct identity_choice third;
+	struct identity *ended = make("p256", -10);
+	struct renewed r;
+	struct identity_use use = {.identity = ended};
+
+	(void)state;
+	renew(&r, 86400);
+	follow(&third, ended, &r.first);
+	assert_int_equal(identity_choice_refused(&third, &use, T0), IDENTITY_WENT_BACK);
+	assert_goes_old(&third, T0 + IDENTITY_FIRST_TRY_MS, r.a);
+	identity_choice_clear(&third);
+	identity_unref(ended);
 	renewed_clear(&r);
 }
 
@@ -440,6 +453,7 @@ int main(void)
 	    cmocka_unit_test(test_try_now),
 	    cmocka_unit_test(test_old_one_ended),
 	    cmocka_unit_test(test_old_one_ends_meanwhile),
+	    cmocka_unit_test(test_a_new_one_that_ended_is_not_tried),
 	    cmocka_unit_test(test_old_one_is_refused_too),
 	    cmocka_unit_test(test_nothing_to_go_back_to),
 	    cmocka_unit_test(test_reloads_without_a_new_certificate),
