@@ -437,7 +437,7 @@ const struct diagnosis_info diagnosis_table[] = {
 		    "do after a time without use.",
 		.remedy = "Wake it on developer.servicenow.com (sign in as its owner, and wait some minutes), then try "
 		    "again; nothing is wrong on this host or on the path.",
-		.proxy_status = "destination_unavailable", .http_status = 503,
+		.proxy_status = "destination_unavailable", .http_status = 502,
 	},
 	[DIAGNOSIS_INSTANCE_STATUS] = {
 		.code = DIAGNOSIS_INSTANCE_STATUS,
@@ -445,9 +445,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.stage = DIAGNOSIS_STAGE_INSTANCE,
 		.meaning = "The path to the instance works, and the instance's answer has a status, or a form, that no "
 		    "other code covers.",
-		.remedy = "Read the status in the sentence: 5xx is the instance's own trouble or its maintenance (see its "
-		    "status page), 429 is its limit on requests, a redirect or 404 says that `target` is not an "
-		    "instance.",
+		.remedy = "Read the status in the sentence: 5xx is the instance's own trouble or its maintenance "
+		    "(see its status page), 429 is its limit on requests, a redirect or 404 says that `target` is "
+		    "not an instance.",
 		.proxy_status = "http_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_RELAY_TRUNCATED] = {

@@ -1,8 +1,8 @@
 /*
  * identity_choice: see identity_choice.h.
  *
- * Answers for the state of a renewed certificate between its reload and its first acceptance.  Who builds the old identity
- * anew is relay_route, who tells of the news is relay/.
+ * Answers for the state of a renewed certificate between its reload and its first acceptance.  The old identity is built
+ * anew by relay_route; the news is told by relay/.
  */
 #include "dial/identity_choice.h"
 
@@ -143,7 +143,8 @@ enum identity_news identity_choice_accepted(struct identity_choice *choice, cons
 	return is_news ? IDENTITY_ACCEPTED : IDENTITY_NO_NEWS;
 }
 
-enum identity_news identity_choice_refused(struct identity_choice *choice, const struct identity_use *use, int64_t now_ms)
+enum identity_news identity_choice_refused(struct identity_choice *choice, const struct identity_use *use,
+    int64_t now_ms)
 {
 	struct identity_standing *standing = choice->standing;
 	enum identity_news news = IDENTITY_NO_NEWS;

@@ -435,7 +435,8 @@ void relay_set_unref(struct relay_set *set)
 		set_free(set, true);
 }
 
-struct tls_session_slot *relay_path_slot(const struct relay_path *path, unsigned loop_index, const struct identity_use *use)
+struct tls_session_slot *relay_path_slot(const struct relay_path *path, unsigned loop_index,
+    const struct identity_use *use)
 {
 	if (use == NULL || (!use->is_old && !use->is_trial))
 		return &path->slots[loop_index];

@@ -99,9 +99,9 @@ struct relay_set {
 
 /*
  * Opens every file and secret that the configuration names.  Takes the configuration on success only; on failure every
- * fault found is in the report, at the line of the key that names the file, and NULL is returned.  `previous` (may be NULL,
- * borrowed during the call) has opened sealed secrets that no key may be able to open any more, and knows the certificates
- * that were accepted.
+ * fault found is in the report, at the line of the key that names the file, and NULL is returned.  `previous` (may be
+ * NULL, borrowed during the call) has opened sealed secrets that no key may be able to open any more, and knows the
+ * certificates that were accepted.
  */
 struct relay_set *relay_set_new(struct config *config, unsigned loop_count, const struct relay_set *previous,
     struct config_report *report);
@@ -120,7 +120,8 @@ struct cert_end *relay_path_take_server(struct relay_path *path);
  * Where the sessions of this path and loop are kept for such a use (NULL: of the configured certificate); NULL: nowhere,
  * since a session keeps the server's old verdict on our certificate, and a trial asks for a new one.
  */
-struct tls_session_slot *relay_path_slot(const struct relay_path *path, unsigned loop_index, const struct identity_use *use);
+struct tls_session_slot *relay_path_slot(const struct relay_path *path, unsigned loop_index,
+    const struct identity_use *use);
 
 /* Whether this is where one of the set's relays listens. */
 bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr);

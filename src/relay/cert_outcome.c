@@ -52,8 +52,8 @@ static void log_went_back(const struct cert_outcome *outcome, const struct diagn
 		ends = identity_ends(old, &count);
 		log_str(&line, "relay", outcome->route->config->name);
 		log_str(&line, "code", diagnosis_name(diagnosis->code));
-		log_str(&line, "msg", "the target does not accept the new client certificate: connections go under the one "
-		    "before again; upload the new one there, and see that it is active");
+		log_str(&line, "msg", "the target does not accept the new client certificate: connections go under the "
+		    "one before again; upload the new one there, and see that it is active");
 		log_str(&line, "subject", identity_subject(outcome->use.identity));
 		log_str(&line, "sha256", identity_fingerprint(outcome->use.identity));
 		log_str(&line, "old_subject", identity_subject(old));
@@ -103,7 +103,7 @@ static void refused(struct cert_outcome *outcome, const struct diagnosis *diagno
 	    relay_path_slot(outcome->path, outcome->loop_index, &outcome->use);
 
 	outcome->told = true;
-	/* The server keeps its verdict on our certificate with the session: whoever resumed it would be refused for good. */
+	/* The server keeps its verdict on our certificate with the session: who resumed it would be refused for good. */
 	if (slot != NULL)
 		tls_session_slot_clear(slot);
 	log_refused(outcome, diagnosis);

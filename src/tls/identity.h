@@ -25,10 +25,7 @@ struct identity_params {
 	const char *ciphers, *ciphersuites, *groups;
 	struct judge_rules rules; /* trust_system is set by identity_new() */
 	const char *crl_file;     /* with rules.crl */
-	/*
-	 * Certificate, key and chain are this one's instead of a file's, and the trust is that of `trust_of`; both borrowed, both
-	 * or neither.
-	 */
+	/* Certificate, key and chain are this one's instead of a file's, and the trust is that one's; both or neither. */
 	const struct identity *cert_of, *trust_of;
 };
 

@@ -251,8 +251,8 @@ http {
 
 def edge(case, refused=(), tls="TLSv1.2 TLSv1.3", verify="on"):
     """
-    nginx as an instance's edge: certificates of CAs that it does not know, and the names in `refused`, get its own page for
-    a refused certificate (495), none gets that for a missing one (496).  edge_refuses() changes the names while it runs.
+    nginx as an instance's edge: certificates of CAs that it does not know, and the names in `refused`, get its own page
+    for a refused certificate (495), none gets that for a missing one (496).  edge_refuses() changes the names later.
     """
     binary = program("nginx")
     pki = case.pki
@@ -290,8 +290,8 @@ def _refused_map(names):
 
 def edge_refuses(case, server, names, probe, status):
     """
-    From now on these are refused: waits until its workers of before accept nobody any more, and a connection under `probe`
-    (a bundle's name) gets this status.
+    From now on these are refused: waits until its workers of before accept nobody any more, and a connection under
+    `probe` (a bundle's name) gets this status.
     """
     before = _children(server.process.pid)
     server.file("refused.map", _refused_map(names))

@@ -75,7 +75,7 @@ static const struct {
     {DIAGNOSIS_INSTANCE_CERT_REFUSED, "instance-cert-refused", "instance", "http_request_denied", 502},
     {DIAGNOSIS_INSTANCE_NOT_ADCV2, "instance-not-adcv2", "instance", "destination_unavailable", 502},
     {DIAGNOSIS_INSTANCE_NO_TLS_SUPPORT, "instance-no-tls-support", "instance", "destination_unavailable", 502},
-    {DIAGNOSIS_INSTANCE_HIBERNATING, "instance-hibernating", "instance", "destination_unavailable", 503},
+    {DIAGNOSIS_INSTANCE_HIBERNATING, "instance-hibernating", "instance", "destination_unavailable", 502},
     {DIAGNOSIS_INSTANCE_STATUS, "instance-status", "instance", "http_protocol_error", 502},
     {DIAGNOSIS_RELAY_TRUNCATED, "relay-truncated", "relay", "http_response_incomplete", 502},
     {DIAGNOSIS_RELAY_RESET, "relay-reset", "relay", "connection_terminated", 502},

@@ -95,8 +95,8 @@ static void test_pages(void **state)
 static void test_chunks(void **state)
 {
 	(void)state;
-	assert_answer(HTML_400 "Transfer-Encoding: chunked\r\n\r\n1a;x=y\r\n<html><head><title>400 The\r\n2C\r\n SSL certificate "
-	    "error</title></head></html>\r\n0\r\n\r\n", FIRST_ANSWER_REFUSED, NULL);
+	assert_answer(HTML_400 "Transfer-Encoding: chunked\r\n\r\n1a;x=y\r\n<html><head><title>400 The\r\n2C\r\n SSL "
+	    "certificate error</title></head></html>\r\n0\r\n\r\n", FIRST_ANSWER_REFUSED, NULL);
 	assert_answer(HTML_400 "Transfer-Encoding: chunked\r\n\r\n6\r\n<html>\r\n0\r\n\r\n", FIRST_ANSWER_UNCLEAR, NULL);
 	assert_answer(HTML_400 "Transfer-Encoding: chunked\r\n\r\nno chunks\r\n", FIRST_ANSWER_UNCLEAR, NULL);
 	assert_answer(HTML_400 "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffffff\r\n<p>", FIRST_ANSWER_MORE, NULL);
