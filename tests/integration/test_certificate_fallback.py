@@ -189,6 +189,22 @@ def test_reloads_in_between(case):
         [THIRD + "-"] + [OLD + "+"] * 7, names(nginx)
 
 
+def test_refused_renewals_gain_nothing(case):
+    """Neither descriptors nor memory, however many come after each other."""
+    rounds = 400 if os.environ.get("MIDRELAY_LONG") else 40
+    nginx, bundle = real.edge(case, [NEW, THIRD]), Bundle(case)
+    m = start(case, nginx, bundle)
+    assert m.get("/").status == 200
+    early = None
+    for n in range(rounds):
+        bundle.swap(m, (NEW, THIRD)[n % 2])
+        assert statuses(m, 2) == [400, 200]
+        if n == rounds // 4:
+            early = m.rss_kb()
+    assert len(m.events("certificate-fallback")) == rounds
+    assert harness.INSTRUMENTED or m.rss_kb() - early < 2048, (early, m.rss_kb())
+
+
 def test_nothing_to_go_back_to(case):
     """No certificate before, a relay of another name, one for another target, and one that was never accepted."""
     nginx, other, bundle = real.edge(case, [NEW], verify="optional"), real.edge(case, [NEW]), Bundle(case, NEW)
