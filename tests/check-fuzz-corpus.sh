@@ -7,3 +7,4 @@ programs=${builddir:-.}/tests/fuzz
 "$programs/replay_bundle" "$corpus/bundle"
 "$programs/replay_handshake" "$corpus/handshake"
 "$programs/replay_judge" "$corpus/judge"
+"$programs/replay_first_answer" "$corpus/first_answer"

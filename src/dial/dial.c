@@ -286,12 +286,13 @@ static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
 void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 {
 	const struct config_relay *relay = dial_relay(dial);
+	const struct identity_use *use = dial->params.use;
 	struct stream_params params = {
-	    .identity = dial->params.route->identity,
+	    .identity = use != NULL ? use->identity : dial->params.route->identity,
 	    .host = relay->target.host,
 	    .host_is_ip = relay->target.is_ip,
 	    .require_cert_request = relay->require_client_cert_request,
-	    .slot = &dial->params.path->slots[dial->params.loop->index],
+	    .slot = relay_path_slot(dial->params.path, dial->params.loop->index, use),
 	    .outer = dial->outer,
 	    .fd = watch_fd(dial->watch),
 	    .pool = &dial->params.loop->pool,

@@ -40,6 +40,8 @@ struct dial_params {
 	struct resolver *resolver;
 	struct relay_route *route; /* borrowed: the caller keeps a count on its set until done or cancelled */
 	struct relay_path *path;   /* of this route */
+	/* Under which certificate; borrowed until done or cancelled.  NULL: the configured one. */
+	const struct identity_use *use;
 	int64_t deadline_ms;       /* loop_now_ms() at which setup_timeout ends */
 	const struct dial_observer *observer; /* borrowed until done or cancelled; NULL: nobody */
 	/*

@@ -29,6 +29,7 @@ struct reach {
 static void reach_free(struct reach *reach)
 {
 	dial_cancel(reach->dial);
+	identity_use_clear(&reach->result.use);
 	free(reach->tried);
 	free(reach);
 }
@@ -39,6 +40,8 @@ static void run_done(struct loop_job *job)
 	struct reach_result result = reach->result;
 	struct reach_params params = reach->params;
 
+	if (params.on_done != NULL)
+		reach->result.use = (struct identity_use){0}; /* the receiver's now */
 	reach_free(reach);
 	if (params.on_done != NULL)
 		params.on_done(params.arg, &result);
@@ -74,6 +77,7 @@ static bool dial_next(struct reach *reach)
 	    .deadline_ms = reach->deadline_ms,
 	    .trace = reach->params.trace,
 	    .trace_arg = reach->params.arg,
+	    .use = &reach->result.use,
 	};
 	size_t i;
 
@@ -189,7 +193,7 @@ static void on_dialled(void *arg, struct dial_result *result)
 
 static bool cert_is_usable(struct reach *reach)
 {
-	struct identity *identity = reach->params.route->identity;
+	const struct identity *identity = reach->result.use.identity;
 	struct diagnosis *d = &reach->result.diagnosis;
 	char when[64];
 
@@ -218,6 +222,7 @@ struct reach *reach_start(const struct reach_params *params)
 	reach->deadline_ms = loop_now_ms() + params->route->config->setup_timeout_ms;
 	reach->tried = mem_calloc(params->route->path_count, sizeof(*reach->tried));
 	reach->result.times = (struct dial_times){-1, -1, -1, -1};
+	reach->result.use = identity_choice_pick(&params->route->choice, loop_now_ms());
 	if (!cert_is_usable(reach) || !dial_next(reach))
 		finish(reach);
 	return reach;

@@ -15,6 +15,7 @@ struct reach_result {
 	const struct relay_path *path; /* of the tunnel, or of the diagnosis; NULL: none was dialled */
 	struct diagnosis diagnosis;
 	struct dial_times times;       /* of that path */
+	struct identity_use use;       /* the receiver's to clear: what was dialled under, for the outcome to be told */
 };
 
 struct reach_params {

@@ -23,7 +23,10 @@ static void path_clear(struct relay_path *path, unsigned loop_count)
 		tls_session_slot_clear(&path->slots[i]);
 	for (i = 0; path->proxy_slots != NULL && i < loop_count; i++)
 		tls_session_slot_clear(&path->proxy_slots[i]);
+	for (i = 0; path->old_slots != NULL && i < loop_count; i++)
+		tls_session_slot_clear(&path->old_slots[i]);
 	free(path->slots);
+	free(path->old_slots);
 	free(relay_path_take_server(path));
 	free(path->proxy_slots);
 	identity_unref(path->proxy_identity);
@@ -37,6 +40,7 @@ static void route_clear(struct relay_route *route, unsigned loop_count)
 	for (i = 0; i < route->path_count; i++)
 		path_clear(&route->paths[i], loop_count);
 	free(route->paths);
+	identity_choice_clear(&route->choice);
 	identity_unref(route->identity);
 	free(route->target_text);
 }
@@ -125,12 +129,47 @@ static enum judge_inspection judge_inspection(enum config_inspection inspection)
 	return JUDGE_INSPECTION_REFUSE;
 }
 
-static struct identity *build_identity(struct relay_set *set, const struct config_relay *relay,
+/* The relay of the same name and target, which may know of a certificate that is accepted there. */
+static const struct relay_route *find_before(const struct relay_set *previous, const struct config_relay *relay)
+{
+	size_t i;
+
+	for (i = 0; previous != NULL && i < previous->route_count; i++) {
+		const struct config_relay *before = previous->routes[i].config;
+
+		if (strcmp(before->name, relay->name) == 0 && strcmp(before->target.host, relay->target.host) == 0 &&
+		    before->target.port == relay->target.port)
+			return &previous->routes[i];
+	}
+	return NULL;
+}
+
+/* An old certificate that the policy in force does not permit is none. */
+static void build_choice(struct relay_route *route, const struct relay_route *before, struct identity_params params)
+{
+	struct identity *from = identity_choice_init(&route->choice, route->identity,
+	    before != NULL ? &before->choice : NULL);
+	struct identity_faults faults;
+	struct identity *old;
+
+	if (from == NULL)
+		return;
+	params.cert_of = from;
+	params.trust_of = route->identity;
+	old = identity_new(&params, NULL, NULL, &faults);
+	if (old != NULL)
+		stream_prepare_identity(old);
+	identity_choice_set_old(&route->choice, old);
+	identity_unref(from);
+}
+
+static void build_identity(struct relay_set *set, size_t at, const struct relay_set *previous,
     struct config_report *report)
 {
+	const struct config_relay *relay = &set->config->relays[at];
+	struct relay_route *route = &set->routes[at];
 	struct note_place place = {report, relay};
 	struct identity_faults faults;
-	struct identity *identity;
 	struct secret *passphrase = NULL;
 	unsigned i;
 	struct identity_params params = {
@@ -161,17 +200,19 @@ static struct identity *build_identity(struct relay_set *set, const struct confi
 		passphrase = get_secret(set, relay->client_passphrase_ref, "client_passphrase",
 		    config_relay_line(relay, "client_passphrase"), report);
 		if (passphrase == NULL)
-			return NULL;
+			return;
 	}
 	params.passphrase = passphrase;
-	identity = identity_new(&params, on_identity_note, &place, &faults);
+	route->identity = identity_new(&params, on_identity_note, &place, &faults);
 	secret_free(passphrase);
+	params.passphrase = NULL;
 	for (i = 0; i < faults.count; i++)
 		config_report_fault(report, config_relay_line(relay, faults.items[i].key), "%s: %s",
 		    faults.items[i].key, faults.items[i].err.text);
-	if (identity != NULL)
-		stream_prepare_identity(identity);
-	return identity;
+	if (route->identity == NULL)
+		return;
+	stream_prepare_identity(route->identity);
+	build_choice(route, find_before(previous, relay), params);
 }
 
 /* ---- the identity for an https:// proxy ---- */
@@ -265,6 +306,7 @@ static void path_build(struct relay_path *path, struct relay_set *set, const str
     struct config_report *report)
 {
 	path->slots = mem_calloc(set->loop_count, sizeof(*path->slots));
+	path->old_slots = mem_calloc(set->loop_count, sizeof(*path->old_slots));
 	if (path->config->direct)
 		return;
 	path->request = build_request(set, path->config, relay, report);
@@ -304,14 +346,14 @@ static bool has_sealed_passphrase(const struct config_relay *relay)
 }
 
 /* Keys that need nothing sealed come first: they may open the passphrases of the others. */
-static void build_identities(struct relay_set *set, struct config_report *report)
+static void build_identities(struct relay_set *set, const struct relay_set *previous, struct config_report *report)
 {
 	size_t i, round;
 
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < set->route_count; i++) {
 			if (has_sealed_passphrase(&set->config->relays[i]) == (round == 1))
-				set->routes[i].identity = build_identity(set, &set->config->relays[i], report);
+				build_identity(set, i, previous, report);
 		}
 	}
 }
@@ -330,7 +372,7 @@ static void check_files(struct relay_set *set, struct config_report *report)
 
 		/* Files that do not go together were a fault already. */
 		if (one_form && whole && relay->tls_min <= relay->tls_max)
-			set->routes[i].identity = build_identity(set, relay, report);
+			build_identity(set, i, NULL, report);
 		for (j = 0; j < relay->path_count; j++) {
 			const struct config_path *path = &relay->paths[j];
 
@@ -368,7 +410,7 @@ struct relay_set *relay_set_new(struct config *config, unsigned loop_count, cons
 	if (config->faulty) {
 		check_files(set, report);
 	} else {
-		build_identities(set, report);
+		build_identities(set, previous, report);
 		for (i = 0; i < config->relay_count; i++)
 			route_build(&set->routes[i], set, &config->relays[i], report);
 	}
@@ -391,6 +433,14 @@ void relay_set_unref(struct relay_set *set)
 {
 	if (set != NULL && atomic_fetch_sub_explicit(&set->count, 1, memory_order_acq_rel) == 1)
 		set_free(set, true);
+}
+
+struct tls_session_slot *relay_path_slot(const struct relay_path *path, unsigned loop_index,
+    const struct identity_use *use)
+{
+	if (use == NULL || (!use->is_old && !use->is_trial))
+		return &path->slots[loop_index];
+	return use->is_old ? &path->old_slots[loop_index] : NULL;
 }
 
 bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr)

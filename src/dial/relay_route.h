@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "config/config.h"
 #include "dial/diagnosis.h"
+#include "dial/identity_choice.h"
 #include "dial/relay_secrets.h"
 #include "tls/cert_end.h"
 #include "tls/identity.h"
@@ -64,6 +65,7 @@ struct relay_path {
 	const struct config_path *config; /* borrowed from the set */
 	struct secret *request;           /* the CONNECT head; NULL for direct */
 	struct tls_session_slot *slots;   /* one for each loop; sessions with the target alone */
+	struct tls_session_slot *old_slots; /* the same under the old certificate; see identity_choice.h */
 	/* For an https:// proxy, else NULL: nothing of the target's identity and sessions is ever used for it. */
 	struct identity *proxy_identity;
 	struct tls_session_slot *proxy_slots;
@@ -76,7 +78,8 @@ struct relay_route {
 	struct relay_set *set;             /* borrowed: the set owns its routes */
 	const struct config_relay *config; /* borrowed from the set */
 	char *target_text;                 /* "host:port" */
-	struct identity *identity;
+	struct identity *identity;         /* the configured one; a dial goes under the one that was picked */
+	struct identity_choice choice;
 	struct addr source;                /* len 0: the kernel chooses */
 	struct addr target_address;        /* len 0: resolve */
 	struct relay_path *paths;
@@ -96,8 +99,9 @@ struct relay_set {
 
 /*
  * Opens every file and secret that the configuration names.  Takes the configuration on success only; on failure every
- * fault found is in the report, at the line of the key that names the file, and NULL is returned.  `previous` (may be NULL,
- * borrowed during the call) has opened sealed secrets that no key may be able to open any more.
+ * fault found is in the report, at the line of the key that names the file, and NULL is returned.  `previous` (may be
+ * NULL, borrowed during the call) has opened sealed secrets that no key may be able to open any more, and knows the
+ * certificates that were accepted.
  */
 struct relay_set *relay_set_new(struct config *config, unsigned loop_count, const struct relay_set *previous,
     struct config_report *report);
@@ -111,6 +115,13 @@ void relay_set_unref(struct relay_set *set); /* NULL is fine */
 void relay_path_saw_server(struct relay_set *set, struct relay_path *path, const struct stream *stream);
 /* What was left last, for the caller to free, or NULL; any thread. */
 struct cert_end *relay_path_take_server(struct relay_path *path);
+
+/*
+ * Where the sessions of this path and loop are kept for such a use (NULL: of the configured certificate); NULL: nowhere,
+ * since a session keeps the server's old verdict on our certificate, and a trial asks for a new one.
+ */
+struct tls_session_slot *relay_path_slot(const struct relay_path *path, unsigned loop_index,
+    const struct identity_use *use);
 
 /* Whether this is where one of the set's relays listens. */
 bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr);

@@ -214,6 +214,17 @@ static bool look_at_first_bytes(struct pump *pump, const unsigned char *bytes, s
 	return true;
 }
 
+static void look_at_answer(struct pump *pump, const unsigned char *bytes, size_t len)
+{
+	struct diagnosis diagnosis = {.code = DIAGNOSIS_OK};
+	enum first_answer_verdict verdict = first_answer_take(&pump->answer, bytes, len, &diagnosis);
+
+	if (verdict == FIRST_ANSWER_MORE)
+		return;
+	pump->answer_known = true;
+	pump->on_answer(pump->arg, verdict, &diagnosis);
+}
+
 static void note_progress(struct pump *pump)
 {
 	pump->idle_turns = 0;
@@ -246,6 +257,8 @@ static bool move_some(struct pump *pump, struct pump_side *from, struct pump_sid
 	if (len > 0) {
 		if (from == &pump->client && !pump->began && !look_at_first_bytes(pump, scratch, len))
 			return false;
+		if (from == &pump->target && !pump->answer_known)
+			look_at_answer(pump, scratch, len);
 		from->bytes += len;
 		*moved += len;
 		pump->answered = from == &pump->target && !pump->client.in_done;
@@ -402,6 +415,7 @@ void pump_start(struct pump *pump, const struct pump_params *params)
 	pump->loop = params->loop;
 	pump->on_end = params->on_end;
 	pump->on_stir = params->on_stir;
+	pump->on_answer = params->on_answer;
 	pump->arg = params->arg;
 	pump->last_ms = loop_now_ms();
 	pump->client.name = "client";
@@ -442,6 +456,7 @@ void pump_clear(struct pump *pump, bool reset)
 	if (pump->linger != NULL)
 		event_free(pump->linger);
 	pump->linger = NULL;
+	first_answer_clear(&pump->answer);
 	stream_free(pump->target.stream);
 	pump->target.stream = NULL;
 	if (pump->client.watch != NULL)

@@ -19,6 +19,7 @@
 
 #include "dial/dial.h"
 #include "dial/diagnosis.h"
+#include "dial/first_answer.h"
 #include "loop/loop.h"
 
 struct pump_side {
@@ -38,6 +39,8 @@ struct pump {
 	bool answered;        /* the last byte that moved came from the target, before the client's end */
 	int64_t last_ms;      /* loop_now_ms() of the last byte or end */
 	bool began;           /* the client's first bytes were seen */
+	bool answer_known;    /* the target's first answer was decided on, see on_answer */
+	struct first_answer answer;
 	bool spoke_http;      /* and they were the beginning of an HTTP/1.x request */
 	bool ending;          /* the end is known; what the client is owed goes out first */
 	bool over;            /* on_end was called */
@@ -48,6 +51,8 @@ struct pump {
 	void (*on_end)(void *arg);
 	/* Bytes moved after a silence, or one side came to its end: deadlines may have to be set anew. */
 	void (*on_stir)(void *arg);
+	/* Called at most once: what the target's first answer is; its bytes go on to the client all the same. */
+	void (*on_answer)(void *arg, enum first_answer_verdict verdict, const struct diagnosis *diagnosis);
 	void *arg;
 	bool stirs; /* on_stir is wanted at the next byte; the owner sets it */
 };
@@ -58,6 +63,7 @@ struct pump_params {
 	struct tunnel *tunnel;
 	void (*on_end)(void *arg);
 	void (*on_stir)(void *arg);
+	void (*on_answer)(void *arg, enum first_answer_verdict verdict, const struct diagnosis *diagnosis);
 	void *arg;
 };
 

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "dial/connect.h"
 #include "dial/reach.h"
+#include "relay/cert_outcome.h"
 #include "relay/pump.h"
 #include "relay/path_log.h"
 #include "relay/refusal.h"
@@ -41,6 +42,7 @@ struct session {
 	struct reach *reach;
 	struct refusal *refusal;
 	struct pump pump;
+	struct cert_outcome cert;
 	bool pumping;
 	bool buffers_released;
 	struct event *timer;
@@ -113,7 +115,7 @@ static int64_t uid_of_peer(int fd)
 static void log_session(const struct session *session)
 {
 	struct log_line line;
-	enum diagnosis_code code = session->diagnosis.code;
+	const struct diagnosis *diagnosis = cert_outcome_diagnosis(&session->cert, &session->diagnosis);
 
 	if (!log_begin(&line, LOG_INFO, "session"))
 		return;
@@ -134,9 +136,9 @@ static void log_session(const struct session *session)
 	log_int(&line, "bytes_up", (int64_t)session->pump.client.bytes);
 	log_int(&line, "bytes_down", (int64_t)session->pump.target.bytes);
 	log_int(&line, "duration_ms", (loop_clock_us() - session->began_us + 500) / 1000);
-	log_str(&line, "end", diagnosis_name(code));
-	if (code != DIAGNOSIS_OK)
-		log_str(&line, "msg", session->diagnosis.sentence);
+	log_str(&line, "end", diagnosis_name(diagnosis->code));
+	if (diagnosis->code != DIAGNOSIS_OK)
+		log_str(&line, "msg", diagnosis->sentence);
 	log_end(&line);
 }
 
@@ -164,6 +166,7 @@ static void run_free(struct loop_job *job)
 	TAILQ_REMOVE(&context->sessions, session, entry);
 	context->session_count--;
 	event_free(session->timer);
+	cert_outcome_clear(&session->cert);
 	relay_set_unref(session->set);
 	free(session);
 	atomic_fetch_sub(&context->totals->open, 1);
@@ -179,6 +182,7 @@ static void session_close(struct session *session)
 	if (session->state == SESSION_CLOSED)
 		return;
 	event_del(session->timer);
+	cert_outcome_end(&session->cert, &session->diagnosis);
 	log_session(session);
 	enter(session, SESSION_CLOSED);
 	reach_cancel(session->reach);
@@ -217,6 +221,7 @@ static void refuse(struct session *session, enum refusal_client client)
 	    .arg = session,
 	};
 
+	cert_outcome_end(&session->cert, &session->diagnosis);
 	enter(session, SESSION_REFUSING);
 	event_del(session->timer); /* the refusal has its own deadlines */
 	session->client = NULL;
@@ -286,6 +291,15 @@ static void on_pump_end(void *arg)
 	refuse(session, client);
 }
 
+static void on_answer(void *arg, enum first_answer_verdict verdict, const struct diagnosis *diagnosis)
+{
+	struct session *session = arg;
+
+	if (verdict == FIRST_ANSWER_REFUSED)
+		atomic_fetch_add(&session->context->totals->certs_refused, 1);
+	cert_outcome_answered(&session->cert, verdict, diagnosis);
+}
+
 static void idle_out(struct session *session, const char *key, int64_t limit_ms)
 {
 	char text[32];
@@ -328,6 +342,7 @@ static void start_relaying(struct session *session, struct tunnel *tunnel)
 	    .tunnel = tunnel,
 	    .on_end = on_pump_end,
 	    .on_stir = on_pump_stir,
+	    .on_answer = on_answer,
 	    .arg = session,
 	};
 
@@ -376,6 +391,7 @@ static void on_reached(void *arg, struct reach_result *result)
 	session->reach = NULL;
 	session->path = result->path;
 	session->times = result->times;
+	cert_outcome_begin(&session->cert, session->route, result->path, session->context->loop->index, &result->use);
 	if (result->tunnel != NULL) {
 		start_relaying(session, result->tunnel);
 		return;

@@ -21,6 +21,7 @@
 struct session_totals {
 	atomic_uint open;
 	atomic_ullong begun;
+	atomic_ullong certs_refused; /* sessions whose first answer was instance-cert-refused */
 };
 
 TAILQ_HEAD(session_list, session);

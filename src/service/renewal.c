@@ -80,12 +80,17 @@ static void on_watch_timer(evutil_socket_t fd, short what, void *arg)
 void service_renewal_now(struct service *service)
 {
 	struct file_watch_news news;
+	size_t i;
 
 	/* What is read now is no news at the next look. */
 	file_watch_look(service->files, &news);
 	file_watch_accept(service->files);
 	service->renewal = (struct renewal){0};
-	service_reload(service, false);
+	/* Who asks may have made the target accept the new certificate just now. */
+	if (service_reload(service, false)) {
+		for (i = 0; i < service->set->route_count; i++)
+			identity_choice_try_now(&service->set->routes[i].choice);
+	}
 }
 
 static void look_at_expiry(struct service *service)

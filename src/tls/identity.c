@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "tls/bundle.h"
+#include "tls/bundle_report.h"
 #include "tls/identity_notes.h"
 #include "tls/identity_policy.h"
 #include "tls/keylog.h"
@@ -31,6 +32,7 @@ struct identity {
 	struct judge_rules rules;
 	struct anchor_origin *origin; /* NULL: not judged */
 	char subject[SUBJECT_TEXT_BYTES];
+	char fingerprint[BUNDLE_FINGERPRINT_BYTES];
 	struct cert_end *ends; /* of the leaf and its chain */
 	size_t end_count;
 };
@@ -184,6 +186,26 @@ static void keep_ends(struct identity *identity, const struct client_cert *clien
 		cert_end_set(&identity->ends[i + 1], sk_X509_value(client->chain, i), i + 1);
 }
 
+/* What the configuration's keys and files are called does not matter any more: the certificate was in use. */
+static bool copy_client_cert(struct identity *identity, const struct identity *from, struct identity_fault *fault)
+{
+	STACK_OF(X509) *chain = NULL;
+
+	ERR_clear_error();
+	if (!SSL_CTX_get0_chain_certs(from->ctx, &chain) || !SSL_CTX_use_certificate(identity->ctx, from->leaf) ||
+	    !SSL_CTX_use_PrivateKey(identity->ctx, SSL_CTX_get0_privatekey(from->ctx)) ||
+	    (chain != NULL && !SSL_CTX_set1_chain(identity->ctx, chain)))
+		return identity_fault_set(fault, "client_bundle", "OpenSSL refuses %s (%s)", from->subject,
+		    ERR_reason_error_string(ERR_peek_last_error()));
+	X509_up_ref(from->leaf);
+	identity->leaf = from->leaf;
+	memcpy(identity->subject, from->subject, sizeof(identity->subject));
+	memcpy(identity->fingerprint, from->fingerprint, sizeof(identity->fingerprint));
+	identity->end_count = from->end_count;
+	identity->ends = mem_dup(from->ends, from->end_count * sizeof(*from->ends));
+	return true;
+}
+
 static bool load_client_cert(struct identity *identity, const struct identity_params *params,
     identity_note_fn *note, void *note_arg, struct identity_fault *fault)
 {
@@ -199,6 +221,8 @@ static bool load_client_cert(struct identity *identity, const struct identity_pa
 	};
 	bool ok;
 
+	if (params->cert_of != NULL)
+		return copy_client_cert(identity, params->cert_of, fault);
 	if (client.cert_file == NULL)
 		return true;
 	client.bundle = bundle_new();
@@ -210,6 +234,7 @@ static bool load_client_cert(struct identity *identity, const struct identity_pa
 		keep_ends(identity, &client);
 		bundle_name_text(
 		    X509_get_subject_name(client.leaf), identity->subject, sizeof(identity->subject));
+		bundle_fingerprint_text(client.leaf, identity->fingerprint);
 		identity_notes(
 		    client.leaf, client.chain, client.left_out, client.cert_option, note, note_arg);
 		if (params->passphrase != NULL && !client.bundle->key_encrypted)
@@ -224,7 +249,7 @@ static bool load_client_cert(struct identity *identity, const struct identity_pa
 static bool load_crl(struct identity *identity, const struct identity_params *params, identity_note_fn *note,
     void *note_arg, struct identity_fault *fault)
 {
-	if (!params->rules.crl || revocation_load_crl(identity->ctx, params->crl_file, note, note_arg, &fault->err))
+	if (!params->rules.crl || params->trust_of != NULL || revocation_load_crl(identity->ctx, params->crl_file, note, note_arg, &fault->err))
 		return true;
 	fault->key = "crl_file";
 	return false;
@@ -240,6 +265,10 @@ static bool system_store_is_named(void)
 static bool load_trust(struct identity *identity, const struct identity_params *params,
     identity_note_fn *note, void *note_arg, struct identity_fault *fault)
 {
+	if (params->trust_of != NULL) {
+		SSL_CTX_set1_cert_store(identity->ctx, SSL_CTX_get_cert_store(params->trust_of->ctx));
+		return true;
+	}
 	if (trust_load(identity->ctx, params->trust, note, note_arg, &fault->err))
 		return true;
 	fault->key = "trust";
@@ -355,6 +384,18 @@ enum identity_validity identity_validity(const struct identity *identity, char *
 const char *identity_subject(const struct identity *identity)
 {
 	return identity->subject;
+}
+
+const char *identity_fingerprint(const struct identity *identity)
+{
+	return identity->fingerprint;
+}
+
+bool identity_same_leaf(const struct identity *a, const struct identity *b)
+{
+	if (a->leaf == NULL || b->leaf == NULL)
+		return a->leaf == b->leaf;
+	return X509_cmp(a->leaf, b->leaf) == 0;
 }
 
 const struct cert_end *identity_ends(const struct identity *identity, size_t *count)

@@ -13,6 +13,8 @@
 #include "tls/anchor_origin.h"
 #include "tls/judge.h"
 
+struct identity; /* opaque */
+
 /* What it is made of; all borrowed, NULL: not given. */
 struct identity_params {
 	const char *bundle_file;
@@ -23,6 +25,8 @@ struct identity_params {
 	const char *ciphers, *ciphersuites, *groups;
 	struct judge_rules rules; /* trust_system is set by identity_new() */
 	const char *crl_file;     /* with rules.crl */
+	/* Certificate, key and chain are this one's instead of a file's, and the trust is that one's; both or neither. */
+	const struct identity *cert_of, *trust_of;
 };
 
 /* Which parameter a fault belongs to: the configuration key, for the line. */
@@ -43,8 +47,6 @@ typedef void identity_note_fn(void *arg, const char *key, const char *text);
 
 enum identity_validity { IDENTITY_NO_CERT, IDENTITY_VALID, IDENTITY_NOT_YET_VALID, IDENTITY_EXPIRED };
 
-struct identity; /* opaque */
-
 /*
  * Builds all, or says which parameters are at fault.  An expired or not yet valid client certificate is no fault here
  * (it stops its relay alone, at run time): see identity_validity().
@@ -62,6 +64,10 @@ bool identity_has_cert(const struct identity *identity);
 enum identity_validity identity_validity(const struct identity *identity, char *when, size_t when_bytes);
 /* Subject of the leaf, escaped; "" without certificate.  Borrowed. */
 const char *identity_subject(const struct identity *identity);
+/* SHA-256 of the leaf, XX:XX:…; "" without certificate.  Borrowed. */
+const char *identity_fingerprint(const struct identity *identity);
+/* Both have the same leaf, or both none. */
+bool identity_same_leaf(const struct identity *a, const struct identity *b);
 /* When each certificate of the client's chain ends, leaf first; *count 0 without certificate.  Borrowed. */
 const struct cert_end *identity_ends(const struct identity *identity, size_t *count);
 

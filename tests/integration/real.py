@@ -14,6 +14,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 
@@ -246,6 +247,92 @@ http {
             "user": "user root;" if os.geteuid() == 0 else ""})
     return Server(case, "nginx", configure, lambda s: [binary, "-e", s.directory + "/error.log", "-p", s.directory,
                                                        "-c", s.directory + "/nginx.conf"])
+
+
+def edge(case, refused=(), tls="TLSv1.2 TLSv1.3", verify="on"):
+    """
+    nginx as an instance's edge: certificates of CAs that it does not know, and the names in `refused`, get its own page
+    for a refused certificate (495), none gets that for a missing one (496).  edge_refuses() changes the names later.
+    """
+    binary = program("nginx")
+    pki = case.pki
+
+    def configure(server):
+        d = server.directory
+        os.mkdir(os.path.join(d, "tmp"))
+        server.file("refused.map", _refused_map(refused))
+        server.file("nginx.conf", """\
+daemon off; worker_processes 2; pid %(d)s/nginx.pid; error_log %(d)s/error.log info; %(user)s
+events { worker_connections 512; }
+http {
+ client_body_temp_path %(d)s/tmp; proxy_temp_path %(d)s/tmp; fastcgi_temp_path %(d)s/tmp; uwsgi_temp_path %(d)s/tmp;
+ scgi_temp_path %(d)s/tmp; default_type text/plain; keepalive_requests 100000;
+ log_format seen '$ssl_client_s_dn|$status|$request_method|$uri|$ssl_session_reused|$ssl_protocol|$connection';
+ access_log %(d)s/access.log seen;
+ map $ssl_client_s_dn $refuses { default 0; include %(d)s/refused.map; }
+ server {
+  listen 127.0.0.1:%(port)d ssl; server_name instance.lab.test; ssl_protocols %(tls)s;
+  ssl_certificate %(cert)s; ssl_certificate_key %(key)s;
+  ssl_client_certificate %(ca)s; ssl_verify_client %(verify)s; ssl_verify_depth 3; ssl_session_cache shared:s:1m;
+  if ($refuses) { return 495; }
+  location / { return 200 "$ssl_client_s_dn\\n"; }
+ }
+}
+""" % {"d": d, "port": server.port, "cert": pki["server-chain.pem"], "key": pki["server.key"], "tls": tls,
+            "ca": pki["client-cas.pem"], "verify": verify, "user": "user root;" if os.geteuid() == 0 else ""})
+    return Server(case, "nginx", configure, lambda s: [binary, "-e", s.directory + "/error.log", "-p", s.directory,
+                                                       "-c", s.directory + "/nginx.conf"])
+
+
+def _refused_map(names):
+    return "".join('"~CN=%s(,|$)" 1;\n' % name for name in names)
+
+
+def edge_refuses(case, server, names, probe, status):
+    """
+    From now on these are refused: waits until its workers of before accept nobody any more, and a connection under
+    `probe` (a bundle's name) gets this status.
+    """
+    before = _children(server.process.pid)
+    server.file("refused.map", _refused_map(names))
+    server.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: not any(_nginx_accepts(pid) for pid in before), "%s to retire its workers" % server.url)
+    wait_until(lambda: (b" %d " % status) in edge_answer(case, server, probe, b"GET /probe HTTP/1.0\r\n\r\n"),
+               "%s to take its new configuration" % server.url)
+
+
+def _children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as children:
+        return [int(child) for child in children.read().split()]
+
+
+def _nginx_accepts(pid):
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as line:
+            said = line.read()
+        return bool(said) and b"shutting down" not in said
+    except OSError:
+        return False
+
+
+def edge_answer(case, server, bundle, request):
+    """All bytes that it answers with, without midrelay."""
+    context = ssl.create_default_context(cafile=case.pki["root.pem"])
+    if bundle:
+        context.load_cert_chain(case.pki[bundle])
+    with socket.create_connection(("127.0.0.1", server.port), harness.LIMIT) as sock, \
+            context.wrap_socket(sock, server_hostname="instance.lab.test") as stream:
+        stream.sendall(request)
+        return harness.read_all(stream)[0]
+
+
+def edge_log(server):
+    """What it answered: one dict a request, without the probes of edge_refuses()."""
+    keys = ("subject", "status", "method", "path", "reused", "tls", "connection")
+    seen = [dict(zip(keys, line.split("|"))) for line in server.read("access.log").splitlines()]
+    for one in seen:
+        one["name"] = one["subject"].split("CN=")[-1].split(",")[0]
+    return [one for one in seen if one["path"] != "/probe"]
 
 
 def curl(case, *args, timeout=60):

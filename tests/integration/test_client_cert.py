@@ -57,7 +57,7 @@ def test_refused_by_a_400_page(case):
     m = case.relay(case.instance(answer="cert-refused"))
     answer = m.get("/")
     assert answer.status == 400 and b"The SSL certificate error" in answer.body
-    assert m.session()["end"] == "ok"
+    assert m.session()["end"] == "instance-cert-refused"
 
 
 def test_forms_of_the_bundle(case):
