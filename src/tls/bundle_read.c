@@ -21,6 +21,7 @@
 #include "tls/bundle_pem.h"
 #include "tls/bundle_pfx.h"
 #include "tls/bundle_utf16.h"
+#include "tls/provider_key.h"
 
 #define MAX_BLOCKS_ALL 100
 #define MAX_BLOCKS_CERTS 5000
@@ -39,6 +40,7 @@ enum block_kind {
 	BLOCK_CERT,
 	BLOCK_TRUSTED_CERT, /* OpenSSL's own: a certificate with trust settings behind it */
 	BLOCK_KEY,
+	BLOCK_TSS2, /* a key that only the TPM that wrapped it can use */
 	BLOCK_PFX,
 	BLOCK_PKCS7, /* certificates without a key, as CAs on Windows hand them out */
 	BLOCK_PUBLIC_KEY,
@@ -61,6 +63,7 @@ static const struct block_type block_types[] = {
     {.name = "ENCRYPTED PRIVATE KEY", .kind = BLOCK_KEY, .form = BUNDLE_KEY_PKCS8_ENCRYPTED},
     {.name = "RSA PRIVATE KEY", .kind = BLOCK_KEY, .form = BUNDLE_KEY_PKCS1},
     {.name = "EC PRIVATE KEY", .kind = BLOCK_KEY, .form = BUNDLE_KEY_SEC1},
+    {.name = "TSS2 PRIVATE KEY", .kind = BLOCK_TSS2},
     {.name = "PUBLIC KEY", .kind = BLOCK_PUBLIC_KEY},
     {.name = "RSA PUBLIC KEY", .kind = BLOCK_PUBLIC_KEY},
     {.name = "EC PARAMETERS", .kind = BLOCK_PARAMETERS},
@@ -147,6 +150,14 @@ static bool read_key_block(const struct bundle_read *how, const struct block_typ
 	if (!bundle_key_decode_block(type->form, block, how->passphrase, &encrypted, &key, err))
 		return false;
 	return set_key(found, key, encrypted, how->name, err);
+}
+
+static bool read_tss2_block(const struct bundle_read *how, const struct bundle_pem_block *block, struct bundle *found,
+    struct error *err)
+{
+	EVP_PKEY *key = provider_key_from_tss2(block->der, block->der_len, how->passphrase, err);
+
+	return key != NULL && set_key(found, key, how->passphrase != NULL, how->name, err);
 }
 
 /* What a PFX hands over. */
@@ -258,6 +269,8 @@ static bool read_block(const struct bundle_read *how, struct bundle_pem_block *b
 	case BLOCK_KEY:
 		return certs_only ? read_foreign_block(how, err)
 				  : read_key_block(how, type, block, found, err);
+	case BLOCK_TSS2:
+		return certs_only ? read_foreign_block(how, err) : read_tss2_block(how, block, found, err);
 	case BLOCK_PFX:
 		return certs_only ? read_foreign_block(how, err)
 				  : read_pfx(how, block->der, block->der_len, found, err);
