@@ -37,8 +37,6 @@ struct vault {
 	OSSL_LIB_CTX *ctx; /* NULL: closed */
 	OSSL_PROVIDER *usual, *own;
 	struct vault_key *keys;
-	long long rest_until_ns;
-	struct error fault; /* why it rests */
 };
 
 struct vault_key {
@@ -50,6 +48,9 @@ struct vault_key {
 	struct secret *passphrase;
 	EVP_PKEY *real;   /* NULL: its provider was closed */
 	EVP_PKEY *public; /* of the default provider */
+	bool proven;      /* has signed */
+	long long rest_until_ns;
+	struct error fault; /* why it rests */
 	struct vault_key *next;
 };
 
@@ -452,31 +453,40 @@ static bool sign_once(struct vault_key *key, const struct vault_signing *what, u
 	return ok;
 }
 
+/*
+ * Once more, with all opened anew: the device may have come back as another one, and what was open of the old one is of no
+ * use.  Other keys are fetched again when they are asked.
+ */
+static bool sign_again(struct vault_key *key, const struct vault_signing *what, unsigned char *signature, size_t *len,
+    struct error *err)
+{
+	vault_close(key->vault);
+	if (sign_once(key, what, signature, len, err))
+		return true;
+	EVP_PKEY_free(key->real);
+	key->real = NULL;
+	key->fault = *err;
+	key->rest_until_ns = now_ns() + REST_NS;
+	return false;
+}
+
+/* A key that never signed is not asked twice: it may have the wrong passphrase, and devices count such attempts. */
 bool vault_key_sign(struct vault_key *key, const struct vault_signing *what, unsigned char *signature, size_t *len,
     struct error *err)
 {
-	struct vault *vault = key->vault;
 	size_t room = *len;
 	bool ok;
 
 	pthread_mutex_lock(&lock);
-	if (now_ns() < vault->rest_until_ns) {
-		ok = error_set(err, "%s", vault->fault.text);
+	if (now_ns() < key->rest_until_ns) {
+		ok = error_set(err, "%s", key->fault.text);
 	} else {
-		bool was_open = key->real != NULL;
-
 		ok = sign_once(key, what, signature, len, err);
-		/* The device may have come back as a new one: what was open of the old one is of no use. */
-		if (!ok && was_open) {
-			vault_close(vault);
+		if (!ok && key->proven) {
 			*len = room;
-			ok = sign_once(key, what, signature, len, err);
+			ok = sign_again(key, what, signature, len, err);
 		}
-		if (!ok) {
-			vault_close(vault);
-			vault->fault = *err;
-			vault->rest_until_ns = now_ns() + REST_NS;
-		}
+		key->proven = key->proven || ok;
 	}
 	pthread_mutex_unlock(&lock);
 	return ok;

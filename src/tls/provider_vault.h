@@ -8,7 +8,7 @@
  * One lock covers all of it: Debian 12's tpm2-openssl has one conversation with the TPM and no lock of its own.  What is
  * held under it are single commands to the device.
  *
- * A device that is gone is asked again at most once a second; in between, what is asked of its keys fails at once.
+ * A key that failed is tried again at most once a second; in between, what is asked of it fails at once.
  */
 #ifndef MIDRELAY_TLS_PROVIDER_VAULT_H
 #define MIDRELAY_TLS_PROVIDER_VAULT_H

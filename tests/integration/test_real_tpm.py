@@ -209,6 +209,23 @@ def test_another_tpm_came_back(case):
     m.baseline = m.descriptors()
 
 
+def test_one_key_gone(case):
+    """The other keys of that TPM go on signing."""
+    tpm = Tpm(case)
+    gone = tpm.certificate(tpm.persistent("ecc256", HANDLE), "mid-gone")
+    there = tpm.certificate(tpm.persistent("ecc256", OTHER_HANDLE), "mid-there")
+    nginx = real.nginx(case)
+    # One relay for each connection that shall sign: the second of a relay would resume.
+    names = ["there%d" % number for number in range(5)]
+    m = start(case, tpm, dict({"relay " + name: relay(case, nginx, there) for name in names},
+                              **{"relay gone": relay(case, nginx, gone)}))
+    tpm.run("tpm2_evictcontrol", "-C", "o", "-c", HANDLE.split(":")[1])
+    for name in names:
+        assert "finds no private key there" in m.fails("client-cert-unusable", relay="gone").reason
+        assert b"CN=mid-there" in m.get("/", relay=name).body
+        m.session(relay=name)
+
+
 def test_key_of_another_certificate(case):
     tpm = Tpm(case)
     keys = tpm.certificate(tpm.persistent("ecc256", OTHER_HANDLE), "mid-handle")
@@ -224,7 +241,7 @@ def test_key_of_another_certificate(case):
 def test_passphrase_of_the_key(case):
     tpm = Tpm(case)
     key = tpm.persistent("ecc256", OTHER_HANDLE, "-p", "lab-auth", "-a",
-                         "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign|noda")
+                         "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|sign")
     with open(case.path("auth"), "w") as file:
         file.write("lab-auth\n")
     os.chmod(case.path("auth"), 0o600)
@@ -238,6 +255,8 @@ def test_passphrase_of_the_key(case):
     os.chmod(wrong, 0o600)
     done = config(case, tpm, {"relay r": relay(case, nginx, keys, client_passphrase="file:" + wrong)}, 78)
     assert "does not sign" in done.stderr and "auth" in done.stderr, done.stderr
+    counted = tpm.run("tpm2_getcap", "properties-variable").stdout
+    assert re.search(r"TPM2_PT_LOCKOUT_COUNTER: 0x1$", counted, re.M), counted
     m = start(case, tpm, {"relay r": relay(case, nginx, keys, client_passphrase="file:" + case.path("auth"))},
               secrets=["lab-auth"])
     assert b"CN=mid-auth" in m.get("/").body
