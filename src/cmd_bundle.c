@@ -19,7 +19,7 @@
 #include "tls/bundle_write.h"
 
 #define SHOW_USAGE "FILE... [--json] [--passphrase SECRET-REF]"
-#define MAKE_USAGE "-o OUT FILE... [--leaf OUT] [--chain OUT] [--passphrase SECRET-REF]"
+#define MAKE_USAGE "[-o OUT] [--leaf OUT] [--chain OUT] FILE... [--passphrase SECRET-REF]"
 #define REQUEST_USAGE "-o PREFIX --subject \"/CN=.../O=...\" [--key rsa:2048|rsa:3072|rsa:4096|p256|p384]"
 
 static int run(int argc, char **argv);
@@ -290,8 +290,9 @@ static int make(const struct bundle_args *args, const struct secret *passphrase)
 	} else if (bundle_make(bundle, &outputs, &findings, &err)) {
 		status = EXIT_STATUS_OK;
 		print_findings(&findings, stderr);
-		printf("%s: written; for client_bundle and for the MID Server, never to be uploaded\n",
-		    args->out);
+		if (args->out != NULL)
+			printf("%s: written; for client_bundle and for the MID Server, never to be uploaded\n",
+			    args->out);
 		if (args->leaf != NULL)
 			printf("%s: written; the certificate to upload\n", args->leaf);
 		if (args->chain != NULL)
@@ -319,9 +320,10 @@ static int make_run(int argc, char **argv)
 	struct secret *passphrase = NULL;
 	int status = parse_args(MAKE, ":o:", options, argc, argv, &args);
 
-	if (status == EXIT_STATUS_OK && (args.out == NULL || args.file_count == 0))
-		status = command_usage_error(
-		    MAKE, args.out == NULL ? "-o OUT is missing" : "name at least one FILE");
+	if (status == EXIT_STATUS_OK && args.out == NULL && args.leaf == NULL && args.chain == NULL)
+		status = command_usage_error(MAKE, "-o OUT is missing, or --leaf OUT, or --chain OUT");
+	if (status == EXIT_STATUS_OK && args.file_count == 0)
+		status = command_usage_error(MAKE, "name at least one FILE");
 	if (status == EXIT_STATUS_OK && (same_text(args.out, args.leaf) || same_text(args.out, args.chain) ||
 					    same_text(args.leaf, args.chain)))
 		status = command_usage_error(MAKE, "-o, --leaf and --chain are different files");

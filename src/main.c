@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
@@ -68,6 +69,8 @@ int main(int argc, char **argv)
 
 	/* OpenSSL's and stdio's writes to a closed peer must be errors, in every command. */
 	signal(SIGPIPE, SIG_IGN);
+	/* The TPM's library writes on stderr by itself, into our log; what it has to say comes by its errors, too. */
+	setenv("TSS2_LOG", "all+NONE", 0);
 
 	if (argc < 2) {
 		print_help(stderr);

@@ -3,9 +3,11 @@
  */
 #include "base/text.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 
@@ -290,4 +292,23 @@ const char *text_nearest(const char *word, const char *const *candidates)
 		limit = distance - 1;
 	}
 	return nearest;
+}
+
+bool text_is_uri(const char *text)
+{
+	size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+
+	return len > 1 && text[len] == ':' && isalpha((unsigned char)text[0]);
+}
+
+const char *text_file_uri_path(const char *text)
+{
+	static const char file[] = "file:";
+	const char *path = text + strlen(file);
+
+	if (strncasecmp(text, file, strlen(file)) != 0 || path[0] != '/')
+		return text;
+	if (path[1] != '/')
+		return path;
+	return path[2] == '/' ? path + 2 : text; /* else another host's */
 }

@@ -30,6 +30,14 @@ void text_base64_encode(const void *from, size_t len, char *to);
  */
 const char *text_escape(const void *from, size_t len, char *buf, size_t buf_bytes);
 
+/*
+ * "SCHEME:…" (RFC 3986) with a scheme of two characters or more.  A path with a ':' in it is told apart by a '/' before
+ * that.
+ */
+bool text_is_uri(const char *text);
+/* The path behind "file:/…" or "file:///…" (RFC 8089), in the same string; any other text as it is. */
+const char *text_file_uri_path(const char *text);
+
 /* Cuts white space (space, tab, CR, LF) at both ends, in place; returns the new beginning. */
 char *text_trim(char *text);
 

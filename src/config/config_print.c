@@ -218,6 +218,7 @@ static char *value_text(const struct config_option *option, const struct subject
 	case CONFIG_TEXT:
 	case CONFIG_USER:
 	case CONFIG_FILE:
+	case CONFIG_KEY:
 	case CONFIG_TRUST:
 	case CONFIG_SECRET:
 	case CONFIG_IP:

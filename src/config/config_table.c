@@ -98,8 +98,8 @@ const struct config_option config_options[] = {
 	.help = "one file with leaf, intermediates, root and key, in any order"},
     {CONFIG_SECTION_RELAY, "client_cert", .type = CONFIG_FILE, .default_shown = "none",
 	.offset = RELAY(client_cert), .help = "the client certificate alone; needs client_key"},
-    {CONFIG_SECTION_RELAY, "client_key", .type = CONFIG_FILE, .default_shown = "none",
-	.offset = RELAY(client_key), .help = "the key of client_cert"},
+    {CONFIG_SECTION_RELAY, "client_key", .type = CONFIG_KEY, .default_shown = "none",
+	.offset = RELAY(client_key), .help = "the key of client_cert: a file or a URI (handle:, pkcs11:)"},
     {CONFIG_SECTION_RELAY, "client_chain", .type = CONFIG_FILE, .default_shown = "none",
 	.offset = RELAY(client_chain), .help = "the certificates that follow client_cert"},
     {CONFIG_SECTION_RELAY, "client_passphrase", .type = CONFIG_SECRET, .default_shown = "none",
@@ -224,6 +224,7 @@ const char *config_type_name(enum config_type type)
 	case CONFIG_USER:
 		return "user name";
 	case CONFIG_FILE:
+	case CONFIG_KEY:
 		return "file";
 	case CONFIG_TRUST:
 		return "file, directory or system";

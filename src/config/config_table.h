@@ -26,6 +26,7 @@ enum config_type {
 	CONFIG_TEXT,      /* char * */
 	CONFIG_USER,      /* char *: a user name for Basic (RFC 7617 section 2: no colon, no control) */
 	CONFIG_FILE,      /* char *: a path */
+	CONFIG_KEY,       /* char *: a path, or the URI of a key behind a provider */
 	CONFIG_TRUST,     /* char *: a path; "system" is NULL */
 	CONFIG_SECRET,    /* char *: a secret reference */
 	CONFIG_IP,        /* char *: a numeric address */

@@ -147,10 +147,25 @@ static bool set_file(void *field, const char *text, struct error *err)
 	char buf[SHOWN_BYTES];
 	size_t len = strlen(text);
 
-	if (strncasecmp(text, "pkcs11:", 7) == 0)
-		return error_set(err, "pkcs11: is not supported by this version");
+	if (text_is_uri(text))
+		return error_set(err, "must be a path, not a URI; the key alone may be one (client_key)");
 	if (len > 1 && (text[0] == '"' || text[0] == '\'') && text[len - 1] == text[0])
 		return error_set(err, "must be a path, not %s", shown(text, buf));
+	replace(field, mem_strdup(text));
+	return true;
+}
+
+static bool set_key(void *field, const char *text, struct error *err)
+{
+	const char *path = text_file_uri_path(text);
+
+	if (!text_is_uri(path)) {
+		if (path != text && strchr(path, '%') != NULL)
+			return error_set(err, "write the path as it is, without file: and %%");
+		return set_file(field, path, err);
+	}
+	if (strcasestr(text, "pin-value=") != NULL)
+		return error_set(err, "a PIN does not belong into the URI of a key, which is shown to many: set client_passphrase");
 	replace(field, mem_strdup(text));
 	return true;
 }
@@ -463,6 +478,8 @@ bool config_value_set(
 		return set_user(field, text, err);
 	case CONFIG_FILE:
 		return set_file(field, text, err);
+	case CONFIG_KEY:
+		return set_key(field, text, err);
 	case CONFIG_TRUST:
 		if (strcmp(text, "system") != 0)
 			return set_file(field, text, err);

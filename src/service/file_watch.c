@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "tls/trust.h"
 
 /* More than trust.c reads. */
@@ -204,7 +205,8 @@ void file_watch_add_config(struct file_watch *watch, const struct config *config
 
 		file_watch_add(watch, relay->client_bundle);
 		file_watch_add(watch, relay->client_cert);
-		file_watch_add(watch, relay->client_key);
+		if (relay->client_key != NULL && !text_is_uri(relay->client_key))
+			file_watch_add(watch, relay->client_key);
 		file_watch_add(watch, relay->client_chain);
 		file_watch_add(watch, relay->trust);
 		file_watch_add(watch, relay->crl_file);

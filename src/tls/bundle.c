@@ -16,7 +16,11 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "tls/bundle_read.h"
+#include "tls/provider_key.h"
+
+#define ORIGIN_BYTES 512
 
 struct bundle *bundle_new(void)
 {
@@ -144,10 +148,32 @@ static bool adopt(struct bundle *bundle, struct bundle *found, struct error *err
 	return true;
 }
 
-static bool add_file(struct bundle *bundle, const struct bundle_read *how, struct error *err)
+static bool fetch_key(const struct bundle_read *how, struct bundle *found, struct error *err)
+{
+	char uri[ORIGIN_BYTES];
+
+	text_escape(how->name, strlen(how->name), uri, sizeof(uri));
+	if (strcasestr(how->name, "pin-value=") != NULL)
+		return error_set(err, "a PIN does not belong into the URI of a key, which is shown to many: set client_passphrase "
+		    "(on the command line: --passphrase)");
+	found->key = provider_key_from_uri(how->name, how->passphrase, err);
+	if (found->key == NULL)
+		return error_prefix(err, "%s", uri);
+	found->key_encrypted = how->passphrase != NULL;
+	found->key_file = mem_strdup(how->name);
+	found->key_origin = mem_strdup(uri);
+	return true;
+}
+
+static bool add_file(struct bundle *bundle, const struct bundle_read *named, struct error *err)
 {
 	struct bundle *found = bundle_new();
-	bool ok = bundle_read_file(how, found, err) && adopt(bundle, found, err);
+	struct bundle_read how = *named;
+	bool ok;
+
+	how.name = text_file_uri_path(named->name);
+	ok = (text_is_uri(how.name) ? fetch_key(&how, found, err) : bundle_read_file(&how, found, err)) &&
+	     adopt(bundle, found, err);
 
 	bundle_free(found);
 	return ok;

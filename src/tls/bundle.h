@@ -3,7 +3,7 @@
  *
  * Takes PEM with its blocks in any order, CRLF or LF, a UTF-8 BOM, blank lines, 0x1A, "Bag Attributes" or other
  * text between blocks, all that as UTF-16, too; keys as PKCS#1, PKCS#8, SEC1 (EC), encrypted PKCS#8 and traditional
- * encrypted PEM; a certificate or key as DER; PKCS#12 (PFX), with RC2 through OpenSSL's legacy provider; certificates
+ * encrypted PEM; keys that a TPM has wrapped (TSS2); a certificate or key as DER; PKCS#12 (PFX), with RC2 through OpenSSL's legacy provider; certificates
  * from PKCS#7.  A certificate or key that is there twice counts once.  Bounded: a file above 1 MiB or more than 100
  * blocks is an error, and so is one that asks for more than seconds of work to open it.
  *
@@ -35,7 +35,7 @@ struct bundle *bundle_new(void);
 void bundle_free(struct bundle *bundle);
 
 /*
- * Adds all that FILE holds.  A second, different key is an error.  `passphrase` opens an encrypted key; NULL with an
+ * Adds all that FILE holds; a URI stands for a key behind a provider (provider_key.h).  A second, different key is an error.  `passphrase` opens an encrypted key; NULL with an
  * encrypted key is an error that says to set client_passphrase; OpenSSL never prompts.
  * On failure the bundle is as it was.
  */

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "tls/provider_key.h"
 
 #define NAME_TEXT_BYTES 256
 
@@ -320,9 +321,10 @@ static void examine_key(const struct bundle *bundle, const struct bundle_arrange
 			add(findings, BUNDLE_KEY_MISMATCH, bundle->key_origin, "%.*s", 600, err.text);
 		sk_X509_free(chain);
 	} else if (arranged->leaf != NULL && !bundle_key_signs(bundle->key, arranged->leaf)) {
-		add(findings, BUNDLE_KEY_DAMAGED, bundle->key_origin,
-		    "what the private key signs does not verify with the certificate, or it cannot sign at "
-		    "all");
+		provider_key_take_fault(&err);
+		add(findings, BUNDLE_KEY_DAMAGED, bundle->key_origin, "%.*s", 600,
+		    err.text[0] != '\0' ? err.text : "what the private key signs does not verify with the certificate, or it "
+		    "cannot sign at all");
 	}
 }
 

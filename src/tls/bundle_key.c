@@ -11,6 +11,7 @@
 #include <openssl/x509.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "tls/bundle.h"
 #include "tls/bundle_pbe.h"
 
@@ -18,11 +19,11 @@
 #define NOT_OPENED "the passphrase does not open the key (a wrong passphrase, or a damaged key)"
 #define MAX_SIGNATURE_BYTES 4096
 
-static bool refuse_cipher(struct error *err)
+static bool refuse_cipher(const char *cipher, struct error *err)
 {
 	return error_set(err,
-	    "the key is encrypted in a way that this OpenSSL does not offer (often RC2 or single DES); "
-	    "encrypt it anew with: openssl pkcs8 -topk8 -v2 aes-256-cbc");
+	    "the key is encrypted with %s, which OpenSSL has in its legacy provider at most; encrypt it anew with: "
+	    "openssl pkcs8 -topk8 -provider legacy -provider default -v2 aes-256-cbc -in OLD -out NEW", cipher);
 }
 
 static bool refuse_damaged(const char *reason, struct error *err)
@@ -51,7 +52,7 @@ static bool decode_pkcs8_encrypted(
 	const X509_ALGOR *algorithm = NULL;
 	PKCS8_PRIV_KEY_INFO *info = NULL;
 	int64_t budget = BUNDLE_PBE_BUDGET;
-	char reason[128];
+	char reason[128], cipher[BUNDLE_PBE_NAME_BYTES];
 
 	if (sealed == NULL) {
 		bundle_pbe_drain_unsupported(reason, sizeof(reason));
@@ -66,10 +67,11 @@ static bool decode_pkcs8_encrypted(
 		X509_SIG_free(sealed);
 		return error_prefix(err, "the key");
 	}
+	bundle_pbe_cipher_name(algorithm, cipher);
 	info = PKCS8_decrypt(sealed, secret_bytes(passphrase), (int)secret_len(passphrase));
 	X509_SIG_free(sealed);
 	if (info == NULL)
-		return bundle_pbe_drain_unsupported(reason, sizeof(reason)) ? refuse_cipher(err)
+		return bundle_pbe_drain_unsupported(reason, sizeof(reason)) ? refuse_cipher(cipher, err)
 								 : error_set(err, NOT_OPENED);
 	*key = EVP_PKCS82PKEY(info);
 	PKCS8_PRIV_KEY_INFO_free(info);
@@ -120,27 +122,38 @@ static int on_passphrase(char *buf, int buf_bytes, int writing, void *arg)
 	return (int)secret_len(passphrase);
 }
 
+/* "DES-CBC" out of "DEK-Info: DES-CBC,36055DA9…" (RFC 1421 4.6.1.3). */
+static const char *traditional_cipher(const char *header, char buf[BUNDLE_PBE_NAME_BYTES])
+{
+	static const char label[] = "DEK-Info: ";
+	const char *at = strstr(header, label);
+
+	at = at == NULL ? "" : at + strlen(label);
+	return text_escape(at, strcspn(at, ",\n"), buf, BUNDLE_PBE_NAME_BYTES);
+}
+
 /* Decrypts the block in place. */
 static bool open_traditional(
     struct bundle_pem_block *block, const struct secret *passphrase, struct error *err)
 {
 	EVP_CIPHER_INFO info;
 	long len = (long)block->der_len;
-	char reason[128];
+	char reason[128], cipher[BUNDLE_PBE_NAME_BYTES];
 	union { /* OpenSSL's callback argument is not const; on_passphrase() reads only. */
 		const struct secret *secret;
 		void *arg;
 	} borrowed = {.secret = passphrase};
 
+	traditional_cipher(block->header, cipher);
 	if (!PEM_get_EVP_CIPHER_INFO(block->header, &info) || info.cipher == NULL) {
 		ERR_clear_error();
-		return refuse_cipher(err);
+		return refuse_cipher(cipher, err);
 	}
 	if (passphrase == NULL)
 		return error_set(err, NEEDS_PASSPHRASE);
 	if (!PEM_do_header(&info, block->der, &len, on_passphrase, borrowed.arg)) {
 		if (bundle_pbe_drain_unsupported(reason, sizeof(reason)))
-			return refuse_cipher(err);
+			return refuse_cipher(cipher, err);
 		return error_set(err, NOT_OPENED);
 	}
 	block->der_len = (size_t)len;

@@ -91,6 +91,24 @@ bool bundle_pbe_spend(const X509_ALGOR *algorithm, int64_t *budget, struct error
 	return spend(cost, budget, err);
 }
 
+const char *bundle_pbe_cipher_name(const X509_ALGOR *algorithm, char buf[BUNDLE_PBE_NAME_BYTES])
+{
+	PBE2PARAM *params = NULL;
+	const ASN1_OBJECT *object = NULL;
+
+	X509_ALGOR_get0(&object, NULL, NULL, algorithm);
+	if (OBJ_obj2nid(object) == NID_pbes2) {
+		params = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBE2PARAM), algorithm->parameter);
+		if (params != NULL)
+			X509_ALGOR_get0(&object, NULL, NULL, params->encryption);
+	}
+	if (OBJ_obj2txt(buf, BUNDLE_PBE_NAME_BYTES, object, 0) <= 0)
+		snprintf(buf, BUNDLE_PBE_NAME_BYTES, "an unknown cipher");
+	PBE2PARAM_free(params);
+	ERR_clear_error();
+	return buf;
+}
+
 bool bundle_pbe_drain_unsupported(char *reason, size_t reason_bytes)
 {
 	bool unsupported = false;

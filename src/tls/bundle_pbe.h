@@ -28,6 +28,10 @@ bool bundle_pbe_spend(const X509_ALGOR *algorithm, int64_t *budget, struct error
 /* The same for a plain count of iterations (a MAC's).  NULL counts as 1. */
 bool bundle_pbe_spend_count(const ASN1_INTEGER *count, int64_t *budget, struct error *err) MUST_CHECK;
 
+/* Its cipher by OpenSSL's name, "rc2-cbc" or "pbeWithMD5AndDES-CBC"; returns buf. */
+#define BUNDLE_PBE_NAME_BYTES 80
+const char *bundle_pbe_cipher_name(const X509_ALGOR *algorithm, char buf[BUNDLE_PBE_NAME_BYTES]);
+
 /*
  * True when the error queue says that an algorithm, and not the passphrase, was the trouble; `reason` gets
  * OpenSSL's word for it.  Empties the queue.

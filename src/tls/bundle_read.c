@@ -1,13 +1,11 @@
 /*
- * bundle_read: opens a file, tells what kind it is, and turns its blocks into certificates and a key.
+ * bundle_read: tells what kind of file some bytes are, and turns its blocks into certificates and a key.
  *
  * It judges no content: which certificate belongs where is bundle_order's business.  Buffers that may have
  * held a key are wiped.
  */
 #include "tls/bundle_read.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pkcs12.h>
@@ -16,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -25,6 +21,7 @@
 #include "tls/bundle_pem.h"
 #include "tls/bundle_pfx.h"
 #include "tls/bundle_utf16.h"
+#include "tls/provider_key.h"
 
 #define MAX_BLOCKS_ALL 100
 #define MAX_BLOCKS_CERTS 5000
@@ -43,6 +40,7 @@ enum block_kind {
 	BLOCK_CERT,
 	BLOCK_TRUSTED_CERT, /* OpenSSL's own: a certificate with trust settings behind it */
 	BLOCK_KEY,
+	BLOCK_TSS2, /* a key that only the TPM that wrapped it can use */
 	BLOCK_PFX,
 	BLOCK_PKCS7, /* certificates without a key, as CAs on Windows hand them out */
 	BLOCK_PUBLIC_KEY,
@@ -65,6 +63,7 @@ static const struct block_type block_types[] = {
     {.name = "ENCRYPTED PRIVATE KEY", .kind = BLOCK_KEY, .form = BUNDLE_KEY_PKCS8_ENCRYPTED},
     {.name = "RSA PRIVATE KEY", .kind = BLOCK_KEY, .form = BUNDLE_KEY_PKCS1},
     {.name = "EC PRIVATE KEY", .kind = BLOCK_KEY, .form = BUNDLE_KEY_SEC1},
+    {.name = "TSS2 PRIVATE KEY", .kind = BLOCK_TSS2},
     {.name = "PUBLIC KEY", .kind = BLOCK_PUBLIC_KEY},
     {.name = "RSA PUBLIC KEY", .kind = BLOCK_PUBLIC_KEY},
     {.name = "EC PARAMETERS", .kind = BLOCK_PARAMETERS},
@@ -151,6 +150,14 @@ static bool read_key_block(const struct bundle_read *how, const struct block_typ
 	if (!bundle_key_decode_block(type->form, block, how->passphrase, &encrypted, &key, err))
 		return false;
 	return set_key(found, key, encrypted, how->name, err);
+}
+
+static bool read_tss2_block(const struct bundle_read *how, const struct bundle_pem_block *block, struct bundle *found,
+    struct error *err)
+{
+	EVP_PKEY *key = provider_key_from_tss2(block->der, block->der_len, how->passphrase, err);
+
+	return key != NULL && set_key(found, key, how->passphrase != NULL, how->name, err);
 }
 
 /* What a PFX hands over. */
@@ -262,6 +269,8 @@ static bool read_block(const struct bundle_read *how, struct bundle_pem_block *b
 	case BLOCK_KEY:
 		return certs_only ? read_foreign_block(how, err)
 				  : read_key_block(how, type, block, found, err);
+	case BLOCK_TSS2:
+		return certs_only ? read_foreign_block(how, err) : read_tss2_block(how, block, found, err);
 	case BLOCK_PFX:
 		return certs_only ? read_foreign_block(how, err)
 				  : read_pfx(how, block->der, block->der_len, found, err);
@@ -439,61 +448,4 @@ bool bundle_read_bytes(
 	else
 		ok = read_content_of(how, bytes, len, found, err);
 	return ok ? true : error_prefix(err, "%s", how->name);
-}
-
-/* Reads the whole file into *bytes, which the caller wipes (*held_bytes) and frees. */
-static bool read_content(
-    const char *file, int fd, char **bytes, size_t *len, size_t *held_bytes, struct error *err)
-{
-	struct stat st;
-	ssize_t got;
-
-	if (fstat(fd, &st) != 0)
-		return error_set_errno(err, errno, "%s", file);
-	if (!S_ISREG(st.st_mode))
-		return error_set(
-		    err, "%s: is not a file%s", file, S_ISDIR(st.st_mode) ? " but a directory" : "");
-	if (st.st_size > BUNDLE_MAX_FILE_BYTES)
-		return error_set(err, "%s: is larger than 1 MiB", file);
-	*held_bytes = (size_t)st.st_size + 1;
-	*bytes = mem_calloc(1, *held_bytes);
-	*len = 0;
-	while (*len < *held_bytes && (got = read(fd, *bytes + *len, *held_bytes - *len)) != 0) {
-		if (got > 0)
-			*len += (size_t)got;
-		else if (errno != EINTR)
-			return error_set_errno(err, errno, "%s", file);
-	}
-	if (*len == *held_bytes)
-		return error_set(err, "%s: grew while it was read", file);
-	return true;
-}
-
-static bool check_key_mode(const struct bundle_read *how, int fd, struct bundle *found, struct error *err)
-{
-	if (secret_check_file_mode(how->name, fd, err))
-		return true;
-	found->key_exposed = true;
-	return how->allow_exposed_key;
-}
-
-bool bundle_read_file(const struct bundle_read *how, struct bundle *found, struct error *err)
-{
-	bool had_key = found->key != NULL, ok;
-	char *bytes = NULL;
-	size_t len = 0, held_bytes = 0;
-	/* O_NONBLOCK: a FIFO that nobody writes to must not hold up the start; it is refused as no regular
-	 * file. */
-	int fd = open(how->name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-	if (fd < 0)
-		return error_set_errno(err, errno, "%s", how->name);
-	ok = read_content(how->name, fd, &bytes, &len, &held_bytes, err) &&
-	     bundle_read_bytes(how, bytes, len, found, err) &&
-	     (had_key || found->key == NULL || check_key_mode(how, fd, found, err));
-	if (bytes != NULL)
-		OPENSSL_cleanse(bytes, held_bytes);
-	free(bytes);
-	close(fd);
-	return ok;
 }

@@ -16,10 +16,10 @@
 
 #include "base/mem.h"
 #include "tls/bundle.h"
-#include "tls/bundle_report.h"
 #include "tls/identity_notes.h"
 #include "tls/identity_policy.h"
 #include "tls/keylog.h"
+#include "tls/provider_key.h"
 #include "tls/revocation.h"
 #include "tls/trust.h"
 
@@ -56,13 +56,6 @@ struct client_cert {
 	const char *cert_file;
 };
 
-static bool is_provider_uri(const char *file)
-{
-	static const char pkcs11[] = "pkcs11:";
-
-	return file != NULL && strncmp(file, pkcs11, strlen(pkcs11)) == 0;
-}
-
 static bool add_file(
     struct client_cert *client, const char *option, const char *file, struct identity_fault *fault)
 {
@@ -81,9 +74,6 @@ static bool read_files(struct client_cert *client, struct identity_fault *fault)
 		return identity_fault_set(fault, "client_bundle",
 		    "client_bundle and client_cert, client_key, client_chain are two ways to "
 		    "say the same: use one of them");
-	if (is_provider_uri(params->key_file))
-		return identity_fault_set(fault, "client_key",
-		    "keys behind a PKCS#11 URI are not supported by this version: name a file");
 	return add_file(client, "client_bundle", params->bundle_file, fault) &&
 	       add_file(client, "client_cert", params->cert_file, fault) &&
 	       add_file(client, "client_key", params->key_file, fault) &&
@@ -111,6 +101,7 @@ static bool check_key(const struct client_cert *client, struct identity_fault *f
 	static const char *const usable[] = {"RSA", "RSA-PSS", "EC", "ED25519", "ED448"};
 	EVP_PKEY *key = client->bundle->key;
 	const char *type = EVP_PKEY_get0_type_name(key);
+	struct error why;
 	bool found = false;
 	size_t i;
 
@@ -121,12 +112,15 @@ static bool check_key(const struct client_cert *client, struct identity_fault *f
 		    "%s: a key of type %s is of no use for a client certificate: RSA, "
 		    "ECDSA (P-256, P-384, P-521) or Ed25519 is needed",
 		    client->bundle->key_file, type == NULL ? "?" : type);
-	if (!bundle_key_signs(key, client->leaf))
-		return identity_fault_set(fault, client->key_option,
+	if (bundle_key_signs(key, client->leaf))
+		return true;
+	provider_key_take_fault(&why);
+	if (why.text[0] != '\0')
+		return identity_fault_set(fault, client->key_option, "%s: %s", client->bundle->key_file, why.text);
+	return identity_fault_set(fault, client->key_option,
 		    "%s: what the private key signs does not verify with the "
 		    "certificate: the key is damaged",
 		    client->bundle->key_file);
-	return true;
 }
 
 /* OpenSSL's refusal of a certificate, in words that say what to do. */

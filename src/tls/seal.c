@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tls/provider_key.h"
 #include "tls/seal_internal.h"
 
 /* Longer than any message for a sensible number of certificates; the reader's line is bounded as well. */
@@ -159,9 +160,14 @@ bool seal_open(const char *ref, EVP_PKEY *const *keys, size_t key_count, struct 
 	if (!ours)
 		return error_set(err, "the sealed secret is damaged: copy the line of `midrelay seal` again, or seal it again");
 	for (i = 0; i < key_count; i++) {
-		*secret = open_with(ref, keys[i]);
+		*secret = provider_key_is(keys[i]) ? NULL : open_with(ref, keys[i]);
 		if (*secret != NULL)
 			return true;
+	}
+	for (i = 0; i < key_count; i++) {
+		if (provider_key_is(keys[i]))
+			return error_set(err, "the client key stays in its TPM or token and only signs: it opens no sealed secret; use "
+			    "file: or cred: (systemd-creds can bind a credential to the TPM)");
 	}
 	if (key_count == 0)
 		return error_set(err, "there is no client key to open the sealed secret with");

@@ -4,7 +4,10 @@
 
 #include "base/mem.h"
 #include "tls/bundle.h"
+#include "tls/provider_key.h"
 #include "tls/seal_internal.h"
+
+#define SIGNS_ONLY "stays in its TPM or token and only signs: it would not open what is sealed to it"
 
 static bool check_cert(X509 *cert, const char *name, struct error *err)
 {
@@ -80,6 +83,8 @@ bool seal_recipients_add_file(struct seal_recipients *recipients, const char *fi
 	}
 	if (ok && leaf == NULL)
 		ok = error_set(err, "%s: there is no client certificate in it", file);
+	if (ok && bundle->key != NULL && provider_key_is(bundle->key))
+		ok = error_set(err, "%s: the key in it " SIGNS_ONLY, file);
 	ok = ok && add_cert(recipients, leaf, file, err);
 	bundle_free(bundle);
 	return ok;
@@ -89,7 +94,10 @@ bool seal_recipients_add_identity(struct seal_recipients *recipients, const stru
     struct error *err)
 {
 	X509 *cert = SSL_CTX_get0_certificate(identity_ctx(identity));
+	EVP_PKEY *key = SSL_CTX_get0_privatekey(identity_ctx(identity));
 
+	if (key != NULL && provider_key_is(key))
+		return error_set(err, "%s: its client key " SIGNS_ONLY, name);
 	return cert != NULL ? add_cert(recipients, cert, name, err) : error_set(err, "%s has no client certificate", name);
 }
 

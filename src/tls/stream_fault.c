@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "tls/provider_key.h"
 #include "tls/stream_internal.h"
 
 /* OpenSSL reports a received alert as this reason plus the alert's number. */
@@ -145,9 +146,14 @@ enum stream_status stream_judge_failure(struct stream *stream)
 {
 	char text[128];
 	int reason = take_reason(text, sizeof(text));
+	struct error key_fault;
 
+	provider_key_take_fault(&key_fault);
 	if (stream->fault.kind != TLS_FAULT_NONE)
 		return STREAM_FAILED;
+	if (key_fault.text[0] != '\0')
+		return fail(stream, TLS_FAULT_CERT_UNUSABLE, "the key of %.120s cannot be used: %s",
+		    identity_subject(stream->identity), key_fault.text);
 	if (reason > ALERT_REASON && reason <= ALERT_REASON + 255)
 		return fail_alert(stream, reason - ALERT_REASON);
 	if (!stream->established && !looks_like_tls(stream))

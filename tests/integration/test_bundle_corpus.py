@@ -505,6 +505,26 @@ def test_owner_stays(case):
     assert done.returncode == 0 and (now.st_uid, now.st_gid, now.st_mode & 0o777) == (12345, 23456, 0o600), (done, now)
 
 
+def test_old_ciphers_of_keys(case):
+    """Refused with the cipher's name and a command that helps, as it stands there."""
+    legacy = ["-provider", "legacy", "-provider", "default"]
+    plain = case.pki["client-rsa.key"]
+    secret = case.write("old-pass", "x\n")
+    for words, cipher in (("pkcs8 -topk8 -v1 PBE-SHA1-RC2-40", "pbeWithSHA1And40BitRC2-CBC"),
+                          ("pkcs8 -topk8 -v1 PBE-MD5-DES", "pbeWithMD5AndDES-CBC"),
+                          ("pkcs8 -topk8 -v2 rc2", "rc2-cbc"), ("pkcs8 -topk8 -v2 des", "des-cbc"),
+                          ("rsa -traditional -des", "DES-CBC")):
+        old, new = case.path("old.key"), case.path("new.key")
+        subprocess.run(["openssl", *words.split(), *legacy, "-in", plain, "-passout", "pass:x", "-out", old], check=True,
+                       capture_output=True)
+        done = case.run("bundle", "show", "--passphrase", "file:" + secret, old)
+        assert done.returncode == 1 and "is encrypted with %s, " % cipher in done.stderr, done.stderr
+        command = re.search(r"with: (openssl .*)", done.stderr)[1].replace("OLD", old).replace("NEW", new).split()
+        subprocess.run(command + ["-passin", "pass:x", "-passout", "pass:x"], check=True, capture_output=True)
+        done = case.run("bundle", "show", "--passphrase", "file:" + secret, new)
+        assert "  key          RSA 2048" in done.stdout, done.stderr
+
+
 def test_legacy_provider_is_for_rc2_alone(case):
     """Without the provider's module RC2 is refused by name, and nothing else notices."""
     p = Parts(case)

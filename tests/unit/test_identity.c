@@ -263,7 +263,7 @@ static void test_split_form(void **state)
 	params.key_file = other_key_file;
 	assert_refuses(&params, "client_key", "belongs to none of the 3 certificates");
 	params.key_file = "pkcs11:token=x";
-	assert_refuses(&params, "client_key", "PKCS#11");
+	assert_refuses(&params, "client_key", "pkcs11:token=x: OpenSSL's provider \"pkcs11\"");
 	params.key_file = key_file;
 	params.chain_file = other_key_file;
 	assert_refuses(&params, "client_chain", "second private key");

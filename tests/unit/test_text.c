@@ -187,6 +187,25 @@ static void test_nearest(void **state)
 	assert_null(text_nearest(long_word, words));
 }
 
+static void test_uris(void **state)
+{
+	(void)state;
+	assert_true(text_is_uri("pkcs11:token=mid;object=key"));
+	assert_true(text_is_uri("handle:0x81000001"));
+	assert_true(text_is_uri("a+b-c.d:"));
+	assert_false(text_is_uri("/etc/midrelay/client.key"));
+	assert_false(text_is_uri("./handle:0x81000001"));
+	assert_false(text_is_uri("C:key.pem")); /* no scheme has one letter */
+	assert_false(text_is_uri("1a:x"));
+	assert_false(text_is_uri(":x"));
+	assert_false(text_is_uri(""));
+	assert_string_equal(text_file_uri_path("file:/etc/k"), "/etc/k");
+	assert_string_equal(text_file_uri_path("FILE:///etc/k"), "/etc/k");
+	assert_string_equal(text_file_uri_path("file://host/k"), "file://host/k");
+	assert_string_equal(text_file_uri_path("file:k"), "file:k");
+	assert_string_equal(text_file_uri_path("/etc/k"), "/etc/k");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +218,7 @@ int main(void)
 	    cmocka_unit_test(test_escape_cuts),
 	    cmocka_unit_test(test_trim),
 	    cmocka_unit_test(test_nearest),
+	    cmocka_unit_test(test_uris),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
