@@ -1,6 +1,6 @@
 /*
  * explain: shows the table of diagnoses, whole or one row.  What the rows say is the business of
- * dial/diagnosis.c.
+ * dial/diagnosis_table.c.
  */
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Proves that every code in src/dial/diagnosis.c has its section in doc/diagnoses.md, that no section is left
+# Proves that every code in src/dial/diagnosis_table.c has its section in doc/diagnoses.md, that no section is left
 # over, that each says all four things, and that the order is the same.
 set -eu
 
 top=${srcdir:-$(dirname "$0")/..}
-[ -f "$top/src/dial/diagnosis.c" ] || top=$top/..
-table=$top/src/dial/diagnosis.c
+[ -f "$top/src/dial/diagnosis_table.c" ] || top=$top/..
+table=$top/src/dial/diagnosis_table.c
 guide=$top/doc/diagnoses.md
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -13,7 +13,7 @@ failed=0
 
 sed -n 's/^.*\.name = "\([a-z0-9-]*\)".*$/\1/p' "$table" >"$work/codes"
 sed -n 's/^## `\(.*\)`$/\1/p' "$guide" >"$work/sections"
-rows=$(grep -c '^	\[DIAGNOSIS_[A-Z_]*\] = {$' "$table")
+rows=$(grep -c '^	\[DIAGNOSIS_[A-Z0-9_]*\] = {$' "$table")
 
 if [ ! -s "$work/codes" ] || [ "$(wc -l <"$work/codes")" -ne "$rows" ]; then
 	echo "check-diagnoses: $rows rows in $table, but $(wc -l <"$work/codes") names" >&2

@@ -3,7 +3,7 @@
  *
  * One table feeds the log, the session line, the local 502, `explain`, and later `check`, metrics and exit
  * status.  A code is never renamed.  Its sentence (the *template of meaning*, for `explain`), remedy, stage and RFC 9209
- * proxy error type stand in diagnosis.c; the sentence of one occurrence is written where the fact is known.
+ * proxy error type stand in diagnosis_table.c; the sentence of one occurrence is written where the fact is known.
  */
 #ifndef MIDRELAY_DIAL_DIAGNOSIS_H
 #define MIDRELAY_DIAL_DIAGNOSIS_H
@@ -20,6 +20,7 @@ enum diagnosis_stage {
 	DIAGNOSIS_STAGE_PROXY,
 	DIAGNOSIS_STAGE_TLS,
 	DIAGNOSIS_STAGE_CLIENT_CERT,
+	DIAGNOSIS_STAGE_INSTANCE, /* what the target's answers say; the tunnel itself is fine */
 	DIAGNOSIS_STAGE_RELAY,
 };
 const char *diagnosis_stage_name(enum diagnosis_stage stage); /* "local" … "client certificate" "relay" */
@@ -62,6 +63,11 @@ enum diagnosis_code {
 	DIAGNOSIS_CLIENT_CERT_REJECTED,
 	DIAGNOSIS_CLIENT_CERT_EXPIRED,
 	DIAGNOSIS_CLIENT_CERT_UNUSABLE,
+	DIAGNOSIS_INSTANCE_CERT_REFUSED,
+	DIAGNOSIS_INSTANCE_NOT_ADCV2,
+	DIAGNOSIS_INSTANCE_NO_TLS_SUPPORT,
+	DIAGNOSIS_INSTANCE_HIBERNATING,
+	DIAGNOSIS_INSTANCE_STATUS,
 	DIAGNOSIS_RELAY_TRUNCATED,
 	DIAGNOSIS_RELAY_RESET,
 	DIAGNOSIS_RELAY_IDLE,
