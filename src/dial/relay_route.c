@@ -393,6 +393,27 @@ void relay_set_unref(struct relay_set *set)
 		set_free(set, true);
 }
 
+bool relay_route_cert_is_usable(const struct relay_route *route, struct diagnosis *diagnosis)
+{
+	const char *subject = identity_subject(route->identity);
+	char when[64];
+
+	switch (identity_validity(route->identity, when, sizeof(when))) {
+	case IDENTITY_NO_CERT:
+	case IDENTITY_VALID:
+		return true;
+	case IDENTITY_NOT_YET_VALID:
+		diagnosis_set(diagnosis, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s is not valid before %s",
+		    subject, when);
+		break;
+	case IDENTITY_EXPIRED:
+		diagnosis_set(diagnosis, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s expired at %s", subject,
+		    when);
+		break;
+	}
+	return false;
+}
+
 bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr)
 {
 	size_t i, j;
