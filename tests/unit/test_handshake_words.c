@@ -118,6 +118,7 @@ static void make_contexts(struct talk *talk)
 static void connect_ends(struct talk *talk, SSL_SESSION *session)
 {
 	BIO *up = BIO_new(BIO_s_mem()), *down = BIO_new(BIO_s_mem());
+	char name[] = "server.test"; /* OpenSSL's macros drop const */
 
 	BIO_set_mem_eof_return(up, -1);
 	BIO_set_mem_eof_return(down, -1);
@@ -129,7 +130,7 @@ static void connect_ends(struct talk *talk, SSL_SESSION *session)
 	SSL_set_bio(talk->server, up, down);
 	SSL_set_connect_state(talk->client);
 	SSL_set_accept_state(talk->server);
-	SSL_set_tlsext_host_name(talk->client, "server.test");
+	SSL_set_tlsext_host_name(talk->client, name);
 	if (session != NULL)
 		assert_int_equal(SSL_set_session(talk->client, session), 1);
 	talk->words =
@@ -292,9 +293,10 @@ static void test_resumption(void **state)
 static void test_retry_request_and_key_update(void **state)
 {
 	struct talk talk = {0};
+	char groups[] = "P-384";
 
 	make_contexts(&talk);
-	assert_int_equal(SSL_CTX_set1_groups_list(talk.server_ctx, "P-384"), 1);
+	assert_int_equal(SSL_CTX_set1_groups_list(talk.server_ctx, groups), 1);
 	connect_ends(&talk, NULL);
 	shake_hands(&talk);
 	says(&talk, "received HelloRetryRequest, 88 bytes: TLSv1.3 (legacy version TLSv1.2); cipher "
