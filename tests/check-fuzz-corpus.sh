@@ -5,3 +5,4 @@ corpus=${srcdir:-.}/tests/fuzz/corpus
 programs=${builddir:-.}/tests/fuzz
 "$programs/replay_http_connect" "$corpus/http_connect"
 "$programs/replay_bundle" "$corpus/bundle"
+"$programs/replay_handshake" "$corpus/handshake"

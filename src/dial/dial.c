@@ -297,6 +297,9 @@ void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 	    .pool = &dial->params.loop->pool,
 	    .prefix = prefix,
 	    .prefix_len = prefix_len,
+	    .trace = dial->params.trace,
+	    .trace_arg = dial->params.trace_arg,
+	    .trace_peer = "target",
 	};
 
 	dial_enter(dial, DIAL_TLS, relay->tls_timeout_ms);
@@ -497,7 +500,11 @@ void dial_cancel(struct dial *dial)
 {
 	if (dial == NULL)
 		return;
+	stream_end_trace(dial->stream);
+	stream_end_trace(dial->outer);
 	if (dial->phase == DIAL_DONE) {
+		if (dial->result.tunnel != NULL)
+			stream_end_trace(dial->result.tunnel->stream);
 		/* The job is on the loop's list already and frees it. */
 		dial->done = NULL;
 		return;

@@ -42,6 +42,13 @@ struct dial_params {
 	struct relay_path *path;   /* of this route */
 	int64_t deadline_ms;       /* loop_now_ms() at which setup_timeout ends */
 	const struct dial_observer *observer; /* borrowed until done or cancelled; NULL: nobody */
+	/*
+	 * Told of the TLS with an https:// proxy and with the target, as in stream_params: each line begins with "proxy: "
+	 * or "target: ".  As long as the dial, and then its tunnel, lives, or until stream_end_trace(); never after
+	 * dial_cancel().  May be NULL.
+	 */
+	void (*trace)(void *arg, const char *text);
+	void *trace_arg;
 };
 
 struct dial_result {

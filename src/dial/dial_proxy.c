@@ -149,6 +149,9 @@ static void start_tls(struct dial *dial)
 	    .slot = &path->proxy_slots[dial->params.loop->index],
 	    .fd = watch_fd(dial->watch),
 	    .pool = &dial->params.loop->pool,
+	    .trace = dial->params.trace,
+	    .trace_arg = dial->params.trace_arg,
+	    .trace_peer = "proxy",
 	};
 
 	if (!cert_is_usable(dial)) {

@@ -72,6 +72,8 @@ static bool dial_next(struct reach *reach)
 	    .resolver = reach->params.resolver,
 	    .route = route,
 	    .deadline_ms = reach->deadline_ms,
+	    .trace = reach->params.trace,
+	    .trace_arg = reach->params.arg,
 	};
 	size_t i;
 
@@ -206,9 +208,16 @@ void reach_cancel(struct reach *reach)
 	if (reach->finished) {
 		/* The job is on the loop's list already and frees it. */
 		reach->params.on_done = NULL;
+		if (reach->result.tunnel != NULL)
+			stream_end_trace(reach->result.tunnel->stream);
 		return;
 	}
 	if (reach->dial != NULL)
 		relay_path_undecided(&reach->params.route->paths[reach->at].state);
 	reach_free(reach);
+}
+
+const struct relay_path *reach_path(const struct reach *reach)
+{
+	return &reach->params.route->paths[reach->at];
 }

@@ -30,6 +30,8 @@ struct reach_params {
 	/* A dial over this path showed what has not been told yet.  Called from the loop; may be NULL. */
 	void (*on_notice)(void *arg, const struct relay_path *path, enum relay_path_notice notice,
 	    const struct judge_evidence *evidence);
+	/* As in dial_params, for every dial; never after reach_cancel.  `arg` is the one below. */
+	void (*trace)(void *arg, const char *text);
 	/* Called once, never from inside reach_start, never after reach_cancel; the reach is gone then. */
 	void (*on_done)(void *arg, struct reach_result *result);
 	void *arg;
@@ -39,5 +41,7 @@ struct reach;
 
 struct reach *reach_start(const struct reach_params *params);
 void reach_cancel(struct reach *reach); /* NULL is fine */
+/* The path that is being dialled, or was last. */
+const struct relay_path *reach_path(const struct reach *reach);
 
 #endif

@@ -3,6 +3,8 @@
  */
 #include "relay/path_log.h"
 
+#include <string.h>
+
 #include "base/log.h"
 
 /* Room for every piece of the evidence; a line of the log has twice that. */
@@ -79,5 +81,21 @@ void path_log_notice(const struct config_relay *relay, const struct relay_path *
 	log_str(&line, "msg", notice_text(notice));
 	if (notice == RELAY_PATH_INSPECTED || notice == RELAY_PATH_PIN_ON_LEAF)
 		log_evidence(&line, evidence);
+	log_end(&line);
+}
+
+void path_log_trace(const struct config_relay *relay, const struct relay_path *path, uint64_t session_id,
+    const char *text)
+{
+	const char *msg = strstr(text, ": ");
+	struct log_line line;
+
+	if (msg == NULL || !log_begin(&line, LOG_DEBUG, "tls-trace"))
+		return;
+	log_str(&line, "relay", relay->name);
+	log_int(&line, "id", (int64_t)session_id);
+	log_str(&line, "path", path->config->name);
+	log_bytes(&line, "peer", text, (size_t)(msg - text));
+	log_str(&line, "msg", msg + 2);
 	log_end(&line);
 }

@@ -360,6 +360,15 @@ static void on_notice(void *arg, const struct relay_path *path, enum relay_path_
 	path_log_notice(session->route->config, path, notice, evidence);
 }
 
+/* While there is a tunnel, too: a server says only then that it does not take our certificate (TLS 1.3). */
+static void on_trace(void *arg, const char *text)
+{
+	const struct session *session = arg;
+	const struct relay_path *path = session->reach != NULL ? reach_path(session->reach) : session->path;
+
+	path_log_trace(session->route->config, path, session->id, text);
+}
+
 static void on_reached(void *arg, struct reach_result *result)
 {
 	struct session *session = arg;
@@ -383,6 +392,7 @@ static void start_dialing(struct session *session)
 	    .route = session->route,
 	    .on_path = on_path,
 	    .on_notice = on_notice,
+	    .trace = log_wants(LOG_DEBUG) ? on_trace : NULL,
 	    .on_done = on_reached,
 	    .arg = session,
 	};

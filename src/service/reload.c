@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "service/service_internal.h"
+#include "tls/keylog.h"
 
 /* ---- reading and building ---- */
 
@@ -171,6 +172,24 @@ void service_log_listening(const struct service *service)
 	}
 }
 
+void service_log_keylog(bool starting)
+{
+	const char *named = secure_getenv(KEYLOG_VARIABLE);
+	bool on = keylog_file() != NULL;
+	struct log_line line;
+
+	if (!on && (!starting || named == NULL || named[0] == '\0'))
+		return;
+	if (!log_begin(&line, on ? LOG_WARN : LOG_INFO, "keylog"))
+		return;
+	log_str(&line, "file", on ? keylog_file() : named);
+	log_str(&line, "msg",
+	    on ? "THE KEYS OF EVERY TLS SESSION ARE WRITTEN TO THIS FILE: whoever has this file can read all traffic; start "
+		 "without --keylog and remove it when you are done"
+	       : KEYLOG_VARIABLE " is set and ignored: no keys are written without `midrelay run --keylog`");
+	log_end(&line);
+}
+
 /* ---- reload ---- */
 
 static void log_restart_needed(const struct service *service, const struct config_process *now)
@@ -268,6 +287,7 @@ bool service_reload(struct service *service, bool patient)
 		service->files = files;
 		swap(service, set, &listens);
 		service_log_listening(service);
+		service_log_keylog(false);
 	}
 	config_report_clear(&report);
 	return set != NULL;

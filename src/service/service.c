@@ -131,6 +131,7 @@ static enum exit_status start(struct service *service)
 	log_configure(service->set->config->process.log_level, service->set->config->process.log_format);
 	service_log_report(&report, report.notes, report.note_count, LOG_WARN, "config-note");
 	log_msg(LOG_INFO, "started", "midrelay %s", PACKAGE_VERSION);
+	service_log_keylog(true);
 	check_file_limit(&service->set->config->process);
 	if (!listen_list_open(&service->listens, service->set->config, NULL, &report))
 		goto fail;

@@ -77,6 +77,8 @@ struct plan {
 void service_log_report(const struct config_report *report, const struct config_fault *list, size_t count,
     enum log_level level, const char *event);
 void service_log_listening(const struct service *service);
+/* That keys are written, again at each reload; that they are not although somebody may think so, at start alone. */
+void service_log_keylog(bool starting);
 /* At start: finds the user that we are to become, and reads everything as that user. */
 bool service_read_first(struct service *service, struct config_report *report) MUST_CHECK;
 /*

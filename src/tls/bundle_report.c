@@ -104,7 +104,7 @@ static void names_text(const X509 *cert, char *buf, size_t buf_bytes)
 	ERR_clear_error();
 }
 
-static void fill_cert(struct bundle_report_cert *to, X509 *cert, const char *role)
+void bundle_report_describe(struct bundle_report_cert *to, X509 *cert, const char *role)
 {
 	long long since;
 
@@ -133,7 +133,7 @@ static void fill_certs(struct bundle_report *report, const struct bundle_arrange
 	if (arranged->leaf != NULL) {
 		bool ca = report->purpose == BUNDLE_PURPOSE_CA;
 
-		fill_cert(&report->certs[report->cert_count++], arranged->leaf,
+		bundle_report_describe(&report->certs[report->cert_count++], arranged->leaf,
 		    !ca                                        ? "leaf"
 		    : X509_self_signed(arranged->leaf, 0) == 1 ? "root"
 							       : "intermediate");
@@ -141,11 +141,11 @@ static void fill_certs(struct bundle_report *report, const struct bundle_arrange
 	for (i = 0; i < sk_X509_num(arranged->chain); i++) {
 		X509 *cert = sk_X509_value(arranged->chain, i);
 
-		fill_cert(&report->certs[report->cert_count++], cert,
+		bundle_report_describe(&report->certs[report->cert_count++], cert,
 		    X509_self_signed(cert, 0) == 1 ? "root" : "intermediate");
 	}
 	for (i = 0; i < sk_X509_num(arranged->left_out); i++)
-		fill_cert(
+		bundle_report_describe(
 		    &report->certs[report->cert_count++], sk_X509_value(arranged->left_out, i), "other");
 }
 

@@ -42,4 +42,7 @@ struct bundle_report {
 struct bundle_report *bundle_report_new(const struct bundle *bundle);
 void bundle_report_free(struct bundle_report *report);
 
+/* One certificate by itself; `role` is kept.  Empties OpenSSL's error queue. */
+void bundle_report_describe(struct bundle_report_cert *to, X509 *cert, const char *role);
+
 #endif

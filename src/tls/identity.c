@@ -18,6 +18,7 @@
 #include "tls/bundle.h"
 #include "tls/identity_notes.h"
 #include "tls/identity_policy.h"
+#include "tls/keylog.h"
 #include "tls/revocation.h"
 #include "tls/trust.h"
 
@@ -267,6 +268,7 @@ struct identity *identity_new(const struct identity_params *params, identity_not
 	if (identity->ctx == NULL) {
 		identity_fault_set(next_fault(faults), "client_bundle", "OpenSSL cannot make a TLS context");
 	} else {
+		keylog_attach(identity->ctx);
 		/* Policy first: `@SECLEVEL` in tls_ciphers decides which certificates OpenSSL takes. */
 		if (identity_policy_set(identity->ctx, params, note, note_arg, next_fault(faults)))
 			faults->count--;

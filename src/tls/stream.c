@@ -245,6 +245,8 @@ struct stream *stream_new(const struct stream_params *params)
 		stream_free(stream);
 		return NULL;
 	}
+	if (params->trace != NULL)
+		stream_trace_begin(stream, params);
 	offer_session(stream);
 	return stream;
 }
@@ -253,6 +255,7 @@ void stream_free(struct stream *stream)
 {
 	if (stream == NULL)
 		return;
+	stream_end_trace(stream);
 	if (stream->ssl != NULL) {
 		/* Call-backs look at the stream through this pointer. */
 		SSL_set_app_data(stream->ssl, NULL);
@@ -338,6 +341,8 @@ enum stream_status stream_handshake(struct stream *stream)
 	} else {
 		status = judge(stream, ret);
 	}
+	if (stream->trace != NULL)
+		stream_trace_handshake_end(stream, status);
 	if (status != STREAM_OK && status != STREAM_BLOCKED)
 		end_outer(stream);
 	/* Our alert goes out even when the handshake failed; whether it arrives is no matter. */

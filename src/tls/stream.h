@@ -47,7 +47,17 @@ struct stream_params {
 	struct wire_pool *pool;
 	const void *prefix;            /* bytes that arrived behind the proxy's answer: the beginning of the stream */
 	size_t prefix_len;
+	/*
+	 * Told of the handshake and of what follows it below the data: every message and alert, both chains, the verdict.
+	 * One line at a time, printable ASCII without secrets, shorter than STREAM_TRACE_BYTES, that begins with
+	 * `trace_peer` (static: "target", "proxy") and ": ".  As long as the stream lives, or until stream_end_trace();
+	 * never from stream_free().  NULL: nothing of it is set up.
+	 */
+	void (*trace)(void *arg, const char *text);
+	void *trace_arg;
+	const char *trace_peer;
 };
+#define STREAM_TRACE_BYTES 1600
 
 enum stream_status {
 	STREAM_OK,
@@ -67,6 +77,9 @@ void stream_prepare_identity(struct identity *identity);
 struct stream *stream_new(const struct stream_params *params);
 /* Sends nothing; NULL is fine. */
 void stream_free(struct stream *stream);
+
+/* `trace` is not called any more, nor an outer stream's; NULL is fine. */
+void stream_end_trace(struct stream *stream);
 
 /* OK: the server is verified, and asked for our certificate where that is required. */
 enum stream_status stream_handshake(struct stream *stream);

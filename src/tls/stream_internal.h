@@ -1,4 +1,4 @@
-/* stream_internal: what stream.c, stream_nested.c, stream_judge.c and stream_fault.c share; for nobody else. */
+/* stream_internal: what stream.c, stream_nested.c, stream_judge.c, stream_fault.c and stream_trace.c share; for nobody else. */
 #ifndef MIDRELAY_TLS_STREAM_INTERNAL_H
 #define MIDRELAY_TLS_STREAM_INTERNAL_H
 
@@ -32,6 +32,7 @@ struct stream {
 	bool got_data;    /* the server has answered: our certificate was accepted */
 	struct judge_evidence *evidence; /* NULL: not judged yet, or taken */
 	struct tls_fault fault;
+	struct stream_trace *trace; /* NULL: nobody asked */
 };
 
 /* Hands out what came behind the proxy's answer; false when there is nothing left of it. */
@@ -58,5 +59,12 @@ enum stream_status stream_judge_established(struct stream *stream);
 
 /* After a fatal error: TRUNCATED, RESET, or FAILED with the fault.  Empties OpenSSL's error queue. */
 enum stream_status stream_judge_failure(struct stream *stream);
+
+/* All but the first only where stream->trace is not NULL.  stream_end_trace() ends it. */
+void stream_trace_begin(struct stream *stream, const struct stream_params *params);
+/* In the verify call-back, for a chain that it refuses. */
+void stream_trace_unverified(struct stream *stream, X509_STORE_CTX *store);
+void stream_trace_judged(struct stream *stream, bool accepted);
+void stream_trace_handshake_end(struct stream *stream, enum stream_status status);
 
 #endif

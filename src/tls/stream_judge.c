@@ -67,6 +67,8 @@ static int on_verify(int ok, X509_STORE_CTX *store)
 	evidence = new_evidence(stream);
 	verify_describe(store, stream->host, &evidence->chain);
 	evidence_collect_failed(store, evidence);
+	if (stream->trace != NULL)
+		stream_trace_unverified(stream, store);
 	(void)judge_server(identity_rules(stream->identity), stream->host, evidence, &stream->fault);
 	return 0;
 }
@@ -75,6 +77,7 @@ bool stream_judge_server(struct stream *stream)
 {
 	const struct judge_rules *rules = identity_rules(stream->identity);
 	struct judge_evidence *evidence;
+	bool accepted = true;
 
 	if (stream->judged)
 		return stream->fault.kind == TLS_FAULT_NONE;
@@ -83,12 +86,15 @@ bool stream_judge_server(struct stream *stream)
 	evidence->cert_requested = stream->cert_requested;
 	if (SSL_session_reused(stream->ssl) == 1) {
 		evidence->resumed = true;
-		return true;
+	} else {
+		evidence_collect(stream->ssl, rules, identity_anchor_origin(stream->identity), evidence);
+		if (stream->sct_in_tls)
+			evidence->sct |= JUDGE_SCT_TLS;
+		accepted = judge_server(rules, stream->host, evidence, &stream->fault);
 	}
-	evidence_collect(stream->ssl, rules, identity_anchor_origin(stream->identity), evidence);
-	if (stream->sct_in_tls)
-		evidence->sct |= JUDGE_SCT_TLS;
-	return judge_server(rules, stream->host, evidence, &stream->fault);
+	if (stream->trace != NULL)
+		stream_trace_judged(stream, accepted);
+	return accepted;
 }
 
 static int on_cert_requested(SSL *ssl, void *arg)

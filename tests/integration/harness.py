@@ -305,7 +305,7 @@ def write_config(path, sections):
 
 
 class Midrelay:
-    def __init__(self, directory, sections, secrets=(), env=None, wait=True):
+    def __init__(self, directory, sections, secrets=(), env=None, wait=True, args=()):
         self.config = os.path.join(directory, "midrelay.ini")
         self.log_path = os.path.join(directory, "midrelay.log")
         self.sections = sections if isinstance(sections, str) else {k: dict(v) for k, v in sections.items()}
@@ -321,7 +321,7 @@ class Midrelay:
         self.log = open(self.log_path, "wb")
         environment = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "detect_leaks=1"), **(env or {}))
         environment = {name: value for name, value in environment.items() if value is not None}
-        self.process = subprocess.Popen(WRAPPER + [BINARY, "run", "-c", self.config], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(WRAPPER + [BINARY, "run", "-c", self.config, *args], stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log, env=environment, cwd=directory)
         self.pid = self.process.pid
         if wait:

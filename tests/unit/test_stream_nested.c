@@ -210,10 +210,33 @@ static enum stream_status near_read(struct rig *rig, size_t *at)
 	return status;
 }
 
+/* How many lines were told of either layer. */
+static struct {
+	bool on;
+	unsigned proxy, target;
+} traced;
+
+static void on_trace(void *arg, const char *text)
+{
+	assert_ptr_equal(arg, &traced);
+	assert_true(strlen(text) < STREAM_TRACE_BYTES);
+	if (strncmp(text, "proxy: ", strlen("proxy: ")) == 0)
+		traced.proxy++;
+	else if (strncmp(text, "target: ", strlen("target: ")) == 0)
+		traced.target++;
+	else
+		fail_msg("of whom is this: %s", text);
+}
+
 static void rig_open(struct rig *rig, int outer_version, int inner_version)
 {
 	char outer_name[] = OUTER_NAME, inner_name[] = INNER_NAME;
-	struct stream_params params = {.identity = identity, .host = outer_name, .pool = &rig->pool};
+	struct stream_params params = {.identity = identity,
+	    .host = outer_name,
+	    .pool = &rig->pool,
+	    .trace = traced.on ? on_trace : NULL,
+	    .trace_arg = &traced,
+	    .trace_peer = "proxy"};
 	struct stream *outer;
 	int fds[2], small = 4096, turns;
 	size_t at = 0;
@@ -231,6 +254,7 @@ static void rig_open(struct rig *rig, int outer_version, int inner_version)
 	assert_non_null(outer);
 	shake_hands(rig, outer);
 	params.host = inner_name;
+	params.trace_peer = "target";
 	params.outer = outer;
 	rig->stream = stream_new(&params);
 	assert_non_null(rig->stream);
@@ -486,6 +510,34 @@ static void test_failed_construction_leaves_the_outer(void **state)
 	wire_pool_clear(&pool);
 }
 
+/* Of both layers, past the handshake; then of neither, so that who was told may go. */
+static void test_trace_lasts_until_it_is_ended(void **state)
+{
+	unsigned proxy, target;
+	struct rig rig;
+	int ended;
+
+	(void)state;
+	for (ended = 0; ended < 2; ended++) {
+		memset(&traced, 0, sizeof(traced));
+		traced.on = true;
+		rig_open(&rig, TLS1_3_VERSION, TLS1_3_VERSION);
+		proxy = traced.proxy;
+		target = traced.target;
+		assert_true(proxy > 8 && target > 8);
+		if (ended)
+			stream_end_trace(rig.stream);
+		assert_int_equal(stream_shutdown(rig.stream), STREAM_OK);
+		assert_int_equal(SSL_shutdown(rig.far.inner), 0);
+		far_turn(&rig.far);
+		(void)read_to_end(&rig);
+		assert_int_equal(traced.target > target, !ended);
+		assert_int_equal(traced.proxy > proxy, !ended);
+		rig_close(&rig);
+	}
+	traced.on = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -496,6 +548,7 @@ int main(void)
 	    cmocka_unit_test(test_outer_end_is_truncation),
 	    cmocka_unit_test(test_outer_fault_is_named),
 	    cmocka_unit_test(test_failed_construction_leaves_the_outer),
+	    cmocka_unit_test(test_trace_lasts_until_it_is_ended),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
