@@ -378,6 +378,8 @@ struct check_visit *check_visit_start(const struct check_visit_params *params)
 	    .path = params->path,
 	    .deadline_ms = loop_now_ms() + params->route->config->setup_timeout_ms,
 	    .observer = &visit->observer,
+	    .trace = params->trace,
+	    .trace_arg = params->arg,
 	};
 
 	visit->job.run = run_done;
@@ -386,7 +388,7 @@ struct check_visit *check_visit_start(const struct check_visit_params *params)
 	    (params->probing == CHECK_PROBE_AUTO && check_instance_has_name(params->route->config->target.host));
 	visit->observer = (struct dial_observer){.on_phase = on_phase, .on_opened = on_opened, .arg = visit};
 	params->seen->began_us = loop_clock_us();
-	if (!relay_route_cert_is_usable(params->route, &diagnosis)) {
+	if (!relay_route_cert_is_usable(params->route->identity, &diagnosis)) {
 		int i;
 
 		for (i = 0; i < CHECK_CERT; i++)

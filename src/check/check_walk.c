@@ -70,6 +70,13 @@ static void on_change(void *arg)
 		walker->walk->params.on_change(walker->walk->params.arg);
 }
 
+static void on_trace(void *arg, const char *text)
+{
+	struct walker *walker = arg;
+
+	walker->walk->params.trace(walker->walk->params.arg, text);
+}
+
 static void on_visited(void *arg)
 {
 	struct walker *walker = arg;
@@ -94,6 +101,7 @@ static void start_route(struct check_walk *walk, struct relay_route *route, size
 	    .route = route,
 	    .probing = walk->params.probing,
 	    .probe_timeout_ms = probe_timeout(walk, route->config),
+	    .trace = walk->params.trace != NULL ? on_trace : NULL,
 	    .on_change = on_change,
 	    .on_done = on_visited,
 	};

@@ -196,7 +196,7 @@ struct reach *reach_start(const struct reach_params *params)
 	reach->deadline_ms = loop_now_ms() + params->route->config->setup_timeout_ms;
 	reach->tried = mem_calloc(params->route->path_count, sizeof(*reach->tried));
 	reach->result.times = (struct dial_times){-1, -1, -1, -1};
-	if (!relay_route_cert_is_usable(params->route, &reach->result.diagnosis) || !dial_next(reach))
+	if (!relay_route_cert_is_usable(params->route->identity, &reach->result.diagnosis) || !dial_next(reach))
 		finish(reach);
 	return reach;
 }

@@ -393,12 +393,12 @@ void relay_set_unref(struct relay_set *set)
 		set_free(set, true);
 }
 
-bool relay_route_cert_is_usable(const struct relay_route *route, struct diagnosis *diagnosis)
+bool relay_route_cert_is_usable(const struct identity *identity, struct diagnosis *diagnosis)
 {
-	const char *subject = identity_subject(route->identity);
+	const char *subject = identity_subject(identity);
 	char when[64];
 
-	switch (identity_validity(route->identity, when, sizeof(when))) {
+	switch (identity_validity(identity, when, sizeof(when))) {
 	case IDENTITY_NO_CERT:
 	case IDENTITY_VALID:
 		return true;

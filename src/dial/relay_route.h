@@ -113,7 +113,7 @@ void relay_path_saw_server(struct relay_set *set, struct relay_path *path, const
 struct cert_end *relay_path_take_server(struct relay_path *path);
 
 /* False: the client certificate is expired or not yet valid (see the diagnosis), and nothing is to be dialled with it. */
-bool relay_route_cert_is_usable(const struct relay_route *route, struct diagnosis *diagnosis);
+bool relay_route_cert_is_usable(const struct identity *identity, struct diagnosis *diagnosis);
 
 /* Whether this is where one of the set's relays listens. */
 bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr);
