@@ -33,7 +33,8 @@ static void settle(struct check_case *test, const struct check_report *report, b
 	free(reason);
 }
 
-static void set_item(struct check_case *test, const struct check_report *report, const struct check_item *item)
+static void set_item(
+    struct check_case *test, const struct check_report *report, const struct check_item *item)
 {
 	test->kind = CHECK_CASE_ITEM;
 	test->item = item;
@@ -43,7 +44,8 @@ static void set_item(struct check_case *test, const struct check_report *report,
 	settle(test, report, item->outcome != CHECK_FAILED, mem_strdup(item->seen));
 }
 
-static void set_path(struct check_case *test, const struct check_report *report, const struct check_path *path)
+static void set_path(
+    struct check_case *test, const struct check_report *report, const struct check_path *path)
 {
 	test->kind = CHECK_CASE_PATH;
 	test->path = path;
@@ -52,14 +54,16 @@ static void set_path(struct check_case *test, const struct check_report *report,
 	settle(test, report, path->verdict == CHECK_CLEAN, path_reason(path));
 }
 
-static void set_rule(struct check_case *test, const struct check_report *report, const struct check_path *path)
+static void set_rule(
+    struct check_case *test, const struct check_report *report, const struct check_path *path)
 {
 	char *reason = path_reason(path), *group = check_pen_group(path, false);
 
 	test->kind = CHECK_CASE_RULE;
 	test->path = path;
 	test->group = mem_strdup("rules");
-	test->name = mem_printf("line %u: %s, %s is %s", path->expected_line, group, path->name, path->expected);
+	test->name =
+	    mem_printf("line %u: %s, %s is %s", path->expected_line, group, path->name, path->expected);
 	settle(test, report, path->as_expected,
 	    mem_printf("is %s%s%s%s", check_verdict_name(path->verdict),
 		path->diagnosis.code != DIAGNOSIS_OK ? " (" : "",

@@ -33,7 +33,7 @@ static bool has_colour(FILE *out)
 	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
 
 	return isatty(fileno(out)) != 0 && (no_color == NULL || no_color[0] == '\0') && term != NULL &&
-	    term[0] != '\0' && strcmp(term, "dumb") != 0;
+	       term[0] != '\0' && strcmp(term, "dumb") != 0;
 }
 
 /* Of the environment, as the process itself may never have set a locale. */

@@ -22,8 +22,8 @@ struct remarks {
 	size_t count;
 };
 
-static void add_remark(
-    struct remarks *remarks, const struct check_path *path, const struct diagnosis *diagnosis, const char *text)
+static void add_remark(struct remarks *remarks, const struct check_path *path,
+    const struct diagnosis *diagnosis, const char *text)
 {
 	remarks->all = mem_realloc(remarks->all, (remarks->count + 1) * sizeof(*remarks->all));
 	remarks->all[remarks->count++] = (struct remark){.path = path, .diagnosis = diagnosis, .text = text};
@@ -254,7 +254,8 @@ static void print_items(const struct check_report *report, struct check_pen *pen
 	if (passed > 0) {
 		check_pen_go_to(pen, 2);
 		check_pen_mark(pen, CHECK_PASSED);
-		check_pen_print(pen, CHECK_INK_PLAIN, " %zu local check%s passed", passed, passed == 1 ? "" : "s");
+		check_pen_print(
+		    pen, CHECK_INK_PLAIN, " %zu local check%s passed", passed, passed == 1 ? "" : "s");
 		check_pen_end_line(pen);
 	}
 }
@@ -296,8 +297,9 @@ static void print_rules(const struct check_report *report, struct check_pen *pen
 		if (path->as_expected)
 			text = mem_printf("line %u: %s is %s", path->expected_line, label, path->expected);
 		else
-			text = mem_printf("line %u: %s should be %s and is %s (%s)", path->expected_line, label,
-			    path->expected, check_verdict_name(path->verdict), diagnosis_name(path->diagnosis.code));
+			text = mem_printf("line %u: %s should be %s and is %s (%s)", path->expected_line,
+			    label, path->expected, check_verdict_name(path->verdict),
+			    diagnosis_name(path->diagnosis.code));
 		check_pen_go_to(pen, 2);
 		check_pen_mark(pen, path->as_expected ? CHECK_PASSED : CHECK_FAILED);
 		check_pen_go_to(pen, 4);
@@ -354,10 +356,9 @@ char *check_print_summary(const struct check_report *report)
 		by_verdict[report->paths[i].verdict]++;
 	for (i = 0; i < report->item_count; i++)
 		items += report->items[i].outcome == CHECK_FAILED;
-	passed = report->path_count == 0
-		     ? mem_strdup("no paths")
-		     : mem_printf("%zu of %zu path%s passed", by_verdict[CHECK_CLEAN], report->path_count,
-			   report->path_count == 1 ? "" : "s");
+	passed = report->path_count == 0 ? mem_strdup("no paths")
+					 : mem_printf("%zu of %zu path%s passed", by_verdict[CHECK_CLEAN],
+					       report->path_count, report->path_count == 1 ? "" : "s");
 	append(&summary, passed, "; ");
 	append_count(&rest, by_verdict[CHECK_INSPECTED], "inspected");
 	append_count(&rest, by_verdict[CHECK_BLOCKED], "blocked by the proxy");

@@ -1,6 +1,6 @@
 /*
- * check_print_json: everything in the report, as doc/check-json.md has it.  Names of keys are never changed; `version`
- * goes up when one changes its meaning.
+ * check_print_json: everything in the report, as doc/check-json.md has it.  Names of keys are never changed;
+ * `version` goes up when one changes its meaning.
  */
 #include "check/check_print.h"
 
@@ -107,8 +107,8 @@ static json_t *to_server(const struct judge_evidence *evidence)
 	set(object, "anchor", string_or_null(evidence->anchor));
 	set(object, "not_after", string_or_null(evidence->not_after));
 	set(object, "sha256", string_or_null(evidence->sha256));
-	set(object, "chain_verified", evidence->resumed ? json_null()
-							: json_boolean(evidence->chain.kind == TLS_FAULT_NONE));
+	set(object, "chain_verified",
+	    evidence->resumed ? json_null() : json_boolean(evidence->chain.kind == TLS_FAULT_NONE));
 	set(object, "inspection_product", string_or_null(evidence->product));
 	set(object, "evidence", to_evidence(evidence));
 	return object;

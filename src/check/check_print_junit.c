@@ -1,8 +1,9 @@
 /*
- * check_print_junit: the report as JUnit XML, as Jenkins and GitLab read it: a suite for each group of cases, times in
- * seconds.
+ * check_print_junit: the report as JUnit XML, as Jenkins and GitLab read it: a suite for each group of cases,
+ * times in seconds.
  *
- * XML 1.0 has no way to write most control characters, so that whatever is not printable ASCII is escaped as text.
+ * XML 1.0 has no way to write most control characters, so that whatever is not printable ASCII is escaped as
+ * text.
  */
 #include "check/check_print.h"
 
@@ -65,8 +66,8 @@ static void print_counts(const struct check_case *cases, size_t count, FILE *out
 		skipped += cases[i].outcome == CHECK_NOT_APPLICABLE;
 		us += case_us(&cases[i]);
 	}
-	fprintf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"%.6f\"", count, failures,
-	    skipped, (double)us / 1e6);
+	fprintf(out, " tests=\"%zu\" failures=\"%zu\" errors=\"0\" skipped=\"%zu\" time=\"%.6f\"", count,
+	    failures, skipped, (double)us / 1e6);
 }
 
 static void print_failure(const struct check_case *test, FILE *out)
@@ -77,7 +78,8 @@ static void print_failure(const struct check_case *test, FILE *out)
 	fputs("      <failure", out);
 	print_attribute("message", test->reason, out);
 	print_attribute("type",
-	    path != NULL && path->diagnosis.code != DIAGNOSIS_OK ? diagnosis_name(path->diagnosis.code) : "failed",
+	    path != NULL && path->diagnosis.code != DIAGNOSIS_OK ? diagnosis_name(path->diagnosis.code)
+								 : "failed",
 	    out);
 	fputs(">", out);
 	print_line("seen", test->reason, out);
@@ -100,7 +102,8 @@ static void print_output(const struct check_path *path, FILE *out)
 	fputs("      <system-out>", out);
 	for (stage = 0; stage < CHECK_STAGE_COUNT; stage++) {
 		step = &path->steps[stage];
-		fprintf(out, "%s: %s", check_stage_name((enum check_stage)stage), check_outcome_name(step->outcome));
+		fprintf(out, "%s: %s", check_stage_name((enum check_stage)stage),
+		    check_outcome_name(step->outcome));
 		if (step->us >= 0)
 			fprintf(out, " %.3f ms", (double)step->us / 1000);
 		if (step->seen[0] != '\0') {
@@ -140,7 +143,8 @@ static void print_property(const char *name, const char *value, FILE *out)
 	fputs("/>\n", out);
 }
 
-static void print_suite(const struct check_report *report, const struct check_case *cases, size_t count, FILE *out)
+static void print_suite(
+    const struct check_report *report, const struct check_case *cases, size_t count, FILE *out)
 {
 	char when[32] = "";
 	time_t began = (time_t)report->began_s;

@@ -1,9 +1,9 @@
 /*
- * check_print_table: the table of stages and the bars; narrow terminals get a list.  What stands below both is
- * check_print_below's.
+ * check_print_table: the table of stages and the bars; narrow terminals get a list.  What stands below both
+ * is check_print_below's.
  *
- * Where the terminal is wide the bar of a path stands behind its cells, else all bars follow the tables, so that they
- * can be compared.
+ * Where the terminal is wide the bar of a path stands behind its cells, else all bars follow the tables, so
+ * that they can be compared.
  */
 #include "check/check_print.h"
 
@@ -113,8 +113,8 @@ static enum check_outcome path_outcome(const struct check_path *path)
 	return CHECK_PASSED;
 }
 
-/* One character for each share of the longest path, and the time.  Shares are rounded from the left, so that the sum
- * is right; a path that took time has one character at least. */
+/* One character for each share of the longest path, and the time.  Shares are rounded from the left, so that
+ * the sum is right; a path that took time has one character at least. */
 static void print_bar(const struct check_path *path, const struct layout *layout, struct check_pen *pen)
 {
 	int64_t total_us = check_pen_total_us(path), us = 0;
@@ -330,7 +330,8 @@ static void print_title(const struct check_report *report, struct check_pen *pen
 	free(file);
 }
 
-void check_print_table(const struct check_report *report, const struct check_print_options *options, FILE *out)
+void check_print_table(
+    const struct check_report *report, const struct check_print_options *options, FILE *out)
 {
 	struct check_pen pen = {
 	    .out = out,
@@ -347,6 +348,7 @@ void check_print_table(const struct check_report *report, const struct check_pri
 		print_list(report, &pen);
 	check_print_below(report, &pen);
 	check_pen_end_line(&pen);
-	check_pen_wrap(&pen, check_report_exit_status(report) == 0 ? CHECK_INK_GOOD : CHECK_INK_BAD, 0, summary);
+	check_pen_wrap(
+	    &pen, check_report_exit_status(report) == 0 ? CHECK_INK_GOOD : CHECK_INK_BAD, 0, summary);
 	free(summary);
 }

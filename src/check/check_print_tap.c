@@ -1,9 +1,10 @@
 /*
- * check_print_tap: the report as TAP version 13 (testanything.org), which every consumer reads: a test point for each
- * case, with a YAML block of what was seen.
+ * check_print_tap: the report as TAP version 13 (testanything.org), which every consumer reads: a test point
+ * for each case, with a YAML block of what was seen.
  *
- * Scalars of the block are double-quoted throughout, with \\ and \" alone: that is YAML, and what readers of a part of
- * YAML take too.
+ * Scalars of the block are double-quoted throughout, with \\ and \" alone: that is YAML, and what readers of
+ * a part of YAML take too; those stumble over a sequence whose scalars have a colon, so that notes are a
+ * numbered mapping.
  */
 #include "check/check_print.h"
 
@@ -86,7 +87,7 @@ static void print_notes(const struct check_path *path, FILE *out)
 	if (path->note_count > 0)
 		fputs("  notes:\n", out);
 	for (i = 0; i < path->note_count; i++) {
-		fputs("    - ", out);
+		fprintf(out, "    %zu: ", i + 1);
 		print_quoted(path->notes[i], out);
 	}
 }

@@ -1,8 +1,9 @@
 /*
- * check_progress: see check_progress.h.  The size of the terminal is asked for at each frame, so that a resize is seen.
+ * check_progress: see check_progress.h.  The size of the terminal is asked for at each frame, so that a
+ * resize is seen.
  *
- * The cursor rests behind the last line that was drawn.  No line fills the terminal, so that none wraps; after the
- * terminal was made narrower, lines that it has wrapped are counted as the rows that they now are.
+ * The cursor rests behind the last line that was drawn.  No line fills the terminal, so that none wraps;
+ * after the terminal was made narrower, lines that it has wrapped are counted as the rows that they now are.
  */
 #include "check/check_progress.h"
 
@@ -92,7 +93,8 @@ static enum check_stage stage_of(const struct check_path *path)
 	int stage;
 
 	for (stage = 0; stage < CHECK_STAGE_COUNT; stage++)
-		if (path->steps[stage].outcome == CHECK_UNDER_WAY || path->steps[stage].outcome == CHECK_FAILED)
+		if (path->steps[stage].outcome == CHECK_UNDER_WAY ||
+		    path->steps[stage].outcome == CHECK_FAILED)
 			return (enum check_stage)stage;
 	for (stage = 0; stage < CHECK_STAGE_COUNT - 1; stage++)
 		if (path->steps[stage].outcome == CHECK_NOT_REACHED)
@@ -120,8 +122,8 @@ static void print_name(struct check_pen *pen, const char *name, unsigned room)
 		check_pen_print(pen, CHECK_INK_PLAIN, "%.*s...%s", (int)head, name, name + len - tail);
 }
 
-static void print_path(struct check_pen *pen, const struct check_report *report, const struct check_path *path,
-    unsigned name_columns, int64_t now_us)
+static void print_path(struct check_pen *pen, const struct check_report *report,
+    const struct check_path *path, unsigned name_columns, int64_t now_us)
 {
 	enum check_outcome state = state_of(path);
 	unsigned at = 2 + name_columns + 2;
@@ -152,13 +154,17 @@ static void print_path(struct check_pen *pen, const struct check_report *report,
 
 static void print_rest(struct check_pen *pen, size_t under_way, size_t waiting, size_t done)
 {
-	check_pen_print(pen, CHECK_INK_DIM, "  and %zu more:", under_way + waiting + done);
+	char parts[3][40] = {"", "", ""}, *text;
+
 	if (under_way > 0)
-		check_pen_print(pen, CHECK_INK_DIM, " %zu under way", under_way);
+		snprintf(parts[0], sizeof(parts[0]), ", %zu under way", under_way);
 	if (waiting > 0)
-		check_pen_print(pen, CHECK_INK_DIM, " %zu waiting", waiting);
+		snprintf(parts[1], sizeof(parts[1]), ", %zu waiting", waiting);
 	if (done > 0)
-		check_pen_print(pen, CHECK_INK_DIM, " %zu done", done);
+		snprintf(parts[2], sizeof(parts[2]), ", %zu done", done);
+	text = mem_printf("  %zu more%s%s%s", under_way + waiting + done, parts[0], parts[1], parts[2]);
+	check_pen_print(pen, CHECK_INK_DIM, "%.*s", (int)pen->columns - 1, text);
+	free(text);
 }
 
 static size_t count_under_way(const struct check_report *report)
@@ -190,7 +196,8 @@ static unsigned name_columns(const struct check_report *report, unsigned columns
 static void print_frame(
     struct check_progress *progress, const struct check_report *report, struct check_pen *pen, unsigned rows)
 {
-	size_t room = rows > 2 ? rows - 1 : 1, shown = report->path_count <= room ? report->path_count : room - 1;
+	size_t room = rows > 2 ? rows - 1 : 1,
+	       shown = report->path_count <= room ? report->path_count : room - 1;
 	size_t under_way = count_under_way(report), others, left_under_way = 0, waiting = 0, done = 0, i;
 	unsigned name = name_columns(report, pen->columns);
 	int64_t now_us = loop_clock_us();

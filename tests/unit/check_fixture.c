@@ -53,8 +53,8 @@ static struct judge_evidence *add_evidence(struct check_path *path, const char *
 	struct judge_evidence *evidence = mem_calloc(1, sizeof(*evidence));
 
 	evidence->trust_system = true;
-	snprintf(evidence->subject, sizeof(evidence->subject), "CN=%.*s",
-	    (int)strcspn(path->target, ":"), path->target);
+	snprintf(evidence->subject, sizeof(evidence->subject), "CN=%.*s", (int)strcspn(path->target, ":"),
+	    path->target);
 	snprintf(evidence->issuer, sizeof(evidence->issuer), "%s", issuer);
 	snprintf(evidence->anchor, sizeof(evidence->anchor), "%s", issuer);
 	snprintf(evidence->not_after, sizeof(evidence->not_after), "2027-03-01T12:00:00Z");
@@ -68,7 +68,8 @@ static struct judge_evidence *add_evidence(struct check_path *path, const char *
 
 static void inspect(struct check_path *path)
 {
-	struct judge_evidence *evidence = add_evidence(path, "CN=Zscaler Intermediate Root CA,O=Zscaler Inc.");
+	struct judge_evidence *evidence =
+	    add_evidence(path, "CN=Zscaler Intermediate Root CA,O=Zscaler Inc.");
 
 	evidence->product = "Zscaler";
 	evidence->sct = 0;
@@ -123,11 +124,13 @@ static void fill_passed(struct check_report *report)
 	snprintf(path->group, sizeof(path->group), "x25519");
 	snprintf(path->address, sizeof(path->address), "203.0.113.7:443");
 	snprintf(path->steps[CHECK_CONNECT].seen, CHECK_TEXT_BYTES, "203.0.113.7:443");
-	path->probes[0] = (struct check_probe){"GET /adcv2/server", CHECK_PASSED, 200, 20125, "HTTP/1.1 200 OK"};
+	path->probes[0] =
+	    (struct check_probe){"GET /adcv2/server", CHECK_PASSED, 200, 20125, "HTTP/1.1 200 OK"};
 	path->probe_count = 1;
 	path = add_path(report, "acme", acme, "http://proxy.corp.example:3128", quick_proxy);
 	snprintf(path->proxy_reply, sizeof(path->proxy_reply), "HTTP/1.1 200 Connection established");
-	add_finding(report, acme, CHECK_PASSED, "both paths see the same certificate, issued by "
+	add_finding(report, acme, CHECK_PASSED,
+	    "both paths see the same certificate, issued by "
 	    "CN=DigiCert Global G2 TLS RSA SHA256 2020 CA1,O=DigiCert Inc,C=US");
 	add_item(report, "acme", "client_bundle", "/etc/midrelay/midserver-bundle.pem", CHECK_PASSED, "", "");
 	add_item(report, "acme", "listen", "127.0.0.1:8080", CHECK_PASSED, "", "");
@@ -167,13 +170,17 @@ static void fill_mixed(struct check_report *report)
 	add_path(report, "acme", acme, "http://proxy.corp.example:3128", quick_proxy);
 	inspect(add_path(report, "acme", acme, "http://proxy-b.corp.example:3128", quick_proxy));
 	fail(add_path(report, "acme", acme, "dmz", quick_proxy), CHECK_PROXY, 5003 * MS, CHECK_BROKEN,
-	    DIAGNOSIS_PROXY_TIMEOUT, "10.9.1.20:3128 took the connection and gave no answer to CONNECT "
+	    DIAGNOSIS_PROXY_TIMEOUT,
+	    "10.9.1.20:3128 took the connection and gave no answer to CONNECT "
 	    "acme.service-now.com:443 in 5s");
 	fail(add_path(report, "acme", acme, "guest", quick_proxy), CHECK_PROXY, 31 * MS, CHECK_BLOCKED,
-	    DIAGNOSIS_PROXY_DENIED, "10.9.1.21:8080 answered \"HTTP/1.1 403 Forbidden\" (Server: squid/5.7, "
+	    DIAGNOSIS_PROXY_DENIED,
+	    "10.9.1.21:8080 answered \"HTTP/1.1 403 Forbidden\" (Server: squid/5.7, "
 	    "X-Squid-Error: ERR_ACCESS_DENIED 0)");
-	add_finding(report, acme, CHECK_FAILED, "direct and http://proxy.corp.example:3128 see CN=acme.service-now.com "
-	    "issued by DigiCert; http://proxy-b.corp.example:3128 sees one issued by Zscaler: it is inspected");
+	add_finding(report, acme, CHECK_FAILED,
+	    "direct and http://proxy.corp.example:3128 see CN=acme.service-now.com "
+	    "issued by DigiCert; http://proxy-b.corp.example:3128 sees one issued by Zscaler: it is "
+	    "inspected");
 	add_item(report, "acme", "client_bundle", "/etc/midrelay/midserver-bundle.pem", CHECK_WARNED,
 	    "ends in 12 days", "Have it renewed and upload the new leaf first.");
 	add_item(report, "acme", "listen", "127.0.0.1:8080", CHECK_PASSED, "", "");
@@ -190,7 +197,8 @@ static void fill_twenty(struct check_report *report)
 		memcpy(us, quick_proxy, sizeof(us));
 		us[CHECK_TLS] += i * 3 * MS;
 		snprintf(name, sizeof(name), "http://proxy-%02d.corp.example:3128", i);
-		snprintf(sentence, sizeof(sentence), "10.20.0.%d:3128 did not answer within 5s", i < 10 ? 1 : i);
+		snprintf(
+		    sentence, sizeof(sentence), "10.20.0.%d:3128 did not answer within 5s", i < 10 ? 1 : i);
 		add_path(report, "acme", acme, name, us);
 		if (i % 2 == 1)
 			fail(&report->paths[i], CHECK_CONNECT, 5001 * MS + i, CHECK_BROKEN,
@@ -201,11 +209,13 @@ static void fill_twenty(struct check_report *report)
 static void fill_relays(struct check_report *report)
 {
 	add_path(report, "acme", acme, "direct", quick_direct);
-	fail(add_path(report, "acme", acme, "http://proxy.corp.example:3128", quick_proxy), CHECK_CONNECT, 4 * MS,
-	    CHECK_BROKEN, DIAGNOSIS_CONNECT_REFUSED, "10.1.2.3:3128 refused the connection");
+	fail(add_path(report, "acme", acme, "http://proxy.corp.example:3128", quick_proxy), CHECK_CONNECT,
+	    4 * MS, CHECK_BROKEN, DIAGNOSIS_CONNECT_REFUSED, "10.1.2.3:3128 refused the connection");
 	add_path(report, "acme-dev", "acmedev.service-now.com:443", "direct", quick_direct);
-	fail(add_path(report, "acme-dev", "acmedev.service-now.com:443", "http://proxy.corp.example:3128", quick_proxy),
-	    CHECK_CONNECT, 5 * MS, CHECK_BROKEN, DIAGNOSIS_CONNECT_REFUSED, "10.1.2.3:3128 refused the connection");
+	fail(add_path(report, "acme-dev", "acmedev.service-now.com:443", "http://proxy.corp.example:3128",
+		 quick_proxy),
+	    CHECK_CONNECT, 5 * MS, CHECK_BROKEN, DIAGNOSIS_CONNECT_REFUSED,
+	    "10.1.2.3:3128 refused the connection");
 	note(&report->paths[2], "TLSv1.2: our certificate crosses the path in the clear");
 	add_item(report, "acme-dev", "listen", "127.0.0.1:8081", CHECK_FAILED, "in use by another program",
 	    "Stop that program or choose another port.");
@@ -239,7 +249,8 @@ static void fill_untrusted(struct check_report *report)
 	snprintf(evidence->chain.sentence, sizeof(evidence->chain.sentence),
 	    "unable to get local issuer certificate at depth 0");
 	fail(path, CHECK_TLS, 20 * MS, CHECK_BROKEN, DIAGNOSIS_TLS_UNTRUSTED,
-	    "acme.service-now.com: unable to get local issuer certificate; issued by CN=Corp Issuing CA 3,O=Corp");
+	    "acme.service-now.com: unable to get local issuer certificate; issued by CN=Corp Issuing CA "
+	    "3,O=Corp");
 }
 
 static void expect(struct check_path *path, const char *expected, unsigned line, bool held)
@@ -258,7 +269,7 @@ static void fill_rules(struct check_report *report)
 	expect(&report->paths[2], "clean", 11, false);
 	expect(&report->paths[4], "proxy-denied", 16, true);
 	check_report_add_unmatched(report, "line 21 [old proxy]: no path to acme.service-now.com:443 by "
-	    "http://proxy-z.corp.example:3128");
+					   "http://proxy-z.corp.example:3128");
 }
 
 static void fill_held(struct check_report *report)

@@ -1,6 +1,7 @@
 /*
- * Proves that the reports of a check print as in tests/check/print (UPDATE_GOLDEN=1 writes them anew), that no line is
- * longer than the terminal, that colour adds nothing but colour, and that all is told without UTF-8.
+ * Proves that the reports of a check print as in tests/check/print (UPDATE_GOLDEN=1 writes them anew), that
+ * no line is longer than the terminal, that colour adds nothing but colour, and that all is told without
+ * UTF-8.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,8 +101,8 @@ static void assert_fits(const char *name, const char *line, unsigned columns)
 
 	if (check_pen_width(line) <= columns)
 		return;
-	if (strlen(text) > 2 && (strncmp(text, "X ", 2) == 0 || strncmp(text, "+ ", 2) == 0 ||
-				    strncmp(text, "! ", 2) == 0))
+	if (strlen(text) > 2 &&
+	    (strncmp(text, "X ", 2) == 0 || strncmp(text, "+ ", 2) == 0 || strncmp(text, "! ", 2) == 0))
 		text += 2;
 	if (strchr(text, ' ') != NULL)
 		fail_msg("%s at %u columns: %s", name, columns, line);
