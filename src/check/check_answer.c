@@ -138,6 +138,9 @@ enum check_answer_state check_answer_parse(const char *from, size_t len, struct 
 	size_t at = 0, head;
 
 	*lacks_end = true;
+	memset(answer, 0, sizeof(*answer));
+	if (len == 0)
+		return CHECK_ANSWER_MORE;
 	do {
 		head = parse_head(from + at, len - at, answer, &framing, &foreign);
 		at += head;

@@ -1,4 +1,4 @@
-/* check_draft: see check_draft.h.  Writes the text that somebody would have written into a file. */
+/* check_draft: see check_draft.h.  Writes what somebody would have written into a file. */
 #include "check/check_draft.h"
 
 #include <stdio.h>
@@ -6,8 +6,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "config/config_read.h"
 
-/* The lines of the text are always the same, so that a line tells the option. */
+#define NOWHERE "127.0.0.1:0" /* nobody binds it */
+#define ADDED "expect."
+
+/* The lines of the options' relay are always the same, so that a line tells the option. */
 enum line { LINE_SECTION = 1, LINE_LISTEN, LINE_TARGET, LINE_USER, LINE_PASSWORD, LINE_BUNDLE, LINE_TRUST, LINE_PATHS };
 
 static void put(FILE *to, const char *key, const char *value)
@@ -18,16 +22,75 @@ static void put(FILE *to, const char *key, const char *value)
 		fputs(";\n", to);
 }
 
-struct config *check_draft_load(const struct check_draft_options *options, struct config_report *report)
+/* Where a section for a rule begins, and the rule's line. */
+struct added {
+	unsigned line, rule_line;
+};
+
+struct check_draft {
+	const char *name; /* borrowed */
+	const struct check_draft_options *options; /* borrowed */
+	bool has_file;
+	char *text; /* may hold literal secrets */
+	size_t len;
+	unsigned lines;
+	struct added *added;
+	size_t added_count;
+};
+
+static void wipe(char *text, size_t len)
 {
-	struct config *config;
+	if (text != NULL)
+		explicit_bzero(text, len);
+	free(text);
+}
+
+/* Takes the text. */
+static void append(struct check_draft *draft, char *text, size_t len)
+{
+	char *whole = mem_calloc(1, draft->len + len + 2);
+	size_t i;
+
+	if (draft->len > 0)
+		memcpy(whole, draft->text, draft->len);
+	memcpy(whole + draft->len, text, len);
+	for (i = 0; i < len; i++)
+		draft->lines += text[i] == '\n';
+	if (len > 0 && text[len - 1] != '\n') {
+		whole[draft->len + len++] = '\n';
+		draft->lines++;
+	}
+	wipe(draft->text, draft->len);
+	wipe(text, len - 1);
+	draft->text = whole;
+	draft->len += len;
+}
+
+static void append_file(struct check_draft *draft, const char *file)
+{
+	FILE *from = fopen(file, "re");
+	char *bytes;
+	size_t len;
+
+	/* It has been loaded before; what cannot be read any more is missing in what is loaded now. */
+	if (from == NULL)
+		return;
+	bytes = mem_calloc(1, CONFIG_FILE_MAX_BYTES + 1);
+	len = fread(bytes, 1, CONFIG_FILE_MAX_BYTES, from);
+	fclose(from);
+	append(draft, bytes, len);
+}
+
+static void append_target(struct check_draft *draft)
+{
+	const struct check_draft_options *options = draft->options;
 	char *text = NULL;
 	size_t len = 0, i;
 	FILE *to = open_memstream(&text, &len);
 
 	midrelay_assert(to != NULL);
 	fputs("[relay check]\n", to);
-	put(to, "listen", "127.0.0.1:0"); /* nobody binds it */
+	put(to, "listen", NOWHERE);
 	put(to, "target", options->target);
 	put(to, "proxy_user", options->proxy_user);
 	put(to, "proxy_password", options->proxy_password);
@@ -36,9 +99,118 @@ struct config *check_draft_load(const struct check_draft_options *options, struc
 	for (i = 0; i < options->path_count; i++)
 		put(to, "proxy", options->paths[i]);
 	midrelay_assert(fclose(to) == 0);
-	config = config_load_bytes("command line", text, len, report);
-	free(text);
-	return config;
+	append(draft, text, len);
+}
+
+struct check_draft *check_draft_new(const char *file, const struct check_draft_options *options)
+{
+	struct check_draft *draft = mem_calloc(1, sizeof(*draft));
+
+	draft->name = file != NULL ? file : "command line";
+	draft->options = options;
+	draft->has_file = file != NULL;
+	if (file != NULL)
+		append_file(draft, file);
+	else if (options->target != NULL)
+		append_target(draft);
+	return draft;
+}
+
+void check_draft_free(struct check_draft *draft)
+{
+	if (draft == NULL)
+		return;
+	wipe(draft->text, draft->len);
+	free(draft->added);
+	free(draft);
+}
+
+static const struct config_path *find_path(const struct config *config, const char *name)
+{
+	size_t i, j;
+
+	for (i = 0; config != NULL && i < config->relay_count; i++) {
+		for (j = 0; j < config->relays[i].path_count; j++) {
+			if (strcmp(config->relays[i].paths[j].name, name) == 0)
+				return &config->relays[i].paths[j];
+		}
+	}
+	return NULL;
+}
+
+/* Of a proxy by URL; one by NAME has a section of its own. */
+static void put_proxy(FILE *to, const struct check_draft *draft, const struct config *config, const char *path)
+{
+	const struct config_path *known = find_path(config, path);
+	size_t i;
+
+	if (!draft->has_file) {
+		put(to, "proxy_user", draft->options->proxy_user);
+		put(to, "proxy_password", draft->options->proxy_password);
+	}
+	if (known == NULL)
+		return;
+	put(to, "proxy_user", known->user);
+	put(to, "proxy_password", known->password_ref);
+	for (i = 0; i < known->header_count; i++)
+		fprintf(to, "proxy_header = %s: %s\n", known->headers[i].name, known->headers[i].value);
+	if (known->tls) {
+		put(to, "proxy_trust", known->trust);
+		put(to, "proxy_client_bundle", known->client_bundle);
+	}
+}
+
+void check_draft_add(struct check_draft *draft, const struct config *config, const char *target, const char *path,
+    unsigned rule_line)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+
+	midrelay_assert(to != NULL);
+	draft->added = mem_realloc(draft->added, (draft->added_count + 1) * sizeof(*draft->added));
+	draft->added[draft->added_count++] = (struct added){draft->lines + 1, rule_line};
+	fprintf(to, "[relay " ADDED "%zu]\n", draft->added_count);
+	put(to, "listen", NOWHERE);
+	put(to, "target", target);
+	put(to, "proxy", path);
+	if (!draft->has_file)
+		put(to, "trust", draft->options->trust);
+	if (strstr(path, "://") != NULL)
+		put_proxy(to, draft, config, path);
+	midrelay_assert(fclose(to) == 0);
+	append(draft, text, len);
+}
+
+bool check_draft_added(const struct config_relay *relay)
+{
+	return strncmp(relay->name, ADDED, strlen(ADDED)) == 0 && relay->listen_count == 1 &&
+	    addr_port(&relay->listens[0].addr) == 0;
+}
+
+struct config *check_draft_load(const struct check_draft *draft, struct config_report *report)
+{
+	return config_load_bytes(draft->name, draft->text, draft->len, report);
+}
+
+void check_draft_move_faults(const struct check_draft *draft, struct config_report *from, struct config_report *rules)
+{
+	size_t kept = 0, i, j;
+
+	for (i = 0; i < from->fault_count; i++) {
+		struct config_fault fault = from->faults[i];
+		unsigned rule_line = 0;
+
+		for (j = 0; j < draft->added_count && draft->added[j].line <= fault.line; j++)
+			rule_line = draft->added[j].rule_line;
+		if (rule_line == 0) {
+			from->faults[kept++] = fault;
+			continue;
+		}
+		config_report_fault(rules, rule_line, "%s", fault.text);
+		free(fault.text);
+	}
+	from->fault_count = kept;
 }
 
 static const char *option_of(const struct check_draft_options *options, unsigned line, const char **key)

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "check/check_draft.h"
 #include "check/check_owner.h"
 
 #define DAY_S (24 * 60 * 60)
@@ -244,7 +245,7 @@ void check_local(struct check_report *report, const struct relay_set *set, const
 
 		for (j = 0; j < relay_count; j++)
 			named = named || strcmp(relays[j], set->routes[i].config->name) == 0;
-		if (!named)
+		if (!named || (report->file != NULL && check_draft_added(set->routes[i].config)))
 			continue;
 		check_files(&place);
 		if (report->file != NULL)

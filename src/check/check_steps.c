@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "check/check_draft.h"
 
 #define DAY_S (24 * 60 * 60)
 
@@ -39,7 +40,8 @@ void check_steps_add(struct check_report *report, const struct relay_route *rout
 {
 	struct check_path *seen = check_report_add_path(report);
 
-	seen->relay = mem_strdup(report->file != NULL ? route->config->name : route->target_text);
+	seen->relay = mem_strdup(report->file != NULL && !check_draft_added(route->config) ? route->config->name :
+	    route->target_text);
 	seen->target = mem_strdup(route->target_text);
 	seen->name = mem_strdup(path->config->name);
 	seen->direct = path->config->direct;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "check/check_draft.h"
 #include "check/check_steps.h"
 #include "check/check_visit.h"
 
@@ -51,15 +52,27 @@ static void finish(struct check_walk *walk)
 	loop_defer(walk->params.loop, &walk->job);
 }
 
-static bool is_named(const struct check_walk_params *params, const char *relay)
+static bool is_named(const struct check_walk_params *params, const struct config_relay *relay)
 {
 	size_t i;
 
 	for (i = 0; i < params->relay_count; i++) {
-		if (strcmp(params->relays[i], relay) == 0)
+		if (strcmp(params->relays[i], relay->name) == 0)
 			return true;
 	}
-	return params->relay_count == 0;
+	return params->relay_count == 0 || check_draft_added(relay);
+}
+
+void check_walk_list(const struct check_walk_params *params, struct check_report *report)
+{
+	size_t i, j;
+
+	for (i = 0; i < params->set->route_count; i++) {
+		const struct relay_route *route = &params->set->routes[i];
+
+		for (j = 0; is_named(params, route->config) && j < route->path_count; j++)
+			check_steps_add(report, route, &route->paths[j]);
+	}
 }
 
 static void on_change(void *arg)
@@ -122,20 +135,17 @@ struct check_walk *check_walk_start(const struct check_walk_params *params)
 {
 	struct check_walk *walk = mem_calloc(1, sizeof(*walk));
 	struct relay_set *set = params->set;
-	size_t i, j, first = 0;
+	size_t i, first = 0;
 
 	walk->job.run = run_done;
 	walk->params = *params;
 	relay_set_ref(set);
 	/* All of them first: the address of a path holds until the next one is added. */
-	for (i = 0; i < set->route_count; i++) {
-		for (j = 0; is_named(params, set->routes[i].config->name) && j < set->routes[i].path_count; j++)
-			check_steps_add(params->report, &set->routes[i], &set->routes[i].paths[j]);
-	}
+	check_walk_list(params, params->report);
 	walk->count = walk->under_way = params->report->path_count;
 	walk->walkers = mem_calloc(walk->count, sizeof(*walk->walkers));
 	for (i = 0; i < set->route_count; i++) {
-		if (!is_named(params, set->routes[i].config->name))
+		if (!is_named(params, set->routes[i].config))
 			continue;
 		start_route(walk, &set->routes[i], first);
 		first += set->routes[i].path_count;

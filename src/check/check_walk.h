@@ -29,6 +29,9 @@ struct check_walk_params {
 
 struct check_walk;
 
+/* The paths that would be walked, of `set`, `relays` and `relay_count`, into the report. */
+void check_walk_list(const struct check_walk_params *params, struct check_report *report);
+
 struct check_walk *check_walk_start(const struct check_walk_params *params);
 void check_walk_cancel(struct check_walk *walk); /* NULL is fine */
 
