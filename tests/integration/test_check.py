@@ -3,6 +3,7 @@
 
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -269,6 +270,12 @@ def test_target(case):
     assert [(p["relay"], p["path"], p["verdict"]) for p in found["paths"]] == [
         (target, url(proxy), "clean"), (target, "direct", "clean")], found["paths"]
     assert found["file"] is None and not any(item["what"] == "listen" for item in found["local"])
+    # An address has no name to resolve and needs its brackets.
+    inet6 = case.instance(ask="none", family="inet6")
+    path = check(case, "--target", "[::1]:%d" % inet6.port, "--trust", case.pki["root.pem"])["paths"][0]
+    assert path["verdict"] == "clean" and outcomes(path)[0] == "not-applicable", path
+    headers = dict(map(tuple, records_done(inet6, 3)[0]["requests"][0]["headers"]))
+    assert headers["Host"] == "[::1]:%d" % inet6.port, headers
     # Direct is what there is without a proxy; no certificate, and the server asks for none.
     found = check(case, "--target", "localhost:%d" % case.instance(ask="none").port, "--trust", case.pki["root.pem"])
     assert found["paths"][0]["path"] == "direct" and outcomes(found["paths"][0])[4] == "not-applicable"
@@ -383,6 +390,33 @@ def start(case, *args):
                                stderr=subprocess.PIPE, text=True)
     case.cleanups.append(lambda: process.poll() is None and process.kill())
     return process
+
+
+def test_progress_on_a_terminal(case):
+    """Drawn on stderr while it runs, and gone when the result is there; the result has none of it."""
+    instance = case.instance()
+    config = configured(case, {"relay r": case.keys(instance, [case.proxy(instance, silent=True), "direct"],
+                                                    proxy_timeout="500ms")})
+    leader, terminal = pty.openpty()
+    process = subprocess.Popen(WRAPPER + [BINARY, "check", "-c", config, "--json"], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=terminal, env=dict(os.environ, TERM="xterm"))
+    os.close(terminal)
+    drawn = harness.in_thread(read_terminal, leader)
+    out, _ = process.communicate(timeout=LIMIT)
+    drawn = drawn()
+    os.close(leader)
+    assert process.returncode == 1 and len(json.loads(out)["paths"]) == 2, out
+    assert "direct" in drawn and "proxy" in drawn and drawn.endswith("\x1b[J"), drawn
+
+
+def read_terminal(leader):
+    got = b""
+    try:
+        while part := os.read(leader, 65536):
+            got += part
+    except OSError:   # the other side is closed
+        pass
+    return got.decode()
 
 
 def test_an_interrupted_check_ends_at_once(case):
