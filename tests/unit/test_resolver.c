@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "dial/resolver.h"
@@ -150,5 +151,7 @@ int main(void)
 	    cmocka_unit_test(test_the_same_name_is_asked_once),
 	};
 
+	/* A question that is held up would be waited for for ever. */
+	alarm(60);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
