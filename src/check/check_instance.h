@@ -4,7 +4,8 @@
  * The rules are those of ServiceNow's readiness check for mutual authentication: GET /adcv2/server is 200 on ADCv2, and
  * GET /adcv2/supports_tls is 200, contains `true` (or `mixed`), and has `snow_adc` in its Server header.  A refused
  * client certificate is no TLS failure there but a page under status 400 (KB0960308), and a developer instance that
- * hibernates answers 200 with one and the same page to everything.
+ * hibernates answers 200 with one and the same page to everything.  What a MID's first call has in its body is not
+ * documented: ours is an empty one of that kind, and a SOAP fault in answer to it is an instance at work.
  */
 #ifndef MIDRELAY_CHECK_CHECK_INSTANCE_H
 #define MIDRELAY_CHECK_CHECK_INSTANCE_H

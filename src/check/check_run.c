@@ -194,7 +194,7 @@ static int check_once(struct check_run *run)
 	check_local(run->report, run->setup.set, &run->setup.loaded, options->relays, options->relay_count);
 	walk(run);
 	if (run->caught != 0)
-		return status;
+		return EXIT_STATUS_FAILED;
 	status = check_report_exit_status(run->report);
 	if (!print(run)) {
 		fputs("midrelay: the result could not be written\n", stderr);
