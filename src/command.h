@@ -15,6 +15,7 @@ struct command {
 };
 
 extern const struct command command_run;
+extern const struct command command_check;
 extern const struct command command_config;
 extern const struct command command_bundle;
 extern const struct command command_explain;

@@ -162,6 +162,8 @@ void config_report_sort(struct config_report *report);
  * NULL, or `faulty`: what could be read, so that relay_set_new() can add the faults in the files that it names.  Bounded: a file above 1 MiB, a line above 64 kB, more than 1,000 relays are faults.
  */
 struct config *config_load(const char *file, struct config_report *report);
+/* The same of text that is in no file; `name` stands for it. */
+struct config *config_load_bytes(const char *name, const char *bytes, size_t len, struct config_report *report);
 void config_free(struct config *config);
 
 /* The line where `key` of this section was given, or that of the section itself when it was not. */

@@ -399,21 +399,19 @@ static struct config *config_from_draft(const char *file, struct config_draft *d
 	return config;
 }
 
-struct config *config_load(const char *file, struct config_report *report)
+static struct config *load_text(const char *file, const struct config_text *text, size_t faults_before,
+    struct config_report *report)
 {
 	struct loader loader = {.report = report};
-	struct config_text text;
 	struct config *config = NULL;
-	size_t faults_before = report->fault_count, i;
+	size_t i;
 
-	if (!config_read_file(file, &text, report))
-		return NULL;
-	loader.draft.others_may_read = (text.mode & S_IROTH) != 0;
+	loader.draft.others_may_read = (text->mode & S_IROTH) != 0;
 	set_defaults(CONFIG_SECTION_MIDRELAY, &loader.draft.process);
-	for (i = 0; i < text.section_count; i++)
-		load_section(&loader, &text.sections[i]);
+	for (i = 0; i < text->section_count; i++)
+		load_section(&loader, &text->sections[i]);
 	/* Nothing could be read, and why has been said: what is missing is not worth a word. */
-	if (text.section_count == 0 && report->fault_count > faults_before)
+	if (text->section_count == 0 && report->fault_count > faults_before)
 		loader.draft.relay_seen = true;
 	config_check(&loader.draft, report);
 	if (report->fault_count == faults_before || loader.draft.relay_count > 0) {
@@ -422,6 +420,30 @@ struct config *config_load(const char *file, struct config_report *report)
 	}
 	config_report_sort(report);
 	config_draft_clear(&loader.draft);
+	return config;
+}
+
+struct config *config_load(const char *file, struct config_report *report)
+{
+	size_t faults_before = report->fault_count;
+	struct config_text text;
+	struct config *config;
+
+	if (!config_read_file(file, &text, report))
+		return NULL;
+	config = load_text(file, &text, faults_before, report);
+	config_text_clear(&text);
+	return config;
+}
+
+struct config *config_load_bytes(const char *name, const char *bytes, size_t len, struct config_report *report)
+{
+	size_t faults_before = report->fault_count;
+	struct config_text text = {0};
+	struct config *config;
+
+	config_read_bytes(bytes, len, &text, report);
+	config = load_text(name, &text, faults_before, report);
 	config_text_clear(&text);
 	return config;
 }

@@ -191,28 +191,6 @@ static void on_dialled(void *arg, struct dial_result *result)
 		finish(reach);
 }
 
-static bool cert_is_usable(struct reach *reach)
-{
-	const struct identity *identity = reach->result.use.identity;
-	struct diagnosis *d = &reach->result.diagnosis;
-	char when[64];
-
-	switch (identity_validity(identity, when, sizeof(when))) {
-	case IDENTITY_NO_CERT:
-	case IDENTITY_VALID:
-		return true;
-	case IDENTITY_NOT_YET_VALID:
-		diagnosis_set(d, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s is not valid before %s",
-		    identity_subject(identity), when);
-		break;
-	case IDENTITY_EXPIRED:
-		diagnosis_set(d, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s expired at %s",
-		    identity_subject(identity), when);
-		break;
-	}
-	return false;
-}
-
 struct reach *reach_start(const struct reach_params *params)
 {
 	struct reach *reach = mem_calloc(1, sizeof(*reach));
@@ -223,7 +201,7 @@ struct reach *reach_start(const struct reach_params *params)
 	reach->tried = mem_calloc(params->route->path_count, sizeof(*reach->tried));
 	reach->result.times = (struct dial_times){-1, -1, -1, -1};
 	reach->result.use = identity_choice_pick(&params->route->choice, loop_now_ms());
-	if (!cert_is_usable(reach) || !dial_next(reach))
+	if (!relay_route_cert_is_usable(reach->result.use.identity, &reach->result.diagnosis) || !dial_next(reach))
 		finish(reach);
 	return reach;
 }

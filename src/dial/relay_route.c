@@ -443,6 +443,27 @@ struct tls_session_slot *relay_path_slot(const struct relay_path *path, unsigned
 	return use->is_old ? &path->old_slots[loop_index] : NULL;
 }
 
+bool relay_route_cert_is_usable(const struct identity *identity, struct diagnosis *diagnosis)
+{
+	const char *subject = identity_subject(identity);
+	char when[64];
+
+	switch (identity_validity(identity, when, sizeof(when))) {
+	case IDENTITY_NO_CERT:
+	case IDENTITY_VALID:
+		return true;
+	case IDENTITY_NOT_YET_VALID:
+		diagnosis_set(diagnosis, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s is not valid before %s",
+		    subject, when);
+		break;
+	case IDENTITY_EXPIRED:
+		diagnosis_set(diagnosis, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s expired at %s", subject,
+		    when);
+		break;
+	}
+	return false;
+}
+
 bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr)
 {
 	size_t i, j;

@@ -122,6 +122,8 @@ struct cert_end *relay_path_take_server(struct relay_path *path);
  */
 struct tls_session_slot *relay_path_slot(const struct relay_path *path, unsigned loop_index,
     const struct identity_use *use);
+/* False: the client certificate is expired or not yet valid (see the diagnosis), and nothing is to be dialled with it. */
+bool relay_route_cert_is_usable(const struct identity *identity, struct diagnosis *diagnosis);
 
 /* Whether this is where one of the set's relays listens. */
 bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr);

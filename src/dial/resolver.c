@@ -42,7 +42,7 @@ struct resolver {
 	pthread_cond_t ended;  /* for resolver_free: a thread has gone */
 	struct entry *entries;
 	struct entry *queue_first, **queue_last;
-	unsigned threads, idle;
+	unsigned threads, idle, queued;
 	bool closed;
 };
 
@@ -124,6 +124,20 @@ static void resolver_destroy(struct resolver *resolver)
 	free(resolver);
 }
 
+/* Called with the lock held.  False: nothing to do for long. */
+static bool wait_for_question(struct resolver *resolver)
+{
+	struct timespec until;
+	int error;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += RESOLVER_IDLE_S;
+	resolver->idle++;
+	error = pthread_cond_timedwait(&resolver->wake, &resolver->lock, &until);
+	resolver->idle--;
+	return error != ETIMEDOUT || resolver->queue_first != NULL;
+}
+
 static void *thread_main(void *arg)
 {
 	struct resolver *resolver = arg;
@@ -134,11 +148,11 @@ static void *thread_main(void *arg)
 	while (!resolver->closed) {
 		entry = resolver->queue_first;
 		if (entry == NULL) {
-			resolver->idle++;
-			pthread_cond_wait(&resolver->wake, &resolver->lock);
-			resolver->idle--;
+			if (!wait_for_question(resolver))
+				break;
 			continue;
 		}
+		resolver->queued--;
 		resolver->queue_first = entry->next_queued;
 		if (resolver->queue_first == NULL)
 			resolver->queue_last = &resolver->queue_first;
@@ -198,13 +212,16 @@ void resolver_free(struct resolver *resolver)
 		resolver_destroy(resolver);
 }
 
-/* Called with the lock held.  A thread more when all are asking; without any, the question waits for its deadline. */
+/*
+ * Called with the lock held.  A thread more when there are more questions than idle threads (those that were woken and
+ * have not come yet are among the idle); without any, the question waits for its deadline.
+ */
 static void thread_start(struct resolver *resolver)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	if (resolver->idle > 0 || resolver->threads >= RESOLVER_THREADS)
+	if (resolver->idle >= resolver->queued || resolver->threads >= RESOLVER_THREADS)
 		return;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -261,6 +278,7 @@ struct resolver_query *resolver_ask(struct resolver *resolver, struct loop *loop
 			entry->next_queued = NULL;
 			*resolver->queue_last = entry;
 			resolver->queue_last = &entry->next_queued;
+			resolver->queued++;
 			thread_start(resolver);
 			pthread_cond_signal(&resolver->wake);
 		}

@@ -16,7 +16,12 @@
 #include "loop/loop.h"
 
 #define RESOLVER_FRESH_MS 5000
-#define RESOLVER_THREADS 8
+/*
+ * One name that hangs must not hold up another: a thread more for each question that finds none idle, up to this many; one
+ * that has been idle for RESOLVER_IDLE_S ends.
+ */
+#define RESOLVER_THREADS 64
+#define RESOLVER_IDLE_S 60
 #define RESOLVER_MAX_ADDRS 16
 
 struct resolver_answer {

@@ -470,6 +470,14 @@ const char *stream_cipher(const struct stream *stream)
 	return SSL_get_cipher_name(stream->ssl);
 }
 
+const char *stream_group(const struct stream *stream)
+{
+	long group = SSL_get_negotiated_group(stream->ssl);
+	const char *name = group > 0 ? SSL_group_to_name(stream->ssl, (int)group) : NULL;
+
+	return name != NULL ? name : "";
+}
+
 bool stream_resumed(const struct stream *stream)
 {
 	return SSL_session_reused(stream->ssl) == 1;

@@ -115,6 +115,7 @@ uint64_t stream_received(const struct stream *stream);
 const struct tls_fault *stream_fault(const struct stream *stream);
 const char *stream_version(const struct stream *stream); /* "TLSv1.3" */
 const char *stream_cipher(const struct stream *stream);
+const char *stream_group(const struct stream *stream); /* of the key exchange: "x25519"; "" where there was none */
 /*
  * What was seen of the server; the caller's to free(), once.  NULL before it was judged.  Kept apart, since a session
  * lasts longer than the interest in it.

@@ -13,6 +13,10 @@ Scenario (all optional):
                 duplex: source and sink at once, no close_notify before the client's
                 hold: reads and stays silent
   answer      http: cert-refused: every request gets the edge's 400 page
+                hibernating: … the same page under 200;  session-timeout: … a redirect to /session_timeout.do
+                plain: a server that is no instance (nginx, nothing under /adcv2);  unavailable: … 503
+                soap-fault: /InstanceInfo.do gets a SOAP fault;  cut: less than was promised, then truncation
+  supports_tls  http: what /adcv2/supports_tls says (true | mixed | false)
   end         close_notify | truncate | reset: how it ends its direction
   pause_after bytes read after which it reads no more until release
   rcvbuf      SO_RCVBUF of accepted sockets
@@ -42,6 +46,20 @@ CERT_REFUSED_PAGE = """\
 </body>\r
 </html>\r
 """
+
+HIBERNATING_PAGE = """\
+<!DOCTYPE html>
+<html><head><title>Instance Hibernating page</title></head>
+<body><script>var hibernating = true;</script>Your instance is hibernating</body></html>
+"""
+
+SOAP_FAULT = """\
+<?xml version="1.0" encoding="UTF-8"?>
+<SOAP-ENV:Envelope xmlns:SOAP-ENV="http://schemas.xmlsoap.org/soap/envelope/"><SOAP-ENV:Body><SOAP-ENV:Fault>\
+<faultcode>SOAP-ENV:Client</faultcode></SOAP-ENV:Fault></SOAP-ENV:Body></SOAP-ENV:Envelope>
+"""
+
+ANSWERS = (None, "cert-refused", "hibernating", "session-timeout", "plain", "unavailable", "soap-fault", "cut")
 
 PATTERN_BYTES = 65521
 
@@ -81,7 +99,7 @@ class Instance:
 
     def configure(self, **scenario):
         known = {"cert": "server", "ask": "required", "reject": False, "tls_min": "1.2", "tls_max": "1.3",
-                 "ciphers": None, "tickets": 2, "alpn": None, "mode": "http", "answer": None, "bytes": 0, "seed": 0,
+                 "ciphers": None, "tickets": 2, "alpn": None, "mode": "http", "answer": None, "supports_tls": "true", "bytes": 0, "seed": 0,
                  "end": "close_notify", "pause_after": None, "rcvbuf": None, "handshake": "normal", "at": 0,
                  "family": "inet"}
         for key in scenario:
@@ -90,6 +108,8 @@ class Instance:
         self.scenario = dict(known, **scenario)
         if self.scenario["handshake"] not in tlsside.HANDSHAKES:
             raise ValueError("no handshake is called %r" % self.scenario["handshake"])
+        if self.scenario["answer"] not in ANSWERS:
+            raise ValueError("no answer is called %r" % self.scenario["answer"])
         s = self.scenario
         self.context = tlsside.server_context(self.pki, s["cert"], s["ask"], s["reject"], s["tls_min"], s["tls_max"],
                                               s["tickets"], s["ciphers"], s["alpn"], self.keylog)
@@ -223,8 +243,26 @@ class Instance:
         status, kind, extra = "200 OK", "application/json", []
         path = request["path"].split("?")[0]
         keep = request["keep"]
-        if self.scenario["answer"] == "cert-refused":
+        answer = self.scenario["answer"]
+        if answer == "cert-refused":
             status, kind, body, keep = "400 Bad Request", "text/html", CERT_REFUSED_PAGE.encode(), False
+        elif answer == "hibernating":
+            kind, body = "text/html;charset=UTF-8", HIBERNATING_PAGE.encode()
+        elif answer == "session-timeout" and path == "/adcv2/supports_tls":
+            status, kind, body = "302 Found", "text/html", b""
+            extra = ["Location: https://instance.lab.test/session_timeout.do"]
+        elif answer == "plain" and path != "/":
+            status, kind, body = "404 Not Found", "text/html", b"<html>404 Not Found</html>"
+        elif answer == "unavailable":
+            status, kind, body = "503 Service Unavailable", "text/html", b"<html>maintenance</html>"
+        elif answer == "soap-fault" and path == "/InstanceInfo.do":
+            status, kind, body = "500 Internal Server Error", "text/xml;charset=UTF-8", SOAP_FAULT.encode()
+        elif answer == "cut":
+            await http.head(status, "text/plain", 1000, False, b"part")
+            self.scenario = dict(self.scenario, end="truncate")
+            return False
+        elif path == "/adcv2/supports_tls":
+            kind, body = "text/plain", self.scenario["supports_tls"].encode() + b"\n"
         elif path.startswith("/adcv2/"):
             kind, body = "text/plain", b"true\n"
         elif path.startswith("/bytes/"):
@@ -245,7 +283,8 @@ class Instance:
                      "cipher": record["cipher"], "resumed": record["resumed"], "client_cert": record["client_cert"]}
             shown.update((key, request[key]) for key in ("method", "path", "headers", "body_bytes", "body_sha256"))
             body = json.dumps(shown, indent=1).encode() + b"\n"
-        await http.head(status, kind, len(body), keep, body if request["method"] != "HEAD" else b"")
+        await http.head(status, kind, len(body), keep, body if request["method"] != "HEAD" else b"", extra,
+                        "nginx" if answer == "plain" else "snow_adc")
         return keep
 
 
@@ -316,7 +355,8 @@ class _Http:
                 return line is not None
         return False
 
-    async def head(self, status, kind, length, keep, body=b""):
-        text = "HTTP/1.1 %s\r\nServer: snow_adc\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n" % (
-            status, kind, length, "" if keep else "Connection: close\r\n")
+    async def head(self, status, kind, length, keep, body=b"", extra=(), server="snow_adc"):
+        text = "HTTP/1.1 %s\r\nServer: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s%s\r\n" % (
+            status, server, kind, length, "".join(line + "\r\n" for line in extra),
+            "" if keep else "Connection: close\r\n")
         await self.write(text.encode() + body)
