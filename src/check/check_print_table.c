@@ -16,7 +16,7 @@
 #include "check/check_print_below.h"
 
 #define LEAST_BAR_COLUMNS 24
-#define INDENT 4       /* two blanks, the mark of the path, a blank */
+#define INDENT 2       /* the mark of the path, a blank */
 #define BAR_TAIL 6     /* the mark of the stop, a blank, the time */
 #define TIME_COLUMNS 4 /* check_pen_time() */
 

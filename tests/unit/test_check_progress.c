@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "check/check_print.h"
 #include "check/check_progress.h"
 #include "check_fixture.h"
 #include "loop/loop.h"
@@ -319,6 +320,24 @@ static void test_writes_nothing_to_a_dumb_terminal(void **state)
 	close_terminal(terminal);
 }
 
+static void test_options_of_a_terminal(void **state)
+{
+	struct terminal *terminal = open_terminal(117, 24);
+	struct check_print_options options;
+
+	unsetenv("NO_COLOR");
+	setenv("COLUMNS", "60", 1);
+	options = check_print_options_for(terminal->out);
+	assert_int_equal(options.columns, 117);
+	assert_true(options.colour);
+	setenv("NO_COLOR", "1", 1);
+	assert_false(check_print_options_for(terminal->out).colour);
+	unsetenv("NO_COLOR");
+	setenv("TERM", "dumb", 1);
+	assert_false(check_print_options_for(terminal->out).colour);
+	close_terminal(terminal);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +347,7 @@ int main(void)
 	    cmocka_unit_test(test_erases_what_a_narrower_terminal_wrapped),
 	    cmocka_unit_test(test_writes_nothing_to_a_file),
 	    cmocka_unit_test(test_writes_nothing_to_a_dumb_terminal),
+	    cmocka_unit_test(test_options_of_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
