@@ -166,6 +166,9 @@ struct config *config_load(const char *file, struct config_report *report);
 struct config *config_load_bytes(const char *name, const char *bytes, size_t len, struct config_report *report);
 void config_free(struct config *config);
 
+/* How the path is called that an item of `proxy` makes ("http://h:p", NAME, "direct"); NULL: it is no URL.  The caller's. */
+char *config_path_name(const char *item, struct error *err);
+
 /* The line where `key` of this section was given, or that of the section itself when it was not. */
 unsigned config_relay_line(const struct config_relay *relay, const char *key);
 unsigned config_process_line(const struct config_process *process, const char *key);

@@ -96,6 +96,29 @@ static void report_undefined(
 		    "proxy: there is no [proxy %s]; a proxy's URL is written http://HOST:PORT", shown);
 }
 
+static char *name_of_url(const struct config_proxy_url *url)
+{
+	char *at = hostport_format(&url->at);
+	char *name = mem_printf("%s://%s", url->tls ? "https" : "http", at);
+
+	free(at);
+	return name;
+}
+
+char *config_path_name(const char *text, struct error *err)
+{
+	struct config_proxy_url url = {0};
+	char *name;
+
+	if (strstr(text, "://") == NULL)
+		return mem_strdup(text);
+	if (!config_value_proxy_url(text, "proxy_user", "proxy_password", &url, err))
+		return NULL;
+	name = name_of_url(&url);
+	hostport_clear(&url.at);
+	return name;
+}
+
 /* False when the item is at fault, which is then reported. */
 static bool make_path(struct config_draft *draft, const struct config_relay_draft *relay,
     const struct config_item *item, struct config_path *path, struct config_report *report)
@@ -103,7 +126,6 @@ static bool make_path(struct config_draft *draft, const struct config_relay_draf
 	struct config_proxy_draft *proxy;
 	struct config_proxy_url url = {0};
 	struct error err;
-	char *host;
 
 	path->line = item->line;
 	if (strcmp(item->text, "direct") == 0) {
@@ -118,9 +140,7 @@ static bool make_path(struct config_draft *draft, const struct config_relay_draf
 		}
 		path->proxy = url.at;
 		path->tls = url.tls;
-		host = hostport_format(&path->proxy);
-		path->name = mem_printf("%s://%s", url.tls ? "https" : "http", host);
-		free(host);
+		path->name = name_of_url(&url);
 		take_credentials(path, &relay->own, &relay->relay.lines, CONFIG_SECTION_RELAY);
 		return true;
 	}
