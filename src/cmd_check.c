@@ -19,19 +19,20 @@ const struct command command_check = {
     .usage = "[-c FILE] [RELAY...]\n"
 	"       midrelay check --target HOST[:PORT] [--proxy URL]... [--direct] [--proxy-user U --proxy-password SECRET-REF]\n"
 	"                      [--trust system|FILE|DIRECTORY]\n"
-	"  both: [--client-bundle FILE] [--timeout D] [--probe auto|instance|http|none]\n"
+	"  both: [--client-bundle FILE] [--timeout D] [--probe auto|instance|http|none] [--expect FILE] [--watch D]\n"
 	"        [--json] [--format table|json|tap|junit] [--quiet] [--debug]",
     .summary = "walks every path stage by stage and says where it stops and why",
     .run = run,
 };
 
 #define MAX_PATHS 64
+#define WATCH_MIN_MS 1000
 
 /* What is not in its final form yet. */
 struct args {
 	struct check_options options;
 	char *paths[MAX_PATHS];
-	const char *timeout, *probe, *format;
+	const char *timeout, *watch, *probe, *format;
 };
 
 enum option_id {
@@ -44,6 +45,8 @@ enum option_id {
 	OPTION_TRUST,
 	OPTION_TIMEOUT,
 	OPTION_PROBE,
+	OPTION_EXPECT,
+	OPTION_WATCH,
 	OPTION_FORMAT,
 	OPTION_JSON,
 	OPTION_QUIET,
@@ -61,6 +64,8 @@ static const struct option long_options[] = {
     {"trust", required_argument, NULL, OPTION_TRUST},
     {"timeout", required_argument, NULL, OPTION_TIMEOUT},
     {"probe", required_argument, NULL, OPTION_PROBE},
+    {"expect", required_argument, NULL, OPTION_EXPECT},
+    {"watch", required_argument, NULL, OPTION_WATCH},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"json", no_argument, NULL, OPTION_JSON},
     {"quiet", no_argument, NULL, OPTION_QUIET},
@@ -123,6 +128,12 @@ static int take_option(struct args *args, int id, char *value)
 	case OPTION_PROBE:
 		args->probe = value;
 		break;
+	case OPTION_EXPECT:
+		options->rules = value;
+		break;
+	case OPTION_WATCH:
+		args->watch = value;
+		break;
 	case OPTION_FORMAT:
 		args->format = value;
 		break;
@@ -146,14 +157,19 @@ static int judge_values(struct args *args)
 	if (args->timeout != NULL &&
 	    (!text_parse_duration(args->timeout, &options->timeout_ms) || options->timeout_ms <= 0))
 		return command_usage_error(&command_check, "--timeout takes a duration, as in 500ms, 10s or 1m");
+	if (args->watch != NULL &&
+	    (!text_parse_duration(args->watch, &options->watch_ms) || options->watch_ms < WATCH_MIN_MS))
+		return command_usage_error(&command_check, "--watch takes a duration from 1s, as in 30s or 5m");
 	if (args->probe != NULL && !check_probing_parse(args->probe, &options->probing))
 		return command_usage_error(&command_check, "--probe takes auto, instance, http or none");
 	if (args->format != NULL && !check_format_parse(args->format, &options->format))
 		return command_usage_error(&command_check, "--format takes table, json, tap or junit");
+	if (options->watch_ms > 0 && options->format != CHECK_FORMAT_TABLE)
+		return command_usage_error(&command_check, "--watch prints lines as things change; it has no other format");
 	return EXIT_STATUS_OK;
 }
 
-/* What takes the place of a configuration. */
+/* What takes the place of a configuration: --target, or the rules alone. */
 static int judge_draft(const struct check_options *options)
 {
 	const struct check_draft_options *draft = &options->draft;
@@ -173,11 +189,17 @@ static int judge_draft(const struct check_options *options)
 static int judge_options(struct check_options *options)
 {
 	const struct check_draft_options *draft = &options->draft;
+	bool rules_alone = options->rules != NULL && options->file == NULL && options->relay_count == 0;
 
 	if (draft->target != NULL)
 		return judge_draft(options);
 	if (draft->path_count > 0)
 		return command_usage_error(&command_check, "--proxy and --direct go with --target");
+	if (rules_alone && draft->client_bundle != NULL)
+		return command_usage_error(&command_check, "--client-bundle goes with --target or -c: a certificate is not shown to "
+		    "every target of the rules");
+	if (rules_alone)
+		return judge_draft(options);
 	if (draft->proxy_user != NULL || draft->proxy_password != NULL || draft->trust != NULL)
 		return command_usage_error(&command_check, "%s goes with --target", draft->trust != NULL ? "--trust" :
 		    draft->proxy_user != NULL ? "--proxy-user" : "--proxy-password");

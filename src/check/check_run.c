@@ -15,6 +15,8 @@
 
 #include "base/exit_status.h"
 #include "base/mem.h"
+#include "check/check_changes.h"
+#include "check/check_compare.h"
 #include "check/check_local.h"
 #include "check/check_print.h"
 #include "check/check_progress.h"
@@ -29,6 +31,7 @@ struct check_run {
 	struct resolver *resolver;
 	struct check_setup setup;    /* of the round */
 	struct check_report *report; /* of the round; NULL before the walk */
+	struct check_report *before; /* of the round before */
 	struct check_walk *walk;
 	struct check_progress *progress;
 	struct event *timer, *signals[2];
@@ -72,10 +75,15 @@ static void on_change(void *arg)
 		check_progress_draw(run->progress, run->report);
 }
 
+/* While a walk is on: the next picture.  Between two rounds: the next round. */
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct check_run *run = arg;
 
+	if (run->walk == NULL) {
+		loop_stop(run->loop);
+		return;
+	}
 	on_change(run);
 	loop_timer_add(run->timer, DRAW_INTERVAL_MS);
 }
@@ -100,7 +108,7 @@ static void begin_progress(struct check_run *run)
 	const struct check_options *options = run->options;
 	struct check_print_options print = check_print_options_for(stderr);
 
-	if (options->quiet || options->debug || !isatty(STDERR_FILENO))
+	if (options->quiet || options->debug || run->before != NULL || !isatty(STDERR_FILENO))
 		return;
 	run->progress = check_progress_new(stderr, print.columns, print.colour);
 	loop_timer_add(run->timer, DRAW_INTERVAL_MS);
@@ -140,6 +148,10 @@ static bool print(const struct check_run *run)
 
 	if (run->options->quiet)
 		return true;
+	if (run->before != NULL) {
+		check_changes_print(run->before, run->report, stdout);
+		return fflush(stdout) == 0;
+	}
 	switch (run->options->format) {
 	case CHECK_FORMAT_TABLE:
 		check_print_table(run->report, &options, stdout);
@@ -195,12 +207,50 @@ static int check_once(struct check_run *run)
 	walk(run);
 	if (run->caught != 0)
 		return EXIT_STATUS_FAILED;
+	check_compare(run->report);
+	if (run->setup.rules != NULL) {
+		run->report->with_rules = true;
+		check_rules_apply(run->setup.rules, run->report);
+	}
 	status = check_report_exit_status(run->report);
 	if (!print(run)) {
 		fputs("midrelay: the result could not be written\n", stderr);
 		return EXIT_STATUS_FAILED;
 	}
 	return status;
+}
+
+/* ---- rounds ---- */
+
+static void end_round(struct check_run *run)
+{
+	check_setup_clear(&run->setup);
+	if (run->report == NULL)
+		return;
+	check_report_free(run->before);
+	run->before = run->report;
+	run->report = NULL;
+}
+
+static int repeat(struct check_run *run)
+{
+	int status, last;
+
+	/* Faults of the first round are faults of the command; later ones are told, and may pass. */
+	status = last = check_once(run);
+	if (run->before == NULL && run->report == NULL)
+		return status;
+	while (run->caught == 0) {
+		end_round(run);
+		loop_timer_add(run->timer, run->options->watch_ms);
+		loop_run(run->loop);
+		if (run->caught != 0)
+			break;
+		status = check_once(run);
+		if (run->caught == 0)
+			last = status;
+	}
+	return last;
 }
 
 static bool prepare(struct check_run *run)
@@ -241,6 +291,7 @@ static void clear(struct check_run *run)
 	resolver_free(run->resolver);
 	check_setup_clear(&run->setup);
 	check_report_free(run->report);
+	check_report_free(run->before);
 }
 
 int check_run(const struct check_options *options)
@@ -249,10 +300,10 @@ int check_run(const struct check_options *options)
 	int status = EXIT_STATUS_FAILED;
 
 	if (prepare(&run))
-		status = check_once(&run);
+		status = options->watch_ms > 0 ? repeat(&run) : check_once(&run);
 	clear(&run);
-	/* An interrupted check has no result: it ends as any interrupted command does. */
-	if (run.caught != 0) {
+	/* Without --watch an interrupted check has no result: it ends as any interrupted command does. */
+	if (run.caught != 0 && options->watch_ms == 0) {
 		signal(run.caught, SIG_DFL);
 		raise(run.caught);
 	}

@@ -10,6 +10,56 @@
 #include "base/text.h"
 #include "config/config_print.h"
 
+/* ---- rules that speak of what the configuration has not ---- */
+
+static bool is_walked(const struct config *config, const struct check_rule *rule)
+{
+	size_t i, j;
+
+	for (i = 0; config != NULL && i < config->relay_count; i++) {
+		const struct config_relay *relay = &config->relays[i];
+
+		if (strcmp(relay->target.host, rule->target.host) != 0 || relay->target.port != rule->target.port)
+			continue;
+		for (j = 0; j < relay->path_count; j++) {
+			if (strcmp(relay->paths[j].name, rule->path) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* The configuration with the further relays that rules need; `config` is taken, and given back where nothing is added. */
+static struct config *add_rules(struct check_setup *setup, const struct check_options *options, struct config *config,
+    struct config_report *faults)
+{
+	struct check_draft *draft = check_draft_new(options->file, &options->draft);
+	struct config *whole;
+	size_t added = 0, i;
+
+	for (i = 0; i < check_rules_count(setup->rules); i++) {
+		const struct check_rule *rule = check_rules_at(setup->rules, i);
+
+		if (is_walked(config, rule))
+			continue;
+		check_draft_add(draft, config, rule->target_text, rule->path, rule->line);
+		added++;
+	}
+	if (added == 0) {
+		check_draft_free(draft);
+		return config;
+	}
+	config_report_clear(&setup->loaded);
+	config_report_init(&setup->loaded, options->file != NULL ? options->file : options->rules);
+	whole = check_draft_load(draft, &setup->loaded);
+	check_draft_move_faults(draft, &setup->loaded, faults);
+	check_draft_free(draft);
+	config_free(config);
+	return whole;
+}
+
+/* ---- loading ---- */
+
 static struct config *load_base(struct check_setup *setup, const struct check_options *options)
 {
 	struct check_draft *draft;
@@ -17,6 +67,8 @@ static struct config *load_base(struct check_setup *setup, const struct check_op
 
 	if (options->file != NULL)
 		return config_load(options->file, &setup->loaded);
+	if (options->draft.target == NULL)
+		return NULL; /* the rules alone */
 	draft = check_draft_new(NULL, &options->draft);
 	config = check_draft_load(draft, &setup->loaded);
 	check_draft_free(draft);
@@ -96,12 +148,19 @@ static void print_faults(const struct check_options *options, struct config_repo
 
 int check_setup_load(struct check_setup *setup, const struct check_options *options)
 {
+	struct config_report rules;
 	struct config *config;
+	int status = EXIT_STATUS_CONFIG;
 	bool readable;
 
 	config_report_init(&setup->loaded, options->file != NULL ? options->file : "command line");
+	config_report_init(&rules, options->rules != NULL ? options->rules : "");
 	config = load_base(setup, options);
 	readable = setup->loaded.fault_count == 0;
+	if (options->rules != NULL)
+		setup->rules = check_rules_load(options->rules, &rules);
+	if (readable && setup->rules != NULL)
+		config = add_rules(setup, options, config, &rules);
 	if (config != NULL) {
 		change(options, config, &setup->loaded);
 		setup->set = build_set(options, config, &setup->loaded);
@@ -109,16 +168,23 @@ int check_setup_load(struct check_setup *setup, const struct check_options *opti
 			config_free(config);
 	}
 	config_report_sort(&setup->loaded);
+	config_report_sort(&rules);
 	if (setup->loaded.fault_count > 0)
 		print_faults(options, &setup->loaded);
-	if (setup->set != NULL && setup->loaded.fault_count == 0)
-		return relays_are_known(options, setup->set) ? EXIT_STATUS_OK : EXIT_STATUS_USAGE;
-	return options->draft.target != NULL && !readable ? EXIT_STATUS_USAGE : EXIT_STATUS_CONFIG;
+	if (rules.fault_count > 0)
+		config_print_report(&rules, stderr);
+	if (setup->set != NULL && setup->loaded.fault_count == 0 && rules.fault_count == 0)
+		status = relays_are_known(options, setup->set) ? EXIT_STATUS_OK : EXIT_STATUS_USAGE;
+	else if (options->draft.target != NULL && !readable)
+		status = EXIT_STATUS_USAGE;
+	config_report_clear(&rules);
+	return status;
 }
 
 void check_setup_clear(struct check_setup *setup)
 {
 	relay_set_unref(setup->set);
+	check_rules_free(setup->rules);
 	config_report_clear(&setup->loaded);
 	memset(setup, 0, sizeof(*setup));
 }

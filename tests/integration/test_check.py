@@ -4,6 +4,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -146,6 +147,13 @@ def test_inspected_is_status_3(case):
     path = found["paths"][0]
     assert path["verdict"] == "inspected" and path["failure"] is None, path
     assert path["stages"]["tls"]["outcome"] == "warned" and "inspection = warn" in path["notes"][0], path
+
+
+def test_a_chain_that_fails_here_and_verifies_there_is_status_3(case):
+    instance = case.instance()
+    inspecting = case.proxy(instance, tunnel="inspect")
+    found = check_relay(case, instance, [inspecting, "direct"], status=3)
+    assert found["paths"][0]["verdict"] == "inspected" and found["paths"][0]["failure"]["code"] == "tls-untrusted"
 
 
 def test_client_certificate(case):
@@ -291,7 +299,7 @@ def test_usage(case):
             (["--target", "a", "--proxy", "http://u:open-secret@a:1"], "--proxy: "),
             (["--target", "a\ninspection = ignore"], "control character"),
             (["--timeout", "soon"], "--timeout takes"), (["--probe", "soap"], "--probe takes"),
-            (["--format", "xml"], "--format takes"),
+            (["--format", "xml"], "--format takes"), (["--watch", "1ms"], "--watch takes"),
             (["--trust", "x"], "--trust goes with --target")]
     for args, words in rows:
         done = case.run("check", *args)
@@ -374,6 +382,49 @@ def test_formats(case):
         assert done.returncode == 0 and words in done.stdout and done.stderr == "", (form, done)
 
 
+def test_expect(case):
+    instance = case.instance()
+    blocked = case.proxy(instance, reply="403")
+    inspecting = case.proxy(instance, tunnel="inspect")
+    target = "localhost:%d" % instance.port
+    rules = "".join("[%s]\ntarget = %s\npath = %s\nexpect = %s\n" % row for row in (
+        ("straight", target, "direct", "clean"), ("stopped", target, url(blocked), "blocked"),
+        ("read", target, url(inspecting), "inspected")))
+    plain = ["--trust", case.pki["root.pem"], "--probe", "none"]
+    asks_none = case.instance(ask="none")
+    # The rules alone: nothing is shown to anybody, so the target must not insist on a certificate.
+    alone = rules.replace(target, "localhost:%d" % asks_none.port)
+    for proxy in (blocked, inspecting):
+        proxy.configure(**dict(proxy.scenario, target="127.0.0.1:%d" % asks_none.port))
+    found = check(case, "--expect", case.write("alone.ini", alone), *plain)
+    assert [p["expectation"]["held"] for p in found["paths"]] == [True] * 3, found["paths"]
+    # With a configuration: its paths, and those that the rules have besides.
+    config = configured(case, {"relay r": dict(case.keys(instance), target=target),
+                               "proxy corp": {"url": url(blocked)}})
+    more = rules.split("[stopped]")[0] + "[by name]\ntarget = localhost:%d\npath = corp\nexpect = proxy-denied\n" % \
+        asks_none.port
+    found = check(case, "-c", config, "--expect", case.write("more.ini", more))
+    assert [(p["path"], p["expectation"]["held"]) for p in found["paths"]] == [("direct", True), ("corp", True)]
+    wrong = case.write("wrong.ini", rules.split("[stopped]")[0].replace("clean", "blocked"))
+    found = check(case, "-c", config, "--expect", wrong, status=1)
+    assert found["paths"][0]["expectation"]["held"] is False
+    # A rule about a proxy that nobody has is a fault of the rules.
+    unknown = case.write("unknown.ini", rules.split("[stopped]")[0].replace("path = direct", "path = corb"))
+    done = case.run("check", "-c", config, "--expect", unknown)
+    assert done.returncode == 78 and "unknown.ini:1: " in done.stderr and "did you mean corp?" in done.stderr, done
+
+
+def test_expect_takes_the_proxys_own_settings(case):
+    instance = case.instance(ask="none")
+    proxy = case.proxy(instance, auth=[harness.USER, harness.PASSWORD])
+    config = configured(case, {"relay r": case.keys("instance.lab.test:1", [proxy], auth=True)})
+    rules = case.write("rules.ini", "[a]\ntarget = localhost:%d\npath = %s\nexpect = tls-untrusted\n" %
+                       (instance.port, url(proxy)))
+    found = check(case, "-c", config, "--expect", rules)
+    path = [p for p in found["paths"] if p["expectation"]][0]
+    assert path["failure"]["code"] == "tls-untrusted" and path["proxy_reply"].startswith("HTTP/1.1 200"), path
+
+
 def test_debug(case):
     instance = case.instance(ask="none")
     args = ["check", "--trust", case.pki["root.pem"], "--target", "localhost:%d" % instance.port, "--debug"]
@@ -390,6 +441,36 @@ def start(case, *args):
                                stderr=subprocess.PIPE, text=True)
     case.cleanups.append(lambda: process.poll() is None and process.kill())
     return process
+
+
+def test_watch(case):
+    instance = case.instance()
+    config = configured(case, {"relay r": case.keys(instance)})
+    process = start(case, "-c", config, "--watch", "1s")
+    wait_until(lambda: len(instance.connections) >= 3, "the first round")
+    wait_until(lambda: len(instance.connections) >= 6, "the second round")
+    instance.configure(answer="cert-refused")
+    refused = len(instance.connections)
+    wait_until(lambda: sum(len(r["requests"]) == 1 for r in instance.connections[refused:]) >= 2, "two rounds more")
+    wait_until(lambda: len(instance.connections) >= refused + 3, "the round that follows")
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 1, (process.returncode, out, err)
+    assert out.count("instance-cert-refused") == 1 and err == "", (out, err)
+    assert not re.search("Sanitizer", err), err
+
+
+def test_watch_leaves_no_descriptor(case):
+    instance = case.instance()
+    config = configured(case, {"relay r": case.keys(instance)})
+    process = start(case, "-c", config, "--watch", "1s")
+    counts = []
+    for rounds in range(1, 5):
+        wait_until(lambda: len(records_done(instance, 3 * rounds)) >= 3 * rounds, "round %d" % rounds)
+        counts.append(harness.settled(lambda: len(os.listdir("/proc/%d/fd" % process.pid)), 0.2))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0 and len(set(counts)) == 1, (process.returncode, counts, err)
 
 
 def test_progress_on_a_terminal(case):
