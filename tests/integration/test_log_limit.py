@@ -228,7 +228,8 @@ def assert_logfmt(m):
 
 
 HOSTILE = ('HTTP/1.1 502 say "no" \\ \\x41 = \xfc \xe2\x82\xac end\r\nVia: 1.1 "a=b" \xff\r\nServer: \\n\xc3\r\n\r\n',
-           "HTTP/1.1 502 \x1b[31mred\x07\r\n\r\n", "HTTP/1.1 502 a\x00b\r\n\r\n", 'HTTP/1.1 502 \\\r\n\r\n', "\x16\x03\x01{}\n\"\r\n\r\n")
+           "HTTP/1.1 502 \x1b[31mred\x07\r\n\r\n", "HTTP/1.1 502 a\x00b\r\n\r\n", 'HTTP/1.1 502 \\\r\n\r\n',
+           "\x16\x03\x01{}\n\"\r\n\r\n")
 
 
 def test_foreign_bytes(case):
