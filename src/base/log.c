@@ -18,8 +18,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Room kept for the end of a line: the mark that something was cut, and the closing brace. */
-#define TAIL_BYTES 24
+#include "base/log_limit.h"
+
+/* Room kept for the end of a line: the mark that something was cut, `repeated`, and the closing brace. */
+#define TAIL_BYTES 64
+#define JSON_HEAD "{\"ts\":\""
+#define TIME_BYTES 24 /* 2026-01-31T23:59:59.999Z */
+#define LOST_TOLD_MS 60000
 
 /* A reload changes them while workers log. */
 static _Atomic enum log_level level_now = LOG_INFO;
@@ -27,6 +32,7 @@ static _Atomic enum log_format format_now = LOG_TEXT;
 static int log_fd = STDERR_FILENO;
 static bool log_fd_is_socket;
 static atomic_uint lines_lost;
+static atomic_llong lost_told_ms = -LOST_TOLD_MS; /* monotonic */
 
 const char *log_level_name(enum log_level level)
 {
@@ -65,6 +71,9 @@ static void open_output(void)
 
 void log_configure(enum log_level level, enum log_format format)
 {
+	/* What was kept was kept in the old format, and may not be wanted at the new level. */
+	if (level != level_now || format != format_now)
+		log_limit_flush();
 	level_now = level;
 	format_now = format;
 	open_output();
@@ -92,7 +101,7 @@ static void put_text(struct log_line *line, const char *text)
 
 static void put_key(struct log_line *line, const char *key)
 {
-	if (format_now == LOG_JSON) {
+	if (line->format == LOG_JSON) {
 		put_text(line, ",\"");
 		put_text(line, key);
 		put_text(line, "\":");
@@ -103,7 +112,7 @@ static void put_key(struct log_line *line, const char *key)
 	}
 }
 
-/* text_escape's rule inside quotes; JSON has no \x, so a foreign byte is shown there as the text \xNN. */
+/* A JSON string in both formats (readers of logfmt know no other escapes): a foreign byte is shown as the text \xNN. */
 static void put_quoted(struct log_line *line, const unsigned char *bytes, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -122,7 +131,7 @@ static void put_quoted(struct log_line *line, const unsigned char *bytes, size_t
 		} else {
 			char code[6] = {'\\', '\\', 'x', hex[c >> 4], hex[c & 15], 0};
 
-			put_text(line, format_now == LOG_JSON ? code : code + 1);
+			put_text(line, code);
 		}
 	}
 	put_text(line, "\"");
@@ -144,7 +153,7 @@ void log_bytes(struct log_line *line, const char *key, const void *bytes, size_t
 	size_t before = line->len;
 
 	put_key(line, key);
-	if (format_now == LOG_TEXT && is_bare(bytes, len))
+	if (line->format == LOG_TEXT && is_bare(bytes, len))
 		put(line, bytes, len);
 	else
 		put_quoted(line, bytes, len);
@@ -175,7 +184,7 @@ void log_bool(struct log_line *line, const char *key, bool value)
 	size_t before = line->len;
 
 	put_key(line, key);
-	if (format_now == LOG_JSON)
+	if (line->format == LOG_JSON)
 		put_text(line, value ? "true" : "false");
 	else
 		put_text(line, value ? "yes" : "no");
@@ -183,26 +192,44 @@ void log_bool(struct log_line *line, const char *key, bool value)
 		line->len = before;
 }
 
-static void put_time(struct log_line *line)
+static void format_time(char text[TIME_BYTES + 1])
 {
 	struct timespec now;
 	struct tm tm;
-	char text[48];
+	char whole[48];
 	size_t len;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
-	len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(text + len, sizeof(text) - len, ".%03ldZ", now.tv_nsec / 1000000);
+	len = strftime(whole, sizeof(whole), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(whole + len, sizeof(whole) - len, ".%03ldZ", now.tv_nsec / 1000000);
+	memcpy(text, whole, TIME_BYTES);
+	text[TIME_BYTES] = '\0';
+}
+
+static void put_time(struct log_line *line)
+{
+	char text[TIME_BYTES + 1];
+
+	format_time(text);
 	put_text(line, text);
+}
+
+void log_stamp(struct log_line *line)
+{
+	char text[TIME_BYTES + 1];
+
+	format_time(text);
+	memcpy(line->text + (line->format == LOG_JSON ? strlen(JSON_HEAD) : 0), text, TIME_BYTES);
 }
 
 static void begin(struct log_line *line, enum log_level level, const char *event)
 {
 	line->len = 0;
 	line->cut = false;
-	if (format_now == LOG_JSON) {
-		put_text(line, "{\"ts\":\"");
+	line->format = format_now;
+	if (line->format == LOG_JSON) {
+		put_text(line, JSON_HEAD);
 		put_time(line);
 		put_text(line, "\",\"level\":\"");
 		put_text(line, log_level_name(level));
@@ -226,19 +253,27 @@ bool log_begin(struct log_line *line, enum log_level level, const char *event)
 	return true;
 }
 
+/* Behind what put() leaves room for. */
+static void put_tail(struct log_line *line, uint64_t repeated)
+{
+	bool json = line->format == LOG_JSON;
+	char tail[TAIL_BYTES];
+	int len = 0;
+
+	if (line->cut)
+		len += snprintf(tail + len, sizeof(tail) - (size_t)len, json ? ",\"cut\":true" : " cut=yes");
+	if (repeated > 0)
+		len += snprintf(tail + len, sizeof(tail) - (size_t)len, json ? ",\"repeated\":%" PRIu64 :
+		    " repeated=%" PRIu64, repeated);
+	len += snprintf(tail + len, sizeof(tail) - (size_t)len, json ? "}\n" : "\n");
+	memcpy(line->text + line->len, tail, (size_t)len);
+	line->len += (size_t)len;
+}
+
 static bool write_out(struct log_line *line)
 {
 	ssize_t n;
 
-	if (line->cut) {
-		line->cut = false;
-		memcpy(line->text + line->len, format_now == LOG_JSON ? ",\"cut\":true" : " cut=yes",
-		    format_now == LOG_JSON ? 11 : 8);
-		line->len += format_now == LOG_JSON ? 11 : 8;
-	}
-	if (format_now == LOG_JSON)
-		line->text[line->len++] = '}';
-	line->text[line->len++] = '\n';
 	do {
 		if (log_fd_is_socket)
 			n = send(log_fd, line->text, line->len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -248,21 +283,47 @@ static bool write_out(struct log_line *line)
 	return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 
-void log_end(struct log_line *line)
+void log_tell_lost(bool at_once)
 {
-	int saved_errno = errno;
+	struct log_line line;
+	struct timespec now;
+	long long now_ms, told_ms;
 	unsigned lost;
 
-	if (!write_out(line)) {
+	if (atomic_load_explicit(&lines_lost, memory_order_relaxed) == 0)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ms = (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	told_ms = atomic_load(&lost_told_ms);
+	if (!at_once && now_ms - told_ms < LOST_TOLD_MS)
+		return;
+	lost = atomic_exchange(&lines_lost, 0);
+	if (lost == 0)
+		return;
+	begin(&line, LOG_WARN, "log-lost");
+	log_int(&line, "lines", lost);
+	put_tail(&line, 0);
+	if (write_out(&line))
+		atomic_store(&lost_told_ms, now_ms);
+	else
+		atomic_fetch_add(&lines_lost, lost);
+}
+
+void log_write(struct log_line *line, uint64_t repeated)
+{
+	int saved_errno = errno;
+
+	put_tail(line, repeated);
+	if (write_out(line))
+		log_tell_lost(false);
+	else
 		atomic_fetch_add(&lines_lost, 1);
-	} else if (atomic_load_explicit(&lines_lost, memory_order_relaxed) != 0) {
-		lost = atomic_exchange(&lines_lost, 0);
-		begin(line, LOG_WARN, "log-lost");
-		log_int(line, "lines", lost);
-		if (!write_out(line))
-			atomic_fetch_add(&lines_lost, lost);
-	}
 	errno = saved_errno;
+}
+
+void log_end(struct log_line *line)
+{
+	log_write(line, 0);
 }
 
 void log_msg(enum log_level level, const char *event, const char *fmt, ...)

@@ -10,7 +10,7 @@
  *
  * A line is built on the caller's stack, bounded, and written by one write(2); a reader that does not keep up
  * never blocks a worker: such lines are counted and the count is logged when there is room again
- * (event `log-lost`).  Safe from any thread.  Values are escaped (text_escape's rule); keys are ours.
+ * (event `log-lost`, once a minute at most).  Safe from any thread.  Values are escaped as JSON strings, in ASCII; keys are ours.
  */
 #ifndef MIDRELAY_BASE_LOG_H
 #define MIDRELAY_BASE_LOG_H
@@ -29,6 +29,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 struct log_line {
 	size_t len;
 	bool cut; /* a value did not fit; the line says so */
+	enum log_format format; /* a reload may change it while a line is built */
 	char text[LOG_LINE_BYTES];
 };
 
@@ -43,6 +44,11 @@ void log_bytes(struct log_line *line, const char *key, const void *bytes, size_t
 void log_int(struct log_line *line, const char *key, int64_t value);
 void log_bool(struct log_line *line, const char *key, bool value); /* yes / no */
 void log_end(struct log_line *line);
+
+/* For log_limit: a line that stands for `repeated` others too; a new time for one that was kept; a loss not told yet. */
+void log_write(struct log_line *line, uint64_t repeated);
+void log_stamp(struct log_line *line);
+void log_tell_lost(bool at_once);
 
 /* An event with one key, `msg`. */
 void log_msg(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);

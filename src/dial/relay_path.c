@@ -27,9 +27,9 @@ bool relay_path_worked(struct relay_path_state *state)
 		atomic_store(&state->rest_until_ms, 0);
 	if (atomic_load(&state->on_trial))
 		atomic_store(&state->on_trial, false);
-	if (atomic_load(&state->last_code) == DIAGNOSIS_OK)
-		return false;
-	return atomic_exchange(&state->last_code, DIAGNOSIS_OK) != DIAGNOSIS_OK;
+	if (atomic_load(&state->last_code) != DIAGNOSIS_OK)
+		atomic_store(&state->last_code, DIAGNOSIS_OK);
+	return atomic_load(&state->told_failed) && atomic_exchange(&state->told_failed, false);
 }
 
 bool relay_path_failed(struct relay_path_state *state, enum diagnosis_code code, bool rests, int64_t now_ms)
@@ -39,7 +39,15 @@ bool relay_path_failed(struct relay_path_state *state, enum diagnosis_code code,
 	else
 		atomic_store(&state->rest_until_ms, 0);
 	atomic_store(&state->on_trial, false);
-	return atomic_exchange(&state->last_code, (int)code) != (int)code;
+	if (atomic_exchange(&state->last_code, (int)code) == (int)code)
+		return false;
+	atomic_store(&state->told_failed, true);
+	return true;
+}
+
+void relay_path_inherit(struct relay_path_state *state, const struct relay_path_state *before)
+{
+	atomic_store(&state->told_failed, atomic_load(&before->told_failed));
 }
 
 void relay_path_undecided(struct relay_path_state *state)

@@ -395,6 +395,30 @@ static void set_free(struct relay_set *set, bool with_config)
 	free(set);
 }
 
+static void inherit_paths(struct relay_route *route, const struct relay_route *before)
+{
+	size_t i, j;
+
+	for (i = 0; i < route->path_count; i++) {
+		for (j = 0; j < before->path_count; j++) {
+			if (strcmp(route->paths[i].config->name, before->paths[j].config->name) == 0)
+				relay_path_inherit(&route->paths[i].state, &before->paths[j].state);
+		}
+	}
+}
+
+void relay_set_inherit(struct relay_set *set, const struct relay_set *before)
+{
+	size_t i, j;
+
+	for (i = 0; i < set->route_count; i++) {
+		for (j = 0; j < before->route_count; j++) {
+			if (strcmp(set->routes[i].config->name, before->routes[j].config->name) == 0)
+				inherit_paths(&set->routes[i], &before->routes[j]);
+		}
+	}
+}
+
 struct relay_set *relay_set_new(struct config *config, unsigned loop_count, const struct relay_set *previous,
     struct config_report *report)
 {

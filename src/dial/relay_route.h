@@ -34,16 +34,19 @@ struct relay_path_state {
 	atomic_llong rest_until_ms; /* 0: not resting */
 	atomic_bool on_trial;
 	atomic_int last_code; /* of its last dial: enum diagnosis_code */
+	atomic_bool told_failed;    /* and not yet that it works again; survives a reload */
 	atomic_uint inspected;      /* why it is judged inspected and used all the same: enum judge_reason, 0: it is not */
 	atomic_bool told_in_clear;  /* that our certificate crosses it readable */
 	atomic_bool told_leaf_pin;
 };
 
 enum relay_path_choice relay_path_choose(struct relay_path_state *state, int64_t now_ms);
-/* True when it had been failing. */
+/* True when it had been failing, and that was told. */
 bool relay_path_worked(struct relay_path_state *state);
 /* True when this is news: it had worked, or failed with another code.  `rests`: leave it alone for a while. */
 bool relay_path_failed(struct relay_path_state *state, enum diagnosis_code code, bool rests, int64_t now_ms);
+/* What was told of the same path before a reload, and would be wrong if it were forgotten. */
+void relay_path_inherit(struct relay_path_state *state, const struct relay_path_state *before);
 /* A dial that came to no verdict (cancelled, no descriptor): the next may try. */
 void relay_path_undecided(struct relay_path_state *state);
 
@@ -105,6 +108,8 @@ struct relay_set {
  */
 struct relay_set *relay_set_new(struct config *config, unsigned loop_count, const struct relay_set *previous,
     struct config_report *report);
+/* For the set that takes over from `before`, before workers know it: what was told of paths that it has too. */
+void relay_set_inherit(struct relay_set *set, const struct relay_set *before);
 struct relay_set *relay_set_ref(struct relay_set *set);
 void relay_set_unref(struct relay_set *set); /* NULL is fine */
 

@@ -7,11 +7,12 @@
 
 #include <errno.h>
 #include <event2/listener.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/mem.h"
 
 /* How long accepting rests when the process or the system is out of descriptors. */
@@ -64,18 +65,19 @@ static void on_accept_failed(struct evconnlistener *listener, void *arg)
 {
 	struct place *place = arg;
 	struct acceptor *acceptor = place->acceptor;
-	static int64_t said_ms;
+	struct log_line line;
 	int error = errno;
-	char reason[128];
+	char reason[128], msg[192];
 
 	if (error == ECONNABORTED || error == EPROTO || acceptor->paused)
 		return;
 	set_paused(acceptor, true);
 	loop_timer_add(acceptor->pause, PAUSE_MS);
-	if (said_ms == 0 || loop_now_ms() - said_ms > 60000) {
-		said_ms = loop_now_ms();
-		log_msg(LOG_ERROR, "accept-paused", "no connection can be accepted for now: %s",
+	if (log_begin(&line, LOG_ERROR, "accept-paused")) {
+		snprintf(msg, sizeof(msg), "no connection can be accepted for now: %s",
 		    strerror_r(error, reason, sizeof(reason)));
+		log_str(&line, "msg", msg);
+		log_limit_end(&line, "accept-paused", 0);
 	}
 }
 
@@ -99,9 +101,14 @@ static enum session_verdict judge(const struct relay_route *route, const struct 
 
 static void begin(const struct session_params *params)
 {
-	if (!session_start(params)) {
-		atomic_fetch_sub(&params->context->totals->open, 1);
-		log_msg(LOG_ERROR, "session-failed", "no event for a new connection; it was closed");
+	struct log_line line;
+
+	if (session_start(params))
+		return;
+	atomic_fetch_sub(&params->context->totals->open, 1);
+	if (log_begin(&line, LOG_ERROR, "session-failed")) {
+		log_str(&line, "msg", "no event for a new connection; it was closed");
+		log_limit_end(&line, "session-failed", 0);
 	}
 }
 

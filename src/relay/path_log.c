@@ -1,11 +1,14 @@
 /*
- * path_log: see path_log.h.  The words alone; what is news is decided by relay_path's state.
+ * path_log: see path_log.h.  The words alone; what is news is decided by relay_path's state, how often it is told by
+ * log_limit.
  */
 #include "relay/path_log.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "base/log_limit.h"
+#include "base/mem.h"
 
 /* Room for every piece of the evidence; a line of the log has twice that. */
 #define EVIDENCE_BYTES 2048
@@ -16,6 +19,17 @@ static void log_evidence(struct log_line *line, const struct judge_evidence *evi
 
 	if (evidence != NULL)
 		log_str(line, "evidence", judge_evidence_text(evidence, text, sizeof(text)));
+}
+
+_Static_assert(DIAGNOSIS_CODE_COUNT <= LOG_LIMIT_VARIANTS, "a code is a variant of a path's line");
+
+static void end_line(struct log_line *line, const char *of, const struct config_relay *relay,
+    const struct relay_path *path, unsigned variant)
+{
+	char *group = mem_printf("%s %s %s", of, relay->name, path->config->name);
+
+	log_limit_end(line, group, variant);
+	free(group);
 }
 
 void path_log_state(const struct config_relay *relay, const struct relay_path *path,
@@ -34,7 +48,7 @@ void path_log_state(const struct config_relay *relay, const struct relay_path *p
 		log_str(&line, "remedy", diagnosis_info(diagnosis->code)->remedy);
 		log_evidence(&line, evidence);
 	}
-	log_end(&line);
+	end_line(&line, "path", relay, path, (unsigned)diagnosis->code);
 }
 
 static enum log_level notice_level(const struct config_relay *relay, enum relay_path_notice notice)
@@ -81,7 +95,10 @@ void path_log_notice(const struct config_relay *relay, const struct relay_path *
 	log_str(&line, "msg", notice_text(notice));
 	if (notice == RELAY_PATH_INSPECTED || notice == RELAY_PATH_PIN_ON_LEAF)
 		log_evidence(&line, evidence);
-	log_end(&line);
+	if (notice == RELAY_PATH_INSPECTED || notice == RELAY_PATH_NOT_INSPECTED)
+		end_line(&line, "inspection", relay, path, (unsigned)notice);
+	else
+		log_end(&line);
 }
 
 void path_log_trace(const struct config_relay *relay, const struct relay_path *path, uint64_t session_id,

@@ -14,7 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/mem.h"
 
 /* One direction of one session moves at most this much before other sessions get their turn. */
@@ -336,7 +336,7 @@ static void spin_found(struct pump *pump)
 		log_bool(&line, "client_pending", side_pending(&pump->client));
 		log_bool(&line, "target_done", pump->target.in_done);
 		log_bool(&line, "target_pending", side_pending(&pump->target));
-		log_end(&line);
+		log_limit_end(&line, "session-spin", 0);
 	}
 	diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET,
 	    "the relay made no progress although a descriptor was ready; please report this");

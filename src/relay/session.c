@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "dial/connect.h"
@@ -112,6 +112,21 @@ static int64_t uid_of_peer(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? (int64_t)cred.uid : -1;
 }
 
+/* A tunnel's line is always written; of those who got none, who met the same on the same path is counted. */
+static void end_line(const struct session *session, struct log_line *line)
+{
+	char *group;
+
+	if (session->pumping) {
+		log_end(line);
+		return;
+	}
+	group = mem_printf("session %s %s %s", session->route->config->name,
+	    session->path != NULL ? session->path->config->name : "", diagnosis_name(session->diagnosis.code));
+	log_limit_end(line, group, 0);
+	free(group);
+}
+
 static void log_session(const struct session *session)
 {
 	struct log_line line;
@@ -139,7 +154,7 @@ static void log_session(const struct session *session)
 	log_str(&line, "end", diagnosis_name(diagnosis->code));
 	if (diagnosis->code != DIAGNOSIS_OK)
 		log_str(&line, "msg", diagnosis->sentence);
-	log_end(&line);
+	end_line(session, &line);
 }
 
 static void enter(struct session *session, enum session_state state)

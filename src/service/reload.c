@@ -214,6 +214,7 @@ static void swap(struct service *service, struct relay_set *set, struct listen_l
 	log_restart_needed(service, &set->config->process);
 	log_configure(set->config->process.log_level, set->config->process.log_format);
 	service_renewal_prepare(service, set);
+	relay_set_inherit(set, old_set);
 	service->listens = *listens;
 	service->set = set;
 	plan = service_plan_new(service);

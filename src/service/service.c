@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #include "base/exit_status.h"
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/mem.h"
 #include "config/config_print.h"
 #include "service/service_internal.h"
@@ -42,6 +42,14 @@ static void on_sigterm(evutil_socket_t sig, short what, void *arg)
 	}
 }
 
+static void on_log_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct service *service = arg;
+
+	log_limit_sweep();
+	loop_timer_add(service->log_timer, LOG_LIMIT_SWEEP_MS);
+}
+
 static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
 {
 	service_cut_all(arg);
@@ -68,12 +76,15 @@ static bool make_loops(struct service *service, struct error *err)
 	service->on_term = evsignal_new(service->loop->base, SIGTERM, on_sigterm, service);
 	service->on_int = evsignal_new(service->loop->base, SIGINT, on_sigterm, service);
 	service->drain_timer = evtimer_new(service->loop->base, on_drain_timeout, service);
+	service->log_timer = evtimer_new(service->loop->base, on_log_timer, service);
 	if (service->workers[0].acceptor == NULL || service->on_hup == NULL || service->on_term == NULL ||
-	    service->on_int == NULL || service->drain_timer == NULL)
+	    service->on_int == NULL || service->drain_timer == NULL ||
+	    service->log_timer == NULL)
 		return error_set(err, "libevent has no event for signals");
 	event_add(service->on_hup, NULL);
 	event_add(service->on_term, NULL);
 	event_add(service->on_int, NULL);
+	loop_timer_add(service->log_timer, LOG_LIMIT_SWEEP_MS);
 	return true;
 }
 
@@ -165,6 +176,7 @@ static void end(struct service *service)
 	free_event(service->on_term);
 	free_event(service->on_int);
 	free_event(service->drain_timer);
+	free_event(service->log_timer);
 	service_renewal_end(service);
 	loop_free(service->loop);
 	relay_set_unref(service->set);
@@ -183,6 +195,7 @@ enum exit_status service_run(const char *config_file)
 	status = start(service);
 	if (status == EXIT_STATUS_OK) {
 		loop_run(service->loop);
+		log_limit_flush();
 		if (log_begin(&line, LOG_INFO, "stopped")) {
 			log_int(&line, "cut", service->cut);
 			log_int(&line, "sessions", (int64_t)atomic_load(&service->totals.begun));

@@ -48,7 +48,7 @@ struct service {
 	struct listen_list listens;
 	unsigned generation;
 	struct privileges privileges;
-	struct event *on_hup, *on_term, *on_int, *drain_timer;
+	struct event *on_hup, *on_term, *on_int, *drain_timer, *log_timer;
 	unsigned busy_workers; /* while draining: those that have not told that they are empty */
 	unsigned cut;          /* sessions that drain_timeout ended */
 	int64_t began_ms;

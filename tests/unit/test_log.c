@@ -50,7 +50,7 @@ static void test_text(void **state)
 	log_configure(LOG_INFO, LOG_TEXT);
 	say();
 	line = next_line();
-	assert_non_null(strstr(line, "Z info spoke plain=a-b quoted=\"two words \\\"x\\\" \\\\\" foreign=\"a\\x0a\\xff\" "
+	assert_non_null(strstr(line, "Z info spoke plain=a-b quoted=\"two words \\\"x\\\" \\\\\" foreign=\"a\\\\x0a\\\\xff\" "
 	    "number=-5 yes=yes\n"));
 }
 
