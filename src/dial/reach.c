@@ -51,13 +51,8 @@ static void finish(struct reach *reach)
 	if (reach->finished)
 		return;
 	reach->finished = true;
-	if (reach->result.tunnel == NULL && reach->others[0] != '\0') {
-		char sentence[DIAGNOSIS_SENTENCE_BYTES];
-
-		memcpy(sentence, reach->result.diagnosis.sentence, sizeof(sentence));
-		diagnosis_set(&reach->result.diagnosis, reach->result.diagnosis.code, "%s; then %s", sentence,
-		    reach->others);
-	}
+	if (reach->result.tunnel == NULL && reach->others[0] != '\0')
+		diagnosis_append(&reach->result.diagnosis, "; then %s", reach->others);
 	loop_defer(reach->params.loop, &reach->job);
 }
 
@@ -198,6 +193,7 @@ static bool cert_is_usable(struct reach *reach)
 	case IDENTITY_NOT_YET_VALID:
 		diagnosis_set(d, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s is not valid before %s",
 		    identity_subject(identity), when);
+		diagnosis_set_cause(d, DIAGNOSIS_CAUSE_NOT_YET_VALID);
 		break;
 	case IDENTITY_EXPIRED:
 		diagnosis_set(d, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s expired at %s",

@@ -201,10 +201,10 @@ def tinyproxy(case, target_port, user=USER, password="plain7word"):
                   lambda s: [binary, "-d", "-c", os.path.join(s.directory, "tinyproxy.conf")])
 
 
-def nginx(case, big_bytes=0, tls="TLSv1.2 TLSv1.3", keepalive_requests=100000):
+def nginx(case, big_bytes=0, tls="TLSv1.2 TLSv1.3", keepalive_requests=100000, more=""):
     """
     nginx with `ssl_verify_client on`.  / answers what it saw of the certificate and the request, /soap takes a body and
-    tells its length and by whom, PUT /put/NAME stores one, /big is a file of big_bytes sent by sendfile.
+    tells its length and by whom, PUT /put/NAME stores one, /big is a file of big_bytes sent by sendfile.  `more`: further directives.
     """
     binary = program("nginx")
     pki = case.pki
@@ -230,6 +230,7 @@ http {
   listen 127.0.0.1:%(port)d ssl backlog=4096; server_name instance.lab.test; ssl_protocols %(tls)s;
   ssl_certificate %(cert)s; ssl_certificate_key %(key)s;
   ssl_client_certificate %(ca)s; ssl_verify_client on; ssl_verify_depth 3; ssl_session_cache shared:s:1m;
+  %(more)s
   location / {
     return 200 "subject $ssl_client_s_dn\\nverify $ssl_client_verify\\nuri $request_uri\\nconnection $connection\\n";
    }
@@ -242,7 +243,7 @@ http {
  }
 }
 """ % {"d": d, "port": server.port, "cert": pki["server-chain.pem"], "key": pki["server.key"],
-            "ca": pki["client-cas.pem"], "tls": tls, "requests": keepalive_requests,
+            "ca": pki["client-cas.pem"], "tls": tls, "requests": keepalive_requests, "more": more,
             "user": "user root;" if os.geteuid() == 0 else ""})
     return Server(case, "nginx", configure, lambda s: [binary, "-e", s.directory + "/error.log", "-p", s.directory,
                                                        "-c", s.directory + "/nginx.conf"])
