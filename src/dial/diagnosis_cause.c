@@ -126,8 +126,9 @@ static const struct diagnosis_cause_info causes[] = {
 		.cause = DIAGNOSIS_CAUSE_PROXY_FORWARD, .code = DIAGNOSIS_PROXY_UPSTREAM_FAILED,
 		.name = "forward",
 		.when = "the proxy says that it has no way to pass the request on",
-		.remedy = "A further proxy behind this one is down or not permitted, or the target cannot be reached "
-		    "from there: its operators must look at the way from the proxy to the target.",
+		.remedy = "Check the spelling of `target` first: Squid says so of a name that it cannot resolve, too; if "
+		    "it is right, the proxy's operators must look at the way from the proxy to the target (its name service, "
+		    "and the next proxy, if there is one).",
 	},
 	[DIAGNOSIS_CAUSE_PORTAL] = {
 		.cause = DIAGNOSIS_CAUSE_PORTAL, .code = DIAGNOSIS_PROXY_STATUS,
