@@ -9,6 +9,7 @@ itself.  A driver, such as through_run, takes midrelay through the situation in 
 import inspect
 import json
 import re
+import socket
 import subprocess
 
 import harness
@@ -132,7 +133,15 @@ def remedy_of(info, cause):
     return found[0]
 
 
-# Where midrelay runs
+# Places
+
+def closed_port(case):
+    """A port that is taken, and where nobody listens."""
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    case.cleanups.append(sock.close)
+    return sock.getsockname()[1]
+
 
 def in_namespaces(case, script, net=False, files=None):
     """

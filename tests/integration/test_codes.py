@@ -18,14 +18,6 @@ def relay(case, target, proxies=(), *facts, start=None, drive=None, before=None,
     return Situation({"relay r": case.keys(target, proxies, **keys)}, *facts, start=start, drive=drive, before=before)
 
 
-def closed_port(case):
-    """A port that is taken, and where nobody listens."""
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    case.cleanups.append(sock.close)
-    return sock.getsockname()[1]
-
-
 # local
 
 @case_of("local-denied")
@@ -115,7 +107,7 @@ def name_servers_swallow(case):
 @case_of("connect-refused")
 def proxy_port_closed(case):
     """Nobody listens on the proxy's port."""
-    port = closed_port(case)
+    port = codes.closed_port(case)
     return relay(case, "instance.lab.test", ["http://127.0.0.1:%d" % port], "the proxy http://127.0.0.1:%d" % port,
                  "Connection refused")
 
@@ -123,7 +115,7 @@ def proxy_port_closed(case):
 @case_of("connect-refused", "target")
 def target_port_closed(case):
     """Nobody listens on the target's port, on a direct path."""
-    port = closed_port(case)
+    port = codes.closed_port(case)
     return relay(case, "instance.lab.test:%d" % port, (), "the target instance.lab.test:%d at 127.0.0.1:%d" % (port, port),
                  "Connection refused", target_address="127.0.0.1")
 
@@ -299,14 +291,14 @@ def another_status(case):
 @case_of("proxy-status", "portal")
 def captive_portal_by_redirect(case):
     """A redirect is called a captive portal, with its address."""
-    return answered(case, "302", "captive portal", "Location: http://portal.corp.example/login")
+    return answered(case, "302", "a redirect to a login or block page (captive portal)", "Location: http://portal.corp.example/login")
 
 
 @case_of("proxy-status", "portal")
 def captive_portal_by_511(case):
     """511 is called a captive portal."""
     return answered(case, "HTTP/1.1 511 Network Authentication Required\r\nContent-Type: text/html\r\n\r\n<html>",
-                    "captive portal", '"HTTP/1.1 511 Network Authentication Required"')
+                    "demands a login (captive portal)", '"HTTP/1.1 511 Network Authentication Required"')
 
 
 @case_of("proxy-status", "no-proxy")

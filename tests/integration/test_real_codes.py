@@ -19,13 +19,6 @@ def relay(case, target, proxy, *facts, port=None, start=None, **keys):
     return Situation({"relay r": case.keys(target, [proxy.url] if proxy else (), **keys)}, *facts, start=start)
 
 
-def closed_port(case):
-    sock = harness.socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    case.cleanups.append(sock.close)
-    return sock.getsockname()[1]
-
-
 # Squid
 
 def squid(case, *facts, host="instance.lab.test", port=443, open_port=443, auth=True, proxy=None, **keys):
@@ -92,7 +85,7 @@ def squid_denies_a_port(case):
 @case_of("proxy-upstream-failed", "connect")
 def squid_cannot_connect(case):
     """A target that refuses connections, behind Squid."""
-    port = closed_port(case)
+    port = codes.closed_port(case)
     return squid(case, '"HTTP/1.1 503 Service Unavailable"', "X-Squid-Error: ERR_CONNECT_FAIL 111", port=port,
                  open_port=port)
 
@@ -174,7 +167,7 @@ def tinyproxy_filters(case):
 @case_of("proxy-upstream-failed", "connect")
 def tinyproxy_cannot_connect(case):
     """A target that refuses connections."""
-    port = closed_port(case)
+    port = codes.closed_port(case)
     return tinyproxy(case, "500 Unable to connect", "Server: tinyproxy/", port=port, open_port=port)
 
 
@@ -209,7 +202,7 @@ def apache_denies_a_port(case):
 @case_of("proxy-upstream-failed")
 def apache_cannot_connect(case):
     """A target that refuses connections; Apache says so in the page alone."""
-    return apache(case, "503 Service Unavailable", port=closed_port(case))
+    return apache(case, "503 Service Unavailable", port=codes.closed_port(case))
 
 
 # Servers as the target, and in a proxy's place
