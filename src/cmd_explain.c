@@ -1,6 +1,6 @@
 /*
- * explain: shows the table of diagnoses, whole or one row.  What the rows say is the business of
- * dial/diagnosis_table.c.
+ * explain: shows the table of diagnoses, whole or one row with its causes, or the symptom that some words mean.  What
+ * the rows say is the business of dial/diagnosis_table.c, diagnosis_cause.c and symptoms.c.
  */
 #include <jansson.h>
 #include <stdbool.h>
@@ -12,13 +12,14 @@
 #include "base/text.h"
 #include "command.h"
 #include "dial/diagnosis.h"
+#include "dial/symptoms.h"
 
 static int explain_run(int argc, char **argv);
 
 const struct command command_explain = {
     .name = "explain",
-    .usage = "[CODE] [--json]",
-    .summary = "what a diagnosis code means and what to do; without CODE, the list",
+    .usage = "[CODE|WORDS] [--json]",
+    .summary = "what a diagnosis code, or a message in the MID's log, means and what to do; without, the list",
     .run = explain_run,
 };
 
@@ -53,6 +54,21 @@ static void print_paragraph(const char *label, const char *text)
 	print_wrapped(text, INDENT, INDENT);
 }
 
+static void print_causes(enum diagnosis_code code)
+{
+	int cause;
+
+	for (cause = DIAGNOSIS_CAUSE_NONE + 1; cause < DIAGNOSIS_CAUSE_COUNT; cause++) {
+		const struct diagnosis_cause_info *info = diagnosis_cause_info((enum diagnosis_cause)cause);
+
+		if (info->code != code)
+			continue;
+		printf("\n%-13s%s\n", "cause", info->name);
+		print_paragraph("when", info->when);
+		print_paragraph("remedy", info->remedy);
+	}
+}
+
 static void print_one(const struct diagnosis_info *info)
 {
 	printf("%-13s%s\n", "code", info->name);
@@ -62,14 +78,30 @@ static void print_one(const struct diagnosis_info *info)
 	if (info->proxy_status[0] != '\0')
 		printf("%-13s%s (RFC 9209)\n", "error type", info->proxy_status);
 	printf("%-13s%d\n", "HTTP status", info->http_status);
+	print_causes(info->code);
+}
+
+static json_t *causes_to_json(enum diagnosis_code code)
+{
+	json_t *list = json_array();
+	int cause;
+
+	for (cause = DIAGNOSIS_CAUSE_NONE + 1; cause < DIAGNOSIS_CAUSE_COUNT; cause++) {
+		const struct diagnosis_cause_info *info = diagnosis_cause_info((enum diagnosis_cause)cause);
+
+		if (info->code == code)
+			json_array_append_new(list,
+			    json_pack("{s:s, s:s, s:s}", "cause", info->name, "when", info->when, "remedy", info->remedy));
+	}
+	return list;
 }
 
 static json_t *to_json(const struct diagnosis_info *info)
 {
 	json_t *type = info->proxy_status[0] != '\0' ? json_string(info->proxy_status) : json_null();
-	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:i}", "code", info->name, "stage",
+	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:o}", "code", info->name, "stage",
 	    diagnosis_stage_name(info->stage), "meaning", info->meaning, "remedy", info->remedy,
-	    "proxy_status", type, "http_status", info->http_status);
+	    "proxy_status", type, "http_status", info->http_status, "causes", causes_to_json(info->code));
 
 	midrelay_assert(object != NULL);
 	return object;
@@ -100,6 +132,7 @@ static int list_text(void)
 {
 	enum { INDENT = 29 };
 	const struct diagnosis_info *info, *before = NULL;
+	size_t i;
 	int code;
 
 	for (code = DIAGNOSIS_OK + 1; code < DIAGNOSIS_CODE_COUNT; code++) {
@@ -110,48 +143,136 @@ static int list_text(void)
 		print_wrapped(info->meaning, INDENT, INDENT);
 		before = info;
 	}
+	printf("\nwhat a MID Server or its instance says (explain \"WORDS\")\n");
+	for (i = 0; i < symptom_count(); i++)
+		printf("  %s\n", symptom_at(i)->says);
 	return EXIT_STATUS_OK;
 }
 
-static int usage_unknown(const char *name)
-{
-	const char *nearest = diagnosis_nearest(name);
-	char shown[65];
+/* ---- symptoms ---- */
 
-	text_escape(name, strlen(name), shown, sizeof(shown));
+static void print_symptom(const struct symptom *symptom)
+{
+	size_t i;
+
+	print_paragraph("symptom", symptom->says);
+	print_paragraph("meaning", symptom->means);
+	print_paragraph("remedy", symptom->remedy);
+	for (i = 0; i < SYMPTOM_CODES && symptom->codes[i] != DIAGNOSIS_OK; i++)
+		printf("%-13s%s\n", i == 0 ? "look at" : "", diagnosis_name(symptom->codes[i]));
+}
+
+static int symptom_json(const struct symptom *symptom)
+{
+	json_t *codes = json_array();
+	size_t i;
+
+	for (i = 0; i < SYMPTOM_CODES && symptom->codes[i] != DIAGNOSIS_OK; i++)
+		json_array_append_new(codes, json_string(diagnosis_name(symptom->codes[i])));
+	return print_json(json_pack("{s:s, s:s, s:s, s:o}", "symptom", symptom->says, "meaning", symptom->means,
+	    "remedy", symptom->remedy, "codes", codes));
+}
+
+static int usage_unknown(const char *words, const struct symptom *const *near, size_t near_count)
+{
+	const char *nearest = diagnosis_nearest(words);
+	char shown[65], message[400];
+	size_t i, used;
+
+	text_escape(words, strlen(words), shown, sizeof(shown));
 	if (nearest != NULL)
 		return command_usage_error(
 		    &command_explain, "there is no code '%s'; did you mean '%s'?", shown, nearest);
-	return command_usage_error(
-	    &command_explain, "there is no code '%s'; 'midrelay explain' lists them all", shown);
+	used = (size_t)snprintf(message, sizeof(message), "there is no code or message '%s'; ", shown);
+	for (i = 0; i < near_count && used < sizeof(message); i++)
+		used += (size_t)snprintf(message + used, sizeof(message) - used, "%s'%s'", i == 0 ? "near it: " : ", ",
+		    near[i]->says);
+	if (near_count == 0)
+		snprintf(message + used, sizeof(message) - used, "'midrelay explain' lists them all");
+	return command_usage_error(&command_explain, "%s", message);
 }
 
-static int explain_run(int argc, char **argv)
+static int explain_words(const char *words, bool json)
+{
+	enum { NEAR = 3 };
+	const struct symptom *near[NEAR], *found = NULL;
+	size_t near_count = 0;
+
+	/* A misspelt code is no message. */
+	if (diagnosis_nearest(words) == NULL)
+		found = symptom_find(words, near, NEAR, &near_count);
+	if (found == NULL)
+		return usage_unknown(words, near, near_count);
+	if (json)
+		return symptom_json(found);
+	print_symptom(found);
+	return EXIT_STATUS_OK;
+}
+
+/* The arguments as one text, as if they had been quoted.  The caller frees it. */
+static char *join(const char *before, const char *more)
+{
+	return before == NULL ? mem_strdup(more) : mem_printf("%s %s", before, more);
+}
+
+/* The code in a line that was copied out of a log: "... 502 midrelay: CODE: ...", or NULL. */
+static const struct diagnosis_info *find_quoted(const char *line)
+{
+	static const char before[] = "midrelay: ";
+	const char *at = strstr(line, before);
+	const struct diagnosis_info *info;
+	char *name;
+
+	if (at == NULL)
+		return NULL;
+	at += sizeof(before) - 1;
+	name = mem_strndup(at, strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789-"));
+	info = diagnosis_find(name);
+	free(name);
+	return info;
+}
+
+static int explain(const char *words, bool json)
 {
 	const struct diagnosis_info *info;
-	const char *name = NULL;
-	bool json = false, options = true;
-	int i;
 
-	for (i = 1; i < argc; i++) {
-		if (options && strcmp(argv[i], "--") == 0)
-			options = false;
-		else if (options && strcmp(argv[i], "--json") == 0)
-			json = true;
-		else if (options && argv[i][0] == '-')
-			return command_usage_error(&command_explain, "unknown option '%s'", argv[i]);
-		else if (name != NULL)
-			return command_usage_error(&command_explain, "one code at a time");
-		else
-			name = argv[i];
-	}
-	if (name == NULL)
+	if (words == NULL)
 		return json ? list_json() : list_text();
-	info = diagnosis_find(name);
+	info = diagnosis_find(words);
 	if (info == NULL)
-		return usage_unknown(name);
+		info = find_quoted(words);
+	if (info == NULL)
+		return explain_words(words, json);
 	if (json)
 		return print_json(to_json(info));
 	print_one(info);
 	return EXIT_STATUS_OK;
+}
+
+static int explain_run(int argc, char **argv)
+{
+	char *words = NULL, *joined;
+	bool json = false, options = true;
+	int i, status;
+
+	for (i = 1; i < argc; i++) {
+		if (options && strcmp(argv[i], "--") == 0) {
+			options = false;
+		} else if (options && strcmp(argv[i], "--json") == 0) {
+			json = true;
+		} else if (options && argv[i][0] == '-') {
+			free(words);
+			return command_usage_error(&command_explain, "unknown option '%s'", argv[i]);
+		} else if (words != NULL && diagnosis_find(words) != NULL) {
+			free(words);
+			return command_usage_error(&command_explain, "one code at a time");
+		} else {
+			joined = join(words, argv[i]);
+			free(words);
+			words = joined;
+		}
+	}
+	status = explain(words, json);
+	free(words);
+	return status;
 }

@@ -63,23 +63,53 @@ const char *diagnosis_nearest(const char *name)
 	return text_nearest(name, names);
 }
 
-void diagnosis_set(struct diagnosis *d, enum diagnosis_code code, const char *fmt, ...)
+/* At `used`.  The sentence becomes part of an HTTP status line and of a log line: the last gate is here. */
+__attribute__((format(printf, 3, 0)))
+static void put_sentence(struct diagnosis *d, size_t used, const char *fmt, va_list ap)
 {
-	va_list ap;
+	size_t room = sizeof(d->sentence) - used;
+	int len = vsnprintf(d->sentence + used, room, fmt, ap);
 	char *c;
-	int len;
 
-	d->code = code;
-	va_start(ap, fmt);
-	len = vsnprintf(d->sentence, sizeof(d->sentence), fmt, ap);
-	va_end(ap);
 	if (len < 0)
-		d->sentence[0] = '\0';
-	else if ((size_t)len >= sizeof(d->sentence))
+		d->sentence[used] = '\0';
+	else if ((size_t)len >= room)
 		memcpy(d->sentence + sizeof(d->sentence) - 4, "...", 4);
-	/* The sentence becomes part of an HTTP status line and of a log line: the last gate is here. */
-	for (c = d->sentence; *c != '\0'; c++) {
+	for (c = d->sentence + used; *c != '\0'; c++) {
 		if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e)
 			*c = '?';
 	}
+}
+
+void diagnosis_set(struct diagnosis *d, enum diagnosis_code code, const char *fmt, ...)
+{
+	va_list ap;
+
+	d->code = code;
+	d->cause = DIAGNOSIS_CAUSE_NONE;
+	va_start(ap, fmt);
+	put_sentence(d, 0, fmt, ap);
+	va_end(ap);
+}
+
+void diagnosis_append(struct diagnosis *d, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_sentence(d, strlen(d->sentence), fmt, ap);
+	va_end(ap);
+}
+
+void diagnosis_set_cause(struct diagnosis *d, enum diagnosis_cause cause)
+{
+	midrelay_assert(cause == DIAGNOSIS_CAUSE_NONE || diagnosis_cause_info(cause)->code == d->code);
+	d->cause = cause;
+}
+
+const char *diagnosis_remedy(const struct diagnosis *d)
+{
+	if (d->cause != DIAGNOSIS_CAUSE_NONE)
+		return diagnosis_cause_info(d->cause)->remedy;
+	return diagnosis_info(d->code)->remedy;
 }

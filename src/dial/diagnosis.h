@@ -86,6 +86,64 @@ struct diagnosis_info {
 	int http_status;              /* 502, 504 (time-outs), 503 (local limits) */
 };
 
+/*
+ * Where one code stands for causes that want different remedies, the cause is told with it.  The table of causes is in
+ * diagnosis_cause.c; a cause is never renamed either.
+ */
+enum diagnosis_cause {
+	DIAGNOSIS_CAUSE_NONE, /* the code's own remedy fits */
+	DIAGNOSIS_CAUSE_LIMIT_DESCRIPTORS,
+	DIAGNOSIS_CAUSE_LIMIT_PORTS,
+	DIAGNOSIS_CAUSE_LIMIT_MEMORY,
+	DIAGNOSIS_CAUSE_RESOLVER_SILENT,
+	DIAGNOSIS_CAUSE_RESOLVER_FAILED,
+	DIAGNOSIS_CAUSE_TARGET_REFUSED,
+	DIAGNOSIS_CAUSE_NO_ROUTE,
+	DIAGNOSIS_CAUSE_HOST_UNREACHABLE,
+	DIAGNOSIS_CAUSE_FORBIDDEN_HERE,
+	DIAGNOSIS_CAUSE_SOURCE_ADDRESS,
+	DIAGNOSIS_CAUSE_QUOTA,
+	DIAGNOSIS_CAUSE_NO_SCHEME,
+	DIAGNOSIS_CAUSE_BLOCK_PAGE,
+	DIAGNOSIS_CAUSE_PROXY_DNS,
+	DIAGNOSIS_CAUSE_PROXY_CONNECT,
+	DIAGNOSIS_CAUSE_PROXY_FORWARD,
+	DIAGNOSIS_CAUSE_PORTAL,
+	DIAGNOSIS_CAUSE_NO_PROXY,
+	DIAGNOSIS_CAUSE_TOO_MANY,
+	DIAGNOSIS_CAUSE_MALFORMED_WANTS_TLS,
+	DIAGNOSIS_CAUSE_BROKEN_REPLY,
+	DIAGNOSIS_CAUSE_WRONG_PORT,
+	DIAGNOSIS_CAUSE_PROXY_HANDSHAKE,
+	DIAGNOSIS_CAUSE_PROXY_UNTRUSTED,
+	DIAGNOSIS_CAUSE_PROXY_HOSTNAME,
+	DIAGNOSIS_CAUSE_PROXY_EXPIRED,
+	DIAGNOSIS_CAUSE_PROXY_PLAIN,
+	DIAGNOSIS_CAUSE_PROXY_WANTS_CERT,
+	DIAGNOSIS_CAUSE_PROXY_OWN_CERT,
+	DIAGNOSIS_CAUSE_ALERT_NAME,
+	DIAGNOSIS_CAUSE_ALERT_HANDSHAKE,
+	DIAGNOSIS_CAUSE_ENDED_HERE,
+	DIAGNOSIS_CAUSE_PAGE,
+	DIAGNOSIS_CAUSE_PLAIN_HTTP,
+	DIAGNOSIS_CAUSE_NO_SERVER_HELLO,
+	DIAGNOSIS_CAUSE_AFTER_CERT,
+	DIAGNOSIS_CAUSE_NONE_CONFIGURED,
+	DIAGNOSIS_CAUSE_NOT_YET_VALID,
+	DIAGNOSIS_CAUSE_COUNT
+};
+
+/* What that table says of a cause; all strings static. */
+struct diagnosis_cause_info {
+	enum diagnosis_cause cause;
+	enum diagnosis_code code; /* the only one that it goes with */
+	const char *name;         /* "portal"; unique within its code; "" for DIAGNOSIS_CAUSE_NONE */
+	const char *when;         /* completes "this cause is told when …" */
+	const char *remedy;       /* stands in for the code's */
+};
+
+const struct diagnosis_cause_info *diagnosis_cause_info(enum diagnosis_cause cause);
+
 const struct diagnosis_info *diagnosis_info(enum diagnosis_code code);
 const char *diagnosis_name(enum diagnosis_code code);
 /* NULL when there is no such code. */
@@ -98,10 +156,17 @@ const char *diagnosis_nearest(const char *name);
 /* One occurrence. */
 struct diagnosis {
 	enum diagnosis_code code;
+	enum diagnosis_cause cause;
 	char sentence[DIAGNOSIS_SENTENCE_BYTES]; /* what was seen; foreign text in it is escaped already */
 };
 
-/* Sets it; the sentence is printable ASCII without line breaks. */
+/* Sets it, without a cause; the sentence is printable ASCII without line breaks. */
 void diagnosis_set(struct diagnosis *d, enum diagnosis_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The cause must be one of the code that was set, or DIAGNOSIS_CAUSE_NONE. */
+void diagnosis_set_cause(struct diagnosis *d, enum diagnosis_cause cause);
+/* Goes on with the sentence; code and cause stay. */
+void diagnosis_append(struct diagnosis *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* What to do in this occurrence: the cause's remedy, else the code's.  Static. */
+const char *diagnosis_remedy(const struct diagnosis *d);
 
 #endif

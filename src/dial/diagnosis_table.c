@@ -56,9 +56,10 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "resolve-failed",
 		.stage = DIAGNOSIS_STAGE_RESOLVE,
 		.meaning = "The name of the proxy, or of the target on a direct path, has no address.",
-		.remedy = "Run `getent ahosts NAME` on this host with the name in the sentence: correct it "
-		    "in the configuration if it is misspelt, else mend /etc/resolv.conf or /etc/hosts; "
-		    "behind a proxy the target's own name need not resolve here.",
+		.remedy = "Run `getent ahosts NAME` on this host with the name in the sentence: correct it in "
+		    "the configuration if it is misspelt, else ask for it to be put into DNS, or mend "
+		    "the search domains in /etc/resolv.conf or /etc/hosts; behind a proxy the target's "
+		    "own name need not resolve here.",
 		.proxy_status = "dns_error", .http_status = 502,
 	},
 	[DIAGNOSIS_RESOLVE_TIMEOUT] = {
@@ -76,9 +77,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "connect-refused",
 		.stage = DIAGNOSIS_STAGE_CONNECT,
 		.meaning = "The address answered, but nothing accepts connections on that port.",
-		.remedy = "Compare the port in `proxy` (or `target`) with the one that the proxy's "
-		    "operators name (3128, 8080 and 9090 are usual) and ask them whether the service is "
-		    "running.",
+		.remedy = "Compare the port in `proxy` with the one that the proxy's operators name (3128, "
+		    "8080 and 9090 are usual) and ask them whether the service is running.",
 		.proxy_status = "connection_refused", .http_status = 502,
 	},
 	[DIAGNOSIS_CONNECT_TIMEOUT] = {
@@ -97,9 +97,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "connect-unreachable",
 		.stage = DIAGNOSIS_STAGE_CONNECT,
 		.meaning = "This host, or a router, says that there is no way to the address.",
-		.remedy = "Run `ip route get ADDRESS` with the address in the sentence; look for an "
-		    "interface that is down, a missing default route, a source_address that this host does "
-		    "not have, or a firewall that rejects.",
+		.remedy = "Run `ip route get ADDRESS` with the address in the sentence, as the account that "
+		    "midrelay runs as, and give the network team what it says together with the error in "
+		    "the sentence.",
 		.proxy_status = "destination_ip_unroutable", .http_status = 502,
 	},
 	[DIAGNOSIS_CONNECT_LOOP] = {
@@ -147,9 +147,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.stage = DIAGNOSIS_STAGE_PROXY,
 		.meaning = "The proxy wants authentication and names no scheme that midrelay speaks, or "
 		    "none at all.",
-		.remedy = "Show the proxy's operators the status line and the schemes in the sentence and "
-		    "ask for Basic on CONNECT; a 407 that names no scheme often means a used-up quota or "
-		    "an expired registration of this host there.",
+		.remedy = "Show the proxy's operators the status line and the schemes in the sentence, and ask "
+		    "for Basic on CONNECT, or for a rule that lets this host reach the target without "
+		    "authentication.",
 		.proxy_status = "http_request_denied", .http_status = 502,
 	},
 	[DIAGNOSIS_PROXY_DENIED] = {
@@ -168,9 +168,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "proxy-upstream-failed",
 		.stage = DIAGNOSIS_STAGE_PROXY,
 		.meaning = "The proxy accepted us but could not itself reach the target.",
-		.remedy = "Check the spelling of `target` first; if it is right, give the proxy's "
-		    "operators the sentence: ERR_DNS_FAIL is their name service, ERR_CONNECT_FAIL and "
-		    "ERR_CANNOT_FORWARD their firewall or their own upstream.",
+		.remedy = "Check the spelling of `target` first; if it is right, the proxy does not say "
+		    "whether its name service, its firewall or a proxy behind it is at fault: give its "
+		    "operators the sentence and the time, and ask what its own log says of this CONNECT.",
 		.proxy_status = "destination_unavailable", .http_status = 502,
 	},
 	[DIAGNOSIS_PROXY_STATUS] = {
@@ -178,10 +178,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "proxy-status",
 		.stage = DIAGNOSIS_STAGE_PROXY,
 		.meaning = "The answer to CONNECT has a status that no other code covers.",
-		.remedy = "400, 404, 405 and 501 mostly come from a web server or an application's port: "
-		    "make sure that `proxy` names a forward proxy that permits CONNECT; a redirect is a "
-		    "login portal that this host must pass or be exempt from; with 429 too many "
-		    "connections were asked for.",
+		.remedy = "Look up the status in the sentence, and who answered (Server, Via): make sure that "
+		    "`proxy` names a forward proxy that permits CONNECT, and give its operators the "
+		    "sentence and the time.",
 		.proxy_status = "http_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_PROXY_MALFORMED] = {
@@ -190,9 +189,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.stage = DIAGNOSIS_STAGE_PROXY,
 		.meaning = "What answered the CONNECT does not speak HTTP/1.x, or its reply exceeds every "
 		    "reasonable bound.",
-		.remedy = "The sentence says what came instead: with a TLS record the port wants https://, "
-		    "with an SSH, mail or SOCKS answer the port in `proxy` is another service's; put the "
-		    "HTTP proxy's own port there.",
+		.remedy = "The sentence says what came instead: the port in `proxy` is another service's; put "
+		    "the HTTP proxy's own port there.",
 		.proxy_status = "http_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_PROXY_CLOSED] = {
@@ -202,8 +200,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.meaning = "The proxy closed or reset the connection before its reply to CONNECT was "
 		    "complete.",
 		.remedy = "Ask the proxy's operators whether this host's address is in its access list and "
-		    "what its log says at this second; some hang up on https-only ports or on strangers "
-		    "without a word.",
+		    "what its log says at this second: some hang up on strangers without a word; if its "
+		    "port wants TLS, write https:// in `proxy`.",
 		.proxy_status = "connection_terminated", .http_status = 502,
 	},
 	[DIAGNOSIS_PROXY_TIMEOUT] = {
@@ -212,9 +210,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.stage = DIAGNOSIS_STAGE_PROXY,
 		.meaning = "The proxy took the connection but gave no complete answer to CONNECT within "
 		    "proxy_timeout; with an https:// proxy, its TLS handshake counts in that.",
-		.remedy = "If credentials are configured, try once without them: some proxies fall silent "
-		    "when they get any that they do not want; otherwise the proxy is overloaded or waits "
-		    "for a target that it cannot reach.",
+		.remedy = "If the sentence says that credentials were sent, try once without them: some "
+		    "proxies fall silent when they get any that they do not want; otherwise the proxy is "
+		    "overloaded or waits for a target that it cannot reach.",
 		.proxy_status = "http_response_timeout", .http_status = 504,
 	},
 	[DIAGNOSIS_PROXY_TLS] = {
@@ -223,9 +221,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.stage = DIAGNOSIS_STAGE_PROXY,
 		.meaning = "TLS with an https:// proxy failed: it is not the proxy that it should be, does not "
 		    "speak TLS, or refused us; no credentials were sent to it unless its certificate verified.",
-		.remedy = "For a private CA, name it in `proxy_trust`; list the proxy by a name that its "
-		    "certificate bears; write http:// where its port speaks plain HTTP; if it demands a client "
-		    "certificate, that is `proxy_client_bundle`, never the one for the target.",
+		.remedy = "An https:// proxy needs a certificate that verifies, for the name it is listed by: "
+		    "the sentence says what its TLS ended with; give it, with the time, to the proxy's "
+		    "operators, and compare tls_min and tls_max where it names versions.",
 		.proxy_status = "tls_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_INSPECTED] = {
@@ -318,9 +316,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "tls-alert",
 		.stage = DIAGNOSIS_STAGE_TLS,
 		.meaning = "The server ended the handshake with an alert that is not about our certificate.",
-		.remedy = "The alert's name is in the sentence: unrecognized_name means that this server "
-		    "does not know the host in `target`; with handshake_failure or internal_error give the "
-		    "name and the time to the target's operators.",
+		.remedy = "The alert's name is in the sentence: give it, with the target's name and the time, "
+		    "to the target's operators; when another path works, the alert comes from this "
+		    "path's proxy.",
 		.proxy_status = "tls_alert_received", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_NOT_TLS] = {
@@ -328,9 +326,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "tls-not-tls",
 		.stage = DIAGNOSIS_STAGE_TLS,
 		.meaning = "What answered inside the tunnel does not speak TLS.",
-		.remedy = "Check the port in `target` (443 if left out); when the bytes in the sentence "
-		    "look like a web page, the proxy opened the tunnel to a block page of its own and must "
-		    "permit the target.",
+		.remedy = "Another service answers on this port: check the port in `target` (443 if left out), "
+		    "and ask the proxy's operators where the tunnel of this CONNECT ends.",
 		.proxy_status = "tls_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_CLOSED] = {
@@ -338,9 +335,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "tls-closed",
 		.stage = DIAGNOSIS_STAGE_TLS,
 		.meaning = "The connection was closed or reset in the middle of the TLS handshake.",
-		.remedy = "A firewall that filters by server name does this: ask the network team whether "
-		    "the target's name is permitted there, and compare with another path (`direct`, or "
-		    "another proxy).",
+		.remedy = "It broke off when the server had begun to answer: a filter that reads the server's "
+		    "certificate does this, or a lossy path; ask the network team for its log at this "
+		    "second, and compare with another path (`direct`, or another proxy).",
 		.proxy_status = "connection_terminated", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_TIMEOUT] = {
@@ -369,8 +366,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.stage = DIAGNOSIS_STAGE_CLIENT_CERT,
 		.meaning = "The server asked for our certificate, got it, and ended the connection with an "
 		    "alert.",
-		.remedy = "Upload the CA chain and the leaf of this bundle to the instance and see that "
-		    "both are Active there, before the relay uses them; compare the fingerprint in the log "
+		.remedy = "Upload the CA chain and the leaf of this bundle to the instance and see that both "
+		    "are Active there, before the relay uses them; compare the fingerprint in the log "
 		    "with the uploaded one.",
 		.proxy_status = "tls_alert_received", .http_status = 502,
 	},

@@ -6,8 +6,6 @@
  */
 #include "dial/dial.h"
 
-#include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,10 +131,12 @@ void dial_enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms)
 
 const char *dial_peer_text(const struct dial *dial, char *buf, size_t buf_bytes)
 {
-	if (dial_path(dial)->direct)
-		snprintf(buf, buf_bytes, "the target %s", dial->params.route->target_text);
-	else
-		snprintf(buf, buf_bytes, "the proxy %s", dial_path(dial)->name);
+	bool direct = dial_path(dial)->direct, with_addr = dial->watch != NULL && !dial->peer->is_ip;
+	char addr[ADDR_TEXT_BYTES];
+
+	snprintf(buf, buf_bytes, "%s %s%s%s", direct ? "the target" : "the proxy",
+	    direct ? dial->params.route->target_text : dial_path(dial)->name, with_addr ? " at " : "",
+	    with_addr ? addr_format(&dial->peer_addr, addr) : "");
 	return buf;
 }
 
@@ -151,8 +151,7 @@ static void on_resolved(void *arg, const struct resolver_answer *answer)
 
 	dial->query = NULL;
 	if (answer->gai_error != 0) {
-		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_RESOLVE_FAILED, "%s does not resolve: %s",
-		    dial->peer->host, gai_strerror(answer->gai_error));
+		dial_diagnose_resolve(dial, answer->gai_error);
 		dial_finish(dial);
 		return;
 	}
@@ -186,25 +185,6 @@ static void start_resolve(struct dial *dial)
 
 /* ---- CONNECT ---- */
 
-static enum diagnosis_code code_of_errno(const struct dial *dial, int error)
-{
-	switch (error) {
-	case ECONNREFUSED:
-		return DIAGNOSIS_CONNECT_REFUSED;
-	case ECONNRESET: /* the connection was taken, and reset before we looked */
-		return dial_path(dial)->direct ? DIAGNOSIS_TLS_CLOSED : DIAGNOSIS_PROXY_CLOSED;
-	case ETIMEDOUT:
-		return DIAGNOSIS_CONNECT_TIMEOUT;
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
-		return DIAGNOSIS_LOCAL_LIMIT;
-	default:
-		return DIAGNOSIS_CONNECT_UNREACHABLE;
-	}
-}
-
 static void on_ready(void *arg, bool readable, bool writable)
 {
 	struct dial *dial = arg;
@@ -228,14 +208,11 @@ static void on_ready(void *arg, bool readable, bool writable)
 static void on_connected(void *arg, const struct connect_result *result)
 {
 	struct dial *dial = arg;
-	char peer[192], addr[ADDR_TEXT_BYTES], reason[128];
 
 	dial->connector = NULL;
 	dial->peer_addr = result->addr;
 	if (result->watch == NULL) {
-		diagnosis_set(&dial->result.diagnosis, code_of_errno(dial, result->error), "%s at %s: %s",
-		    dial_peer_text(dial, peer, sizeof(peer)), addr_format(&result->addr, addr),
-		    strerror_r(result->error, reason, sizeof(reason)));
+		dial_diagnose_connect(dial, result);
 		dial_finish(dial);
 		return;
 	}
@@ -360,6 +337,7 @@ void dial_diagnose_stream(const struct stream *stream, struct diagnosis *diagnos
 	diagnosis_set(diagnosis, code_of_fault(fault->kind), "%s%s",
 	    fault->kind == TLS_FAULT_OUTER ? "TLS with the proxy: " : "",
 	    fault->kind == TLS_FAULT_NONE ? "the TLS session ended within its handshake" : fault->sentence);
+	dial_set_fault_cause(diagnosis, fault);
 }
 
 static void open_tunnel(struct dial *dial)
@@ -377,7 +355,7 @@ static void open_tunnel(struct dial *dial)
 
 static void step_tls(struct dial *dial)
 {
-	char peer[192], sentence[DIAGNOSIS_SENTENCE_BYTES];
+	char peer[192], addr[ADDR_TEXT_BYTES];
 	enum stream_status status;
 
 	if (stream_pending(dial->stream) && stream_flush(dial->stream) == STREAM_BLOCKED) {
@@ -395,10 +373,10 @@ static void step_tls(struct dial *dial)
 		return;
 	}
 	dial_diagnose_stream(dial->stream, &dial->result.diagnosis);
-	snprintf(sentence, sizeof(sentence), "%s", dial->result.diagnosis.sentence);
-	if (!dial_path(dial)->direct)
-		diagnosis_set(&dial->result.diagnosis, dial->result.diagnosis.code, "%s (through %s)", sentence,
-		    dial_peer_text(dial, peer, sizeof(peer)));
+	if (dial_path(dial)->direct)
+		diagnosis_append(&dial->result.diagnosis, " (at %s)", addr_format(&dial->peer_addr, addr));
+	else
+		diagnosis_append(&dial->result.diagnosis, " (through %s)", dial_peer_text(dial, peer, sizeof(peer)));
 	dial_finish(dial);
 }
 
@@ -436,17 +414,21 @@ static void time_out(struct dial *dial)
 		break;
 	case DIAL_PROXY:
 		deadline_text(dial, "proxy_timeout", relay->proxy_timeout_ms, limit, sizeof(limit));
-		if (dial_path(dial)->tls && !dial->outer_ready)
+		if (dial_path(dial)->tls && !dial->outer_ready) {
 			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not end the TLS handshake in time (%s)", peer,
 			    limit);
-		else
+			diagnosis_set_cause(d, DIAGNOSIS_CAUSE_PROXY_HANDSHAKE);
+		} else {
 			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not answer CONNECT %s in time (%s; %zu bytes "
-			    "came)", peer, dial->params.route->target_text, limit, dial->reply_len);
+			    "came; %s credentials were sent)", peer, dial->params.route->target_text, limit,
+			    dial->reply_len, dial_path(dial)->user != NULL ? "our" : "no");
+		}
 		break;
 	case DIAL_TLS:
 		deadline_text(dial, "tls_timeout", relay->tls_timeout_ms, limit, sizeof(limit));
-		diagnosis_set(d, DIAGNOSIS_TLS_TIMEOUT, "the TLS handshake with %s did not end in time (%s)",
-		    dial->params.route->target_text, limit);
+		diagnosis_set(d, DIAGNOSIS_TLS_TIMEOUT, "the TLS handshake with %s did not end in time (%s%s%s)",
+		    dial->params.route->target_text, limit, dial_path(dial)->direct ? "; at " : "; through ",
+		    dial_path(dial)->direct ? addr_format(&dial->peer_addr, addr) : peer);
 		break;
 	case DIAL_DONE:
 		return;

@@ -49,8 +49,13 @@ static inline const struct config_path *dial_path(const struct dial *dial)
 void dial_enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms);
 /* The dial is over; what it yields, or its diagnosis, stands in the result.  Any number of times. */
 void dial_finish(struct dial *dial);
-/* "the proxy NAME" or "the target", for sentences. */
+/* "the proxy NAME" or "the target NAME", for sentences; once connected, with the address if NAME is none. */
 const char *dial_peer_text(const struct dial *dial, char *buf, size_t buf_bytes);
+
+/* Why the name did not resolve, no connection came about, a TLS session failed. */
+void dial_diagnose_resolve(struct dial *dial, int gai_error);
+void dial_diagnose_connect(struct dial *dial, const struct connect_result *result);
+void dial_set_fault_cause(struct diagnosis *diagnosis, const struct tls_fault *fault);
 
 /* PROXY: on the connected watch. */
 void dial_start_proxy(struct dial *dial);

@@ -5,6 +5,7 @@
  * session with the proxy has an identity and sessions of its own: our certificate for the target is never shown here.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -16,9 +17,18 @@
 
 /* ---- the answer ---- */
 
-static void make_context(const struct dial *dial, struct http_connect_context *context)
+/* "http://proxy:3128", and behind a name the address that it led to. */
+#define PROXY_NAME_BYTES 192
+
+static void make_context(const struct dial *dial, struct http_connect_context *context, char name[PROXY_NAME_BYTES])
 {
-	context->proxy_name = dial_path(dial)->name;
+	char addr[ADDR_TEXT_BYTES];
+
+	if (dial->peer->is_ip)
+		snprintf(name, PROXY_NAME_BYTES, "%s", dial_path(dial)->name);
+	else
+		snprintf(name, PROXY_NAME_BYTES, "%s at %s", dial_path(dial)->name, addr_format(&dial->peer_addr, addr));
+	context->proxy_name = name;
 	context->target = dial->params.route->target_text;
 	context->sent_credentials = dial_path(dial)->user != NULL;
 }
@@ -26,8 +36,9 @@ static void make_context(const struct dial *dial, struct http_connect_context *c
 static void proxy_closed(struct dial *dial, bool reset)
 {
 	struct http_connect_context context;
+	char name[PROXY_NAME_BYTES];
 
-	make_context(dial, &context);
+	make_context(dial, &context, name);
 	http_connect_closed(dial->reply, dial->reply_len, reset, &context, &dial->result.diagnosis);
 	dial_finish(dial);
 }
@@ -50,9 +61,10 @@ static bool judge_reply(struct dial *dial)
 {
 	const struct dial_observer *observer = dial->params.observer;
 	struct http_connect_context context;
+	char name[PROXY_NAME_BYTES];
 	size_t consumed = 0;
 
-	make_context(dial, &context);
+	make_context(dial, &context, name);
 	switch (http_connect_parse(&dial->parser, dial->reply, dial->reply_len, &context, &consumed,
 	    &dial->result.diagnosis)) {
 	case HTTP_CONNECT_MORE:
@@ -119,6 +131,7 @@ static void tls_failed(struct dial *dial)
 	diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_PROXY_TLS, "TLS with %s: %s",
 	    dial_peer_text(dial, peer, sizeof(peer)),
 	    fault->kind == TLS_FAULT_NONE ? "the session ended within its handshake" : fault->sentence);
+	dial_set_fault_cause(&dial->result.diagnosis, fault);
 	dial_finish(dial);
 }
 
@@ -134,6 +147,7 @@ static bool cert_is_usable(struct dial *dial)
 	diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_PROXY_TLS, "the client certificate %s for %s %s %s",
 	    identity_subject(identity), dial_peer_text(dial, peer, sizeof(peer)),
 	    validity == IDENTITY_EXPIRED ? "expired at" : "is not valid before", when);
+	diagnosis_set_cause(&dial->result.diagnosis, DIAGNOSIS_CAUSE_PROXY_OWN_CERT);
 	return false;
 }
 

@@ -151,6 +151,10 @@ static enum http_connect_verdict refuse_sample(const struct judge *judge, const 
 	    show_name(judge->context->proxy_name, proxy), show_name(judge->context->target, target),
 	    http_refusal_name_sample(sample, len), n > 0 ? ": \"" : "",
 	    text_escape(sample, n, shown, sizeof(shown)), n > 0 ? "\"" : "");
+	if (http_refusal_is_tls(sample, len))
+		diagnosis_set_cause(judge->diagnosis, DIAGNOSIS_CAUSE_MALFORMED_WANTS_TLS);
+	else if (len >= 5 && memcmp(sample, "HTTP/", 5) == 0)
+		diagnosis_set_cause(judge->diagnosis, DIAGNOSIS_CAUSE_BROKEN_REPLY);
 	return HTTP_CONNECT_BROKEN;
 }
 
@@ -166,6 +170,7 @@ refuse_rule(const struct judge *judge, const char *fmt, ...)
 	va_end(ap);
 	diagnosis_set(judge->diagnosis, DIAGNOSIS_PROXY_MALFORMED, "the reply of %s to CONNECT %s has %s",
 	    show_name(judge->context->proxy_name, proxy), show_name(judge->context->target, target), what);
+	diagnosis_set_cause(judge->diagnosis, DIAGNOSIS_CAUSE_BROKEN_REPLY);
 	return HTTP_CONNECT_BROKEN;
 }
 
@@ -321,12 +326,14 @@ void http_connect_closed(const char *from, size_t len, bool reset, const struct 
 	if (n > 0 && from[n - 1] == '\r')
 		n--;
 	text_escape(from, n, shown, sizeof(shown));
-	if (memcmp(from, version_prefix, prefix_len) == 0)
+	if (memcmp(from, version_prefix, prefix_len) == 0) {
 		diagnosis_set(diagnosis, DIAGNOSIS_PROXY_CLOSED,
 		    "%s %s the connection in the middle of its reply to CONNECT %s, after %zu bytes: \"%s\"",
 		    proxy, how, target, len, shown);
-	else
-		diagnosis_set(diagnosis, DIAGNOSIS_PROXY_CLOSED,
-		    "%s answered CONNECT %s with %s and %s the connection after %zu bytes: \"%s\"", proxy,
-		    target, http_refusal_name_sample(from, n), how, len, shown);
+		return;
+	}
+	diagnosis_set(diagnosis, DIAGNOSIS_PROXY_CLOSED,
+	    "%s answered CONNECT %s with %s and %s the connection after %zu bytes: \"%s\"", proxy, target,
+	    http_refusal_name_sample(from, n), how, len, shown);
+	diagnosis_set_cause(diagnosis, DIAGNOSIS_CAUSE_WRONG_PORT);
 }

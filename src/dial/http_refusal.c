@@ -20,9 +20,14 @@
 #define SHOWN_OFFER_BYTES 101
 #define SHOWN_VALUE_BYTES 65
 
+bool http_refusal_is_tls(const char *s, size_t len)
+{
+	return len >= 2 && s[0] >= 0x14 && s[0] <= 0x17 && s[1] == 3;
+}
+
 static const char *name_binary(const unsigned char *s, size_t len)
 {
-	if (len >= 2 && s[0] >= 0x14 && s[0] <= 0x17 && s[1] == 3)
+	if (http_refusal_is_tls((const char *)s, len))
 		return s[0] == 0x15 ? "a TLS alert record" : "a TLS record";
 	if (len >= 4 && s[0] == 0 && s[1] == 0 && s[3] == 4)
 		return "an HTTP/2 frame";
@@ -191,39 +196,87 @@ static void show_header(const char *line, unsigned *seen, char *shown, size_t sh
 	}
 }
 
-/* A proxy that could not reach the target and says so under 400 or 404 (Privoxy: "404 No such domain"). */
-static bool has_gateway_words(const char *text)
+/* What a proxy that could not reach the target calls it: in its reason phrase, X-Squid-Error or Proxy-Status. */
+static const struct {
+	const char *words;
+	enum diagnosis_cause cause;
+} gateway_words[] = {
+	{"no such domain", DIAGNOSIS_CAUSE_PROXY_DNS}, /* Privoxy says so under 404 */
+	{"no such host", DIAGNOSIS_CAUSE_PROXY_DNS},
+	{"unknown host", DIAGNOSIS_CAUSE_PROXY_DNS},
+	{"host not found", DIAGNOSIS_CAUSE_PROXY_DNS},
+	{"name resolution", DIAGNOSIS_CAUSE_PROXY_DNS},
+	{"could not resolve", DIAGNOSIS_CAUSE_PROXY_DNS},
+	{"cannot resolve", DIAGNOSIS_CAUSE_PROXY_DNS},
+	{"destination_not_found", DIAGNOSIS_CAUSE_PROXY_DNS},
+	{"dns", DIAGNOSIS_CAUSE_PROXY_DNS},
+	{"unreachable", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"connect failed", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"connection failed", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"connection refused", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"unable to connect", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"could not connect", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"cannot connect", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"ERR_CONNECT_FAIL", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"connection_refused", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"connection_timeout", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"destination_ip_", DIAGNOSIS_CAUSE_PROXY_CONNECT},
+	{"ERR_CANNOT_FORWARD", DIAGNOSIS_CAUSE_PROXY_FORWARD},
+	{"bad gateway", DIAGNOSIS_CAUSE_NONE},
+	{"gateway time", DIAGNOSIS_CAUSE_NONE},
+};
+
+static void look_for_gateway_words(const char *line, bool *found, enum diagnosis_cause *cause)
 {
-	static const char *const words[] = {"no such domain", "no such host", "unknown host",
-		"host not found", "name resolution", "could not resolve", "cannot resolve", "dns",
-		"bad gateway", "gateway time", "unreachable",
-		"connect failed", "connection failed", "connection refused", "unable to connect",
-		"could not connect", "cannot connect", "ERR_CONNECT_FAIL", "ERR_CANNOT_FORWARD"};
 	size_t i;
 
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcasestr(text, words[i]) != NULL)
+	for (i = 0; i < sizeof(gateway_words) / sizeof(gateway_words[0]); i++) {
+		if (strcasestr(line, gateway_words[i].words) == NULL)
+			continue;
+		*found = true;
+		if (*cause == DIAGNOSIS_CAUSE_NONE)
+			*cause = gateway_words[i].cause;
+		return;
+	}
+}
+
+static bool has_word(const char *text, const char *const *words)
+{
+	for (; *words != NULL; words++) {
+		if (strcasestr(text, *words) != NULL)
 			return true;
 	}
 	return false;
 }
 
-static enum diagnosis_code judge_status(int status, const struct offer *offer, bool sent_credentials,
-    bool gateway_words)
+/* A reply that says no, as far as it was read. */
+struct no {
+	int status;
+	const char *line; /* the status line */
+	bool sent_credentials;
+	struct offer offer;
+	bool gateway;
+	enum diagnosis_cause gateway_cause;
+};
+
+static enum diagnosis_code judge_auth(const struct no *no)
 {
-	switch (status) {
+	if (no->offer.basic)
+		return no->sent_credentials ? DIAGNOSIS_PROXY_AUTH_REJECTED : DIAGNOSIS_PROXY_AUTH_REQUIRED;
+	if (no->offer.windows && !no->offer.other)
+		return DIAGNOSIS_PROXY_AUTH_NTLM_ONLY;
+	/* tinyproxy answers wrong credentials with 401, and 401 is not the word for a quota. */
+	if (no->status == 401 && no->sent_credentials && !no->offer.other)
+		return DIAGNOSIS_PROXY_AUTH_REJECTED;
+	return DIAGNOSIS_PROXY_AUTH_UNSUPPORTED;
+}
+
+static enum diagnosis_code judge_status(const struct no *no)
+{
+	switch (no->status) {
 	case 401:
 	case 407:
-		if (offer->basic && sent_credentials)
-			return DIAGNOSIS_PROXY_AUTH_REJECTED;
-		if (offer->basic)
-			return DIAGNOSIS_PROXY_AUTH_REQUIRED;
-		if (offer->windows && !offer->other)
-			return DIAGNOSIS_PROXY_AUTH_NTLM_ONLY;
-		/* tinyproxy answers wrong credentials with 401, and 401 is not the word for a quota. */
-		if (status == 401 && sent_credentials && !offer->other)
-			return DIAGNOSIS_PROXY_AUTH_REJECTED;
-		return DIAGNOSIS_PROXY_AUTH_UNSUPPORTED;
+		return judge_auth(no);
 	case 403:
 		return DIAGNOSIS_PROXY_DENIED;
 	case 500:
@@ -233,9 +286,56 @@ static enum diagnosis_code judge_status(int status, const struct offer *offer, b
 		return DIAGNOSIS_PROXY_UPSTREAM_FAILED;
 	case 400:
 	case 404:
-		return gateway_words ? DIAGNOSIS_PROXY_UPSTREAM_FAILED : DIAGNOSIS_PROXY_STATUS;
+		return no->gateway ? DIAGNOSIS_PROXY_UPSTREAM_FAILED : DIAGNOSIS_PROXY_STATUS;
 	}
 	return DIAGNOSIS_PROXY_STATUS;
+}
+
+static enum diagnosis_cause cause_of_status(int status)
+{
+	switch (status) {
+	case 400:
+	case 404:
+	case 405:
+	case 501:
+		return DIAGNOSIS_CAUSE_NO_PROXY;
+	case 429:
+		return DIAGNOSIS_CAUSE_TOO_MANY;
+	case 511: /* RFC 6585 section 6 */
+		return DIAGNOSIS_CAUSE_PORTAL;
+	}
+	return status / 100 == 3 ? DIAGNOSIS_CAUSE_PORTAL : DIAGNOSIS_CAUSE_NONE;
+}
+
+static enum diagnosis_cause find_cause(const struct no *no, enum diagnosis_code code)
+{
+	static const char *const quota[] = {"exhaust", "quota", "exceed", "limit", NULL};
+	static const char *const block[] = {"block", "filter", "categor", NULL};
+
+	if (code == DIAGNOSIS_PROXY_AUTH_REJECTED && has_word(no->line, quota))
+		return DIAGNOSIS_CAUSE_QUOTA;
+	if (code == DIAGNOSIS_PROXY_AUTH_UNSUPPORTED && no->offer.text[0] == '\0')
+		return DIAGNOSIS_CAUSE_NO_SCHEME;
+	if (code == DIAGNOSIS_PROXY_DENIED && has_word(no->line, block))
+		return DIAGNOSIS_CAUSE_BLOCK_PAGE;
+	if (code == DIAGNOSIS_PROXY_UPSTREAM_FAILED)
+		return no->gateway_cause;
+	return code == DIAGNOSIS_PROXY_STATUS ? cause_of_status(no->status) : DIAGNOSIS_CAUSE_NONE;
+}
+
+/* What the status line does not say by itself. */
+static const char *name_cause(const struct no *no, enum diagnosis_cause cause)
+{
+	if (cause == DIAGNOSIS_CAUSE_PORTAL)
+		return no->status == 511 ? ", by which the network demands a login (captive portal)"
+		                         : ", a redirect to a login or block page (captive portal)";
+	if (cause == DIAGNOSIS_CAUSE_NO_PROXY)
+		return ", as a web server does that is no proxy";
+	if (cause == DIAGNOSIS_CAUSE_BLOCK_PAGE)
+		return ", the block page of a web filter";
+	if (cause == DIAGNOSIS_CAUSE_QUOTA)
+		return ", a used-up quota";
+	return "";
 }
 
 /* Folded lines (RFC 9112 5.2) become one, in place. */
@@ -256,34 +356,36 @@ void http_refusal_judge(const char *from, size_t len, int status, const struct h
     struct diagnosis *diagnosis)
 {
 	char proxy[SHOWN_NAME_BYTES], target[SHOWN_NAME_BYTES], status_line[SHOWN_LINE_BYTES];
-	char shown[DIAGNOSIS_SENTENCE_BYTES] = "", credentials[SHOWN_OFFER_BYTES + 64] = "";
+	char shown[DIAGNOSIS_SENTENCE_BYTES] = "";
 	char *head = mem_strndup(from, len), *rest = head, *line;
-	bool auth = status == 401 || status == 407, gateway_words;
-	struct offer offer = {0};
+	struct no no = {.status = status, .sent_credentials = context->sent_credentials};
+	bool auth = status == 401 || status == 407;
+	enum diagnosis_cause cause;
 	const char *value;
 	unsigned seen = 0;
 
 	unfold(head);
-	line = strsep(&rest, "\n");
+	no.line = line = strsep(&rest, "\n");
 	text_escape(line, strcspn(line, "\r"), status_line, sizeof(status_line));
-	gateway_words = has_gateway_words(line);
+	look_for_gateway_words(line, &no.gateway, &no.gateway_cause);
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		value = header_value(line, "Proxy-Authenticate");
 		if (value == NULL)
 			value = header_value(line, "WWW-Authenticate");
 		if (value != NULL && auth)
-			offer_challenges(&offer, value);
-		if (header_value(line, "X-Squid-Error") != NULL && has_gateway_words(line))
-			gateway_words = true;
+			offer_challenges(&no.offer, value);
+		if (header_value(line, "X-Squid-Error") != NULL || header_value(line, "Proxy-Status") != NULL)
+			look_for_gateway_words(line, &no.gateway, &no.gateway_cause);
 		show_header(line, &seen, shown, sizeof(shown));
 	}
-	free(head);
 
+	diagnosis_set(diagnosis, judge_status(&no), "%s answered \"%s\" to CONNECT %s",
+	    show_name(context->proxy_name, proxy), status_line, show_name(context->target, target));
+	cause = find_cause(&no, diagnosis->code);
+	diagnosis_set_cause(diagnosis, cause);
 	if (auth)
-		snprintf(credentials, sizeof(credentials), ", offering %s (%s credentials were sent)",
-		    offer.text[0] != '\0' ? offer.text : "no scheme",
-		    context->sent_credentials ? "our" : "no");
-	diagnosis_set(diagnosis, judge_status(status, &offer, context->sent_credentials, gateway_words),
-	    "%s answered \"%s\" to CONNECT %s%s%s", show_name(context->proxy_name, proxy), status_line,
-	    show_name(context->target, target), credentials, shown);
+		diagnosis_append(diagnosis, ", offering %s (%s credentials were sent)",
+		    no.offer.text[0] != '\0' ? no.offer.text : "no scheme", no.sent_credentials ? "our" : "no");
+	diagnosis_append(diagnosis, "%s%s", name_cause(&no, cause), shown);
+	free(head);
 }

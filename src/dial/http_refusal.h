@@ -4,6 +4,7 @@
 #ifndef MIDRELAY_DIAL_HTTP_REFUSAL_H
 #define MIDRELAY_DIAL_HTTP_REFUSAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "dial/diagnosis.h"
@@ -14,6 +15,9 @@
  * "an HTML page", ….  Static.
  */
 const char *http_refusal_name_sample(const char *s, size_t len);
+
+/* These bytes begin a TLS record. */
+bool http_refusal_is_tls(const char *s, size_t len);
 
 /*
  * Judges a whole reply head that is no 1xx and no 2xx and holds no NUL byte.  Authentication (407, and 401,

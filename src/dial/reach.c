@@ -54,13 +54,8 @@ static void finish(struct reach *reach)
 	if (reach->finished)
 		return;
 	reach->finished = true;
-	if (reach->result.tunnel == NULL && reach->others[0] != '\0') {
-		char sentence[DIAGNOSIS_SENTENCE_BYTES];
-
-		memcpy(sentence, reach->result.diagnosis.sentence, sizeof(sentence));
-		diagnosis_set(&reach->result.diagnosis, reach->result.diagnosis.code, "%s; then %s", sentence,
-		    reach->others);
-	}
+	if (reach->result.tunnel == NULL && reach->others[0] != '\0')
+		diagnosis_append(&reach->result.diagnosis, "; then %s", reach->others);
 	loop_defer(reach->params.loop, &reach->job);
 }
 

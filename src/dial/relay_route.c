@@ -479,6 +479,7 @@ bool relay_route_cert_is_usable(const struct identity *identity, struct diagnosi
 	case IDENTITY_NOT_YET_VALID:
 		diagnosis_set(diagnosis, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s is not valid before %s",
 		    subject, when);
+		diagnosis_set_cause(diagnosis, DIAGNOSIS_CAUSE_NOT_YET_VALID);
 		break;
 	case IDENTITY_EXPIRED:
 		diagnosis_set(diagnosis, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s expired at %s", subject,

@@ -44,8 +44,10 @@ void path_log_state(const struct config_relay *relay, const struct relay_path *p
 	log_str(&line, "path", path->config->name);
 	if (!ok) {
 		log_str(&line, "code", diagnosis_name(diagnosis->code));
+		if (diagnosis->cause != DIAGNOSIS_CAUSE_NONE)
+			log_str(&line, "cause", diagnosis_cause_info(diagnosis->cause)->name);
 		log_str(&line, "msg", diagnosis->sentence);
-		log_str(&line, "remedy", diagnosis_info(diagnosis->code)->remedy);
+		log_str(&line, "remedy", diagnosis_remedy(diagnosis));
 		log_evidence(&line, evidence);
 	}
 	end_line(&line, "path", relay, path, (unsigned)diagnosis->code);

@@ -65,7 +65,7 @@ char *refusal_http_answer(const struct diagnosis *diagnosis, size_t *len)
 
 	quote(diagnosis->sentence, details, sizeof(details));
 	body = mem_printf("midrelay: %d %s\n\n%s: %s\n\n%s\n", info->http_status, status_name(info->http_status),
-	    info->name, diagnosis->sentence, info->remedy);
+	    info->name, diagnosis->sentence, diagnosis_remedy(diagnosis));
 	answer = mem_printf("HTTP/1.1 %d midrelay: %s: %s\r\n"
 	    "Proxy-Status: midrelay; error=%s; details=\"%s: %s\"\r\n"
 	    "Content-Type: text/plain; charset=utf-8\r\n"

@@ -23,8 +23,22 @@ enum tls_fault_kind {
 	TLS_FAULT_OUTER, /* of the stream that this one lives inside */
 };
 
+/* What more is known, where that changes what is to be done. */
+enum tls_fault_detail {
+	TLS_FAULT_NO_DETAIL,
+	TLS_FAULT_PAGE,              /* NOT_TLS: it was a web page */
+	TLS_FAULT_PLAIN_HTTP,        /* NOT_TLS: it was an HTTP response */
+	TLS_FAULT_NO_ANSWER,         /* CLOSED: not a byte came */
+	TLS_FAULT_AFTER_CERT,        /* CLOSED: our certificate had been sent */
+	TLS_FAULT_UNRECOGNIZED_NAME, /* ALERT */
+	TLS_FAULT_HANDSHAKE_FAILURE, /* ALERT: nothing in common */
+	TLS_FAULT_ENDED_HERE,        /* ALERT: ours */
+	TLS_FAULT_NO_CERT,           /* CERT_REJECTED: none is configured */
+};
+
 struct tls_fault {
 	enum tls_fault_kind kind;
+	enum tls_fault_detail detail;
 	char sentence[384]; /* what was seen; printable ASCII */
 };
 

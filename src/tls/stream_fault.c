@@ -46,25 +46,51 @@ static bool looks_like_tls(const struct stream *stream)
 	    (stream->first_len == 1 || stream->first[1] == 3));
 }
 
-static const char *kind_of_plain_text(const struct stream *stream)
+static enum stream_status with_detail(struct stream *stream, enum tls_fault_detail detail, enum stream_status status)
+{
+	stream->fault.detail = detail;
+	return status;
+}
+
+static char first_visible(const char *s, size_t len)
+{
+	while (len > 1 && strchr(" \t\r\n", *s) != NULL) {
+		s++;
+		len--;
+	}
+	return *s;
+}
+
+static const char *kind_of_plain_text(const struct stream *stream, enum tls_fault_detail *detail)
 {
 	const char *first = (const char *)stream->first;
+	size_t len = stream->first_len;
 
-	if (stream->first_len >= 5 && memcmp(first, "HTTP/", 5) == 0)
-		return "an HTTP response";
-	if (stream->first_len >= 4 && memcmp(first, "SSH-", 4) == 0)
+	*detail = TLS_FAULT_NO_DETAIL;
+	if (len >= 5 && memcmp(first, "HTTP/", 5) == 0) {
+		*detail = TLS_FAULT_PLAIN_HTTP;
+		return "a plain HTTP response";
+	}
+	if (first_visible(first, len) == '<') {
+		*detail = TLS_FAULT_PAGE;
+		return "a web page (a block page or a login portal)";
+	}
+	if (len >= 4 && memcmp(first, "SSH-", 4) == 0)
 		return "an SSH banner";
-	if (first[0] == '<')
-		return "a web page";
+	if (len >= 3 && memcmp(first, "220", 3) == 0)
+		return "an SMTP or FTP greeting";
 	return "something else";
 }
 
 static enum stream_status fail_not_tls(struct stream *stream)
 {
+	enum tls_fault_detail detail;
+	const char *kind = kind_of_plain_text(stream, &detail);
 	char sample[160];
 
-	return fail(stream, TLS_FAULT_NOT_TLS, "%s answered the TLS ClientHello with %s: \"%s\"", stream->host,
-	    kind_of_plain_text(stream), text_escape(stream->first, stream->first_len, sample, sizeof(sample)));
+	return with_detail(stream, detail, fail(stream, TLS_FAULT_NOT_TLS,
+	    "%s sent %s where TLS was expected: \"%s\"", stream->host, kind,
+	    text_escape(stream->first, stream->first_len, sample, sizeof(sample))));
 }
 
 /* Alerts with which a server refuses a client's certificate, or the lack of one (RFC 8446 6.2). */
@@ -88,6 +114,19 @@ static bool alert_is_about_cert(const struct stream *stream, int alert)
 	}
 }
 
+static enum tls_fault_detail detail_of_alert(int alert)
+{
+	switch (alert) {
+	case SSL_AD_UNRECOGNIZED_NAME:
+		return TLS_FAULT_UNRECOGNIZED_NAME;
+	case SSL_AD_HANDSHAKE_FAILURE:
+	case SSL_AD_INSUFFICIENT_SECURITY:
+		return TLS_FAULT_HANDSHAKE_FAILURE;
+	default:
+		return TLS_FAULT_NO_DETAIL;
+	}
+}
+
 static enum stream_status fail_alert(struct stream *stream, int alert)
 {
 	/* Which OpenSSL 3.0 has no words for. */
@@ -99,12 +138,13 @@ static enum stream_status fail_alert(struct stream *stream, int alert)
 		    "%s refused the TLS versions offered (alert: %s)", stream->host, name);
 	if (!stream->got_data && alert_is_about_cert(stream, alert)) {
 		if (!identity_has_cert(stream->identity))
-			return fail(stream, TLS_FAULT_CERT_REJECTED,
-			    "%s demands a client certificate and none is configured (alert: %s)", stream->host, name);
+			return with_detail(stream, TLS_FAULT_NO_CERT, fail(stream, TLS_FAULT_CERT_REJECTED,
+			    "%s demands a client certificate and none is configured (alert: %s)", stream->host, name));
 		return fail(stream, TLS_FAULT_CERT_REJECTED, "%s refused the client certificate %s (alert: %s)",
 		    stream->host, identity_subject(stream->identity), name);
 	}
-	return fail(stream, TLS_FAULT_ALERT, "%s sent the TLS alert: %s", stream->host, name);
+	return with_detail(stream, detail_of_alert(alert),
+	    fail(stream, TLS_FAULT_ALERT, "%s sent the TLS alert: %s", stream->host, name));
 }
 
 static bool reason_is_version(int reason)
@@ -136,10 +176,14 @@ static enum stream_status fail_ended(struct stream *stream)
 	const char *how = stream->end == STREAM_RESET ? "reset" : "closed";
 
 	if (stream->first_len == 0)
-		return fail(stream, TLS_FAULT_CLOSED, "the connection was %s without an answer to the TLS ClientHello",
-		    how);
-	return fail(stream, TLS_FAULT_CLOSED, "the connection was %s in the middle of the TLS handshake%s", how,
-	    stream->cert_sent ? ", after the client certificate had been sent" : "");
+		return with_detail(stream, TLS_FAULT_NO_ANSWER, fail(stream, TLS_FAULT_CLOSED,
+		    "%s: the connection was %s without an answer to the TLS ClientHello", stream->host, how));
+	if (stream->cert_sent)
+		return with_detail(stream, TLS_FAULT_AFTER_CERT, fail(stream, TLS_FAULT_CLOSED,
+		    "%s: the connection was %s in the middle of the TLS handshake, after the client certificate %s had "
+		    "been sent", stream->host, how, identity_subject(stream->identity)));
+	return fail(stream, TLS_FAULT_CLOSED, "%s: the connection was %s in the middle of the TLS handshake",
+	    stream->host, how);
 }
 
 enum stream_status stream_judge_failure(struct stream *stream)
@@ -163,7 +207,8 @@ enum stream_status stream_judge_failure(struct stream *stream)
 	if (!stream->established && reason_is_version(reason))
 		return fail(stream, TLS_FAULT_VERSION, "%s answered with a TLS version that is not allowed here (%s)",
 		    stream->host, text);
-	return fail(stream, TLS_FAULT_ALERT, "TLS with %s was ended here: %s", stream->host, text);
+	return with_detail(stream, TLS_FAULT_ENDED_HERE,
+	    fail(stream, TLS_FAULT_ALERT, "TLS with %s was ended here: %s", stream->host, text));
 }
 
 enum stream_status stream_judge_established(struct stream *stream)

@@ -305,7 +305,7 @@ def write_config(path, sections):
 
 
 class Midrelay:
-    def __init__(self, directory, sections, secrets=(), env=None, wait=True, args=()):
+    def __init__(self, directory, sections, secrets=(), env=None, wait=True, args=(), around=()):
         self.config = os.path.join(directory, "midrelay.ini")
         self.log_path = os.path.join(directory, "midrelay.log")
         self.sections = sections if isinstance(sections, str) else {k: dict(v) for k, v in sections.items()}
@@ -321,7 +321,8 @@ class Midrelay:
         self.log = open(self.log_path, "wb")
         environment = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "detect_leaks=1"), **(env or {}))
         environment = {name: value for name, value in environment.items() if value is not None}
-        self.process = subprocess.Popen(WRAPPER + [BINARY, "run", "-c", self.config, *args], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*around, *WRAPPER, BINARY, "run", "-c", self.config, *args],
+                                        stdin=subprocess.DEVNULL,
                                         stdout=self.log, stderr=self.log, env=environment, cwd=directory)
         self.pid = self.process.pid
         if wait:
@@ -545,7 +546,7 @@ class Case:
                 lines[1]]
 
     def start(self, sections, **kwargs):
-        """`sections`: the whole configuration, as dicts or as text."""
+        """`sections`: the whole configuration, as dicts or as text.  `around`: a command that becomes midrelay."""
         directory = tempfile.mkdtemp(prefix="run-", dir=self.dir)
         os.chmod(directory, 0o711)   # the test's own directory is closed; see test_user.py
         secrets = self.secrets() + kwargs.pop("secrets", [])

@@ -1,5 +1,6 @@
 """
-Real parts around midrelay: Squid, tinyproxy, nginx, curl, and a Java client on Apache Commons HttpClient 3.1.
+Real parts around midrelay: Squid, tinyproxy, Apache, nginx, curl, and Java clients on Apache Commons HttpClient 3.1 and
+Jetty's HttpClient.
 
 Each is started with a configuration of its own in the test's directory, found ready by talking to it, and stopped by
 its process id.  What is not installed skips the test.
@@ -126,10 +127,11 @@ def unprivileged():
     raise Skip("no unprivileged account")
 
 
-def squid(case, target_port, user=USER, password=PASSWORD, tls=None):
+def squid(case, target_port, user=USER, password=PASSWORD, tls=None, access=None):
     """
     Squid that wants Basic credentials and lets CONNECT to the target's port through; access log in access.log.
     `tls`: further words of its https_port ("" for none), which replaces the http_port.
+    `access`: the lines that say who may do what, in the place of Basic authentication; `target` and `connect` are ACLs.
     """
     binary = program("squid")
     helpers = glob.glob("/usr/lib*/squid/basic_ncsa_auth") + glob.glob("/usr/lib*/*/squid/basic_ncsa_auth")
@@ -162,15 +164,16 @@ def squid(case, target_port, user=USER, password=PASSWORD, tls=None):
             "hosts_file %s" % server.file("hosts", "127.0.0.1 instance.lab.test\n"),
             "shutdown_lifetime 0 seconds",
             "max_filedescriptors 8192",
-            'auth_param basic program %s %s' % (helpers[0], passwords),
-            "auth_param basic children 2 startup=1 idle=1",
-            'auth_param basic realm Lab proxy',
-            "acl users proxy_auth REQUIRED",
             "acl target port %d" % target_port,
             "acl connect method CONNECT",
-            "http_access deny !connect",
-            "http_access deny !target",
-            "http_access allow users",
+            *(access if access is not None else [
+                'auth_param basic program %s %s' % (helpers[0], passwords),
+                "auth_param basic children 2 startup=1 idle=1",
+                'auth_param basic realm Lab proxy',
+                "acl users proxy_auth REQUIRED",
+                "http_access deny !connect",
+                "http_access deny !target",
+                "http_access allow users"]),
             "http_access deny all",
             ""]))
         if user_id:
@@ -187,8 +190,43 @@ def squid(case, target_port, user=USER, password=PASSWORD, tls=None):
     return server
 
 
-def tinyproxy(case, target_port, user=USER, password="plain7word"):
-    """tinyproxy with BasicAuth.  Its configuration takes no blank in a password."""
+def squid_bump(case, target_port, version):
+    """Squid that plays every server, with the lab's inspecting CA."""
+    binary, helpers = program("squid"), glob.glob("/usr/lib*/squid/security_file_certgen")
+    if not helpers:
+        raise Skip("squid's security_file_certgen is not installed")
+    user = unprivileged()
+
+    def configure(server):
+        d = server.directory
+        ca = server.file("ca.pem", open(case.pki["inspect-root.pem"]).read() + open(case.pki["inspect-root.key"]).read())
+        server.file("squid.conf", "\n".join([
+            "http_port 127.0.0.1:%d ssl-bump tls-cert=%s generate-host-certificates=on dynamic_cert_mem_cache_size=1MB%s"
+            % (server.port, ca, " options=NO_TLSv1_3" if version == "1.2" else ""),
+            "sslcrtd_program %s -s %s/certs -M 4MB" % (helpers[0], d),
+            "sslcrtd_children 1 startup=1 idle=1",
+            "ssl_bump bump all", "sslproxy_cert_error allow all", "tls_outgoing_options flags=DONT_VERIFY_PEER",
+            "pid_filename %s/squid.pid" % d, "cache_log %s/cache.log" % d, "access_log stdio:%s/access.log" % d,
+            "logfile_rotate 0", "cache deny all", "cache_mem 8 MB", "memory_pools off", "coredump_dir %s" % d,
+            "netdb_filename none", "pinger_enable off", "visible_hostname proxy.lab.test",
+            "cache_effective_user %s" % user if user else "",
+            "hosts_file %s" % server.file("hosts", "127.0.0.1 instance.lab.test\n"),
+            "shutdown_lifetime 0 seconds", "max_filedescriptors 1024", "acl target port %d" % target_port,
+            "http_access allow target", "http_access deny all", ""]))
+        if user:
+            os.chmod(case.dir, 0o711)
+            for place in [d] + glob.glob(d + "/*"):
+                shutil.chown(place, user)
+        subprocess.run((["runuser", "-u", user, "--"] if user else []) +
+                       [helpers[0], "-c", "-s", d + "/certs", "-M", "4MB"], check=True, capture_output=True)
+    server = Server(case, "squid-bump", configure, lambda s: [binary, "-N", "-n", "bump%d" % s.port, "-f",
+                                                                   s.directory + "/squid.conf"], signal.SIGKILL)
+    server.litter = "/dev/shm/bump%d-*" % server.port
+    return server
+
+
+def tinyproxy(case, target_port, user=USER, password="plain7word", filtered=None):
+    """tinyproxy with BasicAuth.  Its configuration takes no blank in a password.  `filtered`: a host that it blocks."""
     binary = program("tinyproxy")
 
     def configure(server):
@@ -197,15 +235,47 @@ def tinyproxy(case, target_port, user=USER, password="plain7word"):
             'LogFile "%s/tinyproxy.log"' % server.directory, "LogLevel Info",
             'PidFile "%s/tinyproxy.pid"' % server.directory,
             "BasicAuth %s %s" % (user, password),
-            "ConnectPort %d" % target_port, "Allow 127.0.0.1", ""]))
+            "ConnectPort %d" % target_port, "Allow 127.0.0.1",
+            'Filter "%s"' % server.file("filter", filtered + "\n") if filtered else "", ""]))
     return Server(case, "tinyproxy", configure,
                   lambda s: [binary, "-d", "-c", os.path.join(s.directory, "tinyproxy.conf")])
 
 
-def nginx(case, big_bytes=0, tls="TLSv1.2 TLSv1.3", keepalive_requests=100000):
+def apache(case, target_port, auth=False):
+    """Apache httpd as a proxy: mod_proxy_connect, which lets CONNECT to the target's port through, with Basic or without."""
+    binary = program("apache2")
+    modules = "/usr/lib/apache2/modules"
+    if not os.path.exists(modules + "/mod_proxy_connect.so"):
+        raise Skip("mod_proxy_connect is not installed")
+    user_id = unprivileged()
+
+    def configure(server):
+        hashed = subprocess.run(["openssl", "passwd", "-apr1", "-stdin"], input=PASSWORD, text=True,
+                                capture_output=True, check=True).stdout.strip()
+        rule = ["Require local"] if not auth else [
+            "AuthType Basic", 'AuthName "Lab proxy"', "AuthBasicProvider file",
+            "AuthUserFile %s" % server.file("passwords", "%s:%s\n" % (USER, hashed)), "Require valid-user"]
+        server.file("httpd.conf", "\n".join([
+            *["LoadModule %s_module %s/mod_%s.so" % (name, modules, name) for name in (
+                "mpm_event", "authn_core", "authn_file", "authz_core", "authz_host", "authz_user", "auth_basic", "proxy",
+                "proxy_connect")],
+            "ServerRoot %s" % server.directory, "ServerName proxy.lab.test", "Listen 127.0.0.1:%d" % server.port,
+            "PidFile %s/httpd.pid" % server.directory, "ErrorLog %s/error.log" % server.directory,
+            "DefaultRuntimeDir %s" % server.directory, "Mutex file:%s default" % server.directory,
+            "User %s" % user_id if user_id else "", "StartServers 1", "ThreadsPerChild 8", "MinSpareThreads 1",
+            "ProxyRequests On", "ProxyVia On", "ProxyTimeout 3", "AllowCONNECT %d" % target_port,
+            "<Proxy *>", *rule, "</Proxy>", ""]))
+        if user_id:
+            os.chmod(case.dir, 0o711)
+            for place in [server.directory] + glob.glob(server.directory + "/*"):
+                shutil.chown(place, user_id)
+    return Server(case, "apache", configure, lambda s: [binary, "-D", "FOREGROUND", "-f", s.directory + "/httpd.conf"])
+
+
+def nginx(case, big_bytes=0, tls="TLSv1.2 TLSv1.3", keepalive_requests=100000, more=""):
     """
     nginx with `ssl_verify_client on`.  / answers what it saw of the certificate and the request, /soap takes a body and
-    tells its length and by whom, PUT /put/NAME stores one, /big is a file of big_bytes sent by sendfile.
+    tells its length and by whom, PUT /put/NAME stores one, /big is a file of big_bytes sent by sendfile.  `more`: further directives.
     """
     binary = program("nginx")
     pki = case.pki
@@ -231,6 +301,7 @@ http {
   listen 127.0.0.1:%(port)d ssl backlog=4096; server_name instance.lab.test; ssl_protocols %(tls)s;
   ssl_certificate %(cert)s; ssl_certificate_key %(key)s;
   ssl_client_certificate %(ca)s; ssl_verify_client on; ssl_verify_depth 3; ssl_session_cache shared:s:1m;
+  %(more)s
   location / {
     return 200 "subject $ssl_client_s_dn\\nverify $ssl_client_verify\\nuri $request_uri\\nconnection $connection\\n";
    }
@@ -243,7 +314,7 @@ http {
  }
 }
 """ % {"d": d, "port": server.port, "cert": pki["server-chain.pem"], "key": pki["server.key"],
-            "ca": pki["client-cas.pem"], "tls": tls, "requests": keepalive_requests,
+            "ca": pki["client-cas.pem"], "tls": tls, "requests": keepalive_requests, "more": more,
             "user": "user root;" if os.geteuid() == 0 else ""})
     return Server(case, "nginx", configure, lambda s: [binary, "-e", s.directory + "/error.log", "-p", s.directory,
                                                        "-c", s.directory + "/nginx.conf"])
@@ -343,25 +414,31 @@ def curl(case, *args, timeout=60):
     return done.stdout
 
 
-JARS = ("commons-httpclient", "commons-logging", "commons-codec")
+COMMONS_JARS = ("commons-httpclient", "commons-logging", "commons-codec")
+JETTY_JARS = ("jetty9-client", "jetty9-http", "jetty9-io", "jetty9-util")
 
 
-def java_client():
-    """The command that runs SoapClient.java, compiled once for all tests."""
+def java_client(name="SoapClient", libraries=COMMONS_JARS):
+    """The command that runs NAME.java, compiled once for all tests."""
     java, javac = program("java"), program("javac")
-    jars = ["/usr/share/java/%s.jar" % jar for jar in JARS]
+    jars = ["/usr/share/java/%s.jar" % library for library in libraries]
     for jar in jars:
         if not os.path.exists(jar):
             raise Skip("%s is not installed" % jar)
-    source = os.path.join(harness.HERE, "SoapClient.java")
+    source = os.path.join(harness.HERE, name + ".java")
     place = os.path.join(harness.cache_directory(), "java")
     os.makedirs(place, exist_ok=True)
-    target = os.path.join(place, "SoapClient.class")
+    target = os.path.join(place, name + ".class")
     with open(os.path.join(place, "lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
             subprocess.run([javac, "-nowarn", "-cp", ":".join(jars), "-d", place, source], check=True)
-    return [java, "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", ":".join([place] + jars), "SoapClient"]
+    return [java, "-Xmx512m", "-XX:TieredStopAtLevel=1", "-cp", ":".join([place] + jars), name]
+
+
+def jetty_client():
+    """The command that runs JettyClient.java, on the other HTTP library that a MID Server has."""
+    return java_client("JettyClient", JETTY_JARS)
 
 
 # What a chain of real parts must do, whatever it is made of

@@ -4,12 +4,9 @@ Proves with real inspecting proxies, Squid's ssl_bump and mitmproxy, whose root 
 refused with its evidence, and neither certificate nor data left; with `inspection = ignore` it connects and says so.
 """
 
-import glob
 import json
 import os
-import shutil
 import socket
-import subprocess
 import threading
 
 import harness
@@ -79,41 +76,6 @@ class Recorder:
     @property
     def url(self):
         return "http://127.0.0.1:%d" % self.port
-
-
-def squid_bump(case, target_port, version):
-    """Squid that plays every server, with the lab's inspecting CA."""
-    binary, helpers = real.program("squid"), glob.glob("/usr/lib*/squid/security_file_certgen")
-    if not helpers:
-        raise Skip("squid's security_file_certgen is not installed")
-    user = real.unprivileged()
-
-    def configure(server):
-        d = server.directory
-        ca = server.file("ca.pem", open(case.pki["inspect-root.pem"]).read() + open(case.pki["inspect-root.key"]).read())
-        server.file("squid.conf", "\n".join([
-            "http_port 127.0.0.1:%d ssl-bump tls-cert=%s generate-host-certificates=on dynamic_cert_mem_cache_size=1MB%s"
-            % (server.port, ca, " options=NO_TLSv1_3" if version == "1.2" else ""),
-            "sslcrtd_program %s -s %s/certs -M 4MB" % (helpers[0], d),
-            "sslcrtd_children 1 startup=1 idle=1",
-            "ssl_bump bump all", "sslproxy_cert_error allow all", "tls_outgoing_options flags=DONT_VERIFY_PEER",
-            "pid_filename %s/squid.pid" % d, "cache_log %s/cache.log" % d, "access_log stdio:%s/access.log" % d,
-            "logfile_rotate 0", "cache deny all", "cache_mem 8 MB", "memory_pools off", "coredump_dir %s" % d,
-            "netdb_filename none", "pinger_enable off", "visible_hostname proxy.lab.test",
-            "cache_effective_user %s" % user if user else "",
-            "hosts_file %s" % server.file("hosts", "127.0.0.1 instance.lab.test\n"),
-            "shutdown_lifetime 0 seconds", "max_filedescriptors 1024", "acl target port %d" % target_port,
-            "http_access allow target", "http_access deny all", ""]))
-        if user:
-            os.chmod(case.dir, 0o711)
-            for place in [d] + glob.glob(d + "/*"):
-                shutil.chown(place, user)
-        subprocess.run((["runuser", "-u", user, "--"] if user else []) +
-                       [helpers[0], "-c", "-s", d + "/certs", "-M", "4MB"], check=True, capture_output=True)
-    server = real.Server(case, "squid-bump", configure, lambda s: [binary, "-N", "-n", "bump%d" % s.port, "-f",
-                                                                   s.directory + "/squid.conf"], real.signal.SIGKILL)
-    server.litter = "/dev/shm/bump%d-*" % server.port
-    return server
 
 
 ADDON = """\
@@ -209,7 +171,7 @@ def ignored(case, instance, tap):
 def test_squid_ssl_bump(case):
     for version in VERSIONS:
         instance = case.instance(ask="optional")
-        squid = squid_bump(case, instance.port, version)
+        squid = real.squid_bump(case, instance.port, version)
         refused(case, instance, Recorder(case, squid.port), hello_only=False)
         wait_until(lambda: "CONNECT" in squid.read("access.log"), lambda: squid.read("access.log"))
         assert "GET" not in squid.read("access.log"), squid.read("access.log")

@@ -1,8 +1,12 @@
 #!/usr/bin/python3
-"""Proves that the MID's own SOAP client, Apache Commons HttpClient 3.1, posts through midrelay, Squid and nginx."""
+"""
+Proves that the MID's own SOAP client, Apache Commons HttpClient 3.1, posts through midrelay, Squid and nginx, and that
+both it and Jetty's client hear of a failed path by code and sentence.
+"""
 
 import subprocess
 
+import codes
 import harness
 import real
 
@@ -56,13 +60,98 @@ def test_bodies_arrive_unchanged(case):
     all_ok(m)
 
 
-def test_a_refusal_is_reported_with_its_reason(case):
-    """The client shows the status line: that is where an administrator reads what is wrong."""
-    m = case.relay("instance.lab.test", [case.proxy(case.instance(), reply="squid-407")], auth=True)
+# What a client's log has of a path that failed: the status line, with code and sentence
+
+LARGE = 20 << 20
+
+
+def credentials_missing(case):
+    proxy = case.proxy(case.instance(), reply="squid-407")
+    return case.keys("instance.lab.test", [proxy]), {}, "proxy-auth-required", (
+        "offering Basic (no credentials were sent)", harness.url(proxy))
+
+
+def name_unknown(case):
+    around = codes.in_namespaces(case, ":", files={"/etc/nsswitch.conf": "hosts: files\n"})
+    return case.keys("instance.lab.test", ["http://proxy.lab.test:3128"]), {"around": around}, "resolve-failed", (
+        "the proxy http://proxy.lab.test:3128", "Name or service not known")
+
+
+def inspected(case):
+    proxy = case.proxy(case.instance(), tunnel="inspect", inspect={"cert": "product", "ask": "optional"})
+    return case.keys("instance.lab.test", [proxy]), {}, "tls-inspected", ("names Zscaler", "issued by CN=")
+
+
+def certificate_expired(case):
+    return case.keys(case.instance(), client_bundle=case.pki["client-expired-bundle.pem"]), {}, "client-cert-expired", (
+        "the client certificate CN=", "expired at 20")
+
+
+def hears(case, start, command, before, sizes=(2000,)):
+    """`before`: what the client's log puts before the reason phrase."""
+    keys, how, code, facts = start(case)
+    m = case.start({"relay r": keys}, **how)
     m.opened = None
-    done = subprocess.run(real.java_client() + ["http://127.0.0.1:%d" % m.port(), "1", "1", str(5 << 20)],
-                          capture_output=True, text=True, timeout=60 * harness.SLOW)
-    assert "Method failed: HTTP/1.1 502 midrelay: proxy-auth-rejected: " in done.stderr, done
+    url = "http://127.0.0.1:%d" % m.port()
+    for number, size in enumerate(sizes):
+        done = subprocess.run(command(url, size), capture_output=True, text=True, timeout=60 * harness.SLOW)
+        line = next((one for one in done.stderr.split("\n") if before in one), None)
+        assert line and before + "midrelay: %s: " % code in line, (size, done)
+        for fact in facts:
+            assert fact in line, (fact, line)
+        session = m.session(number + 1)
+        assert session["end"] == code and session["msg"] in line, (session, line)
+
+
+def by_commons(case, start, **how):
+    java = real.java_client()
+    hears(case, start, lambda url, size: java + [url, "1", "1", str(size)], "Method failed: HTTP/1.1 502 ", **how)
+
+
+def by_jetty(case, start, **how):
+    java = real.jetty_client()
+    hears(case, start, lambda url, size: java + [url + "/cometd/handshake", str(size)], "failed: 502 ", **how)
+
+
+def test_commons_hears_of_missing_credentials(case):
+    by_commons(case, credentials_missing)
+
+
+def test_commons_hears_of_an_unknown_name(case):
+    by_commons(case, name_unknown)
+
+
+def test_commons_hears_of_inspection(case):
+    by_commons(case, inspected)
+
+
+def test_commons_hears_of_an_expired_certificate(case):
+    by_commons(case, certificate_expired)
+
+
+def test_commons_hears_it_while_it_is_still_sending(case):
+    """20 MB are on their way: a reset must not overtake the answer."""
+    by_commons(case, credentials_missing, sizes=[LARGE] * 3)
+
+
+def test_jetty_hears_of_missing_credentials(case):
+    by_jetty(case, credentials_missing)
+
+
+def test_jetty_hears_of_an_unknown_name(case):
+    by_jetty(case, name_unknown)
+
+
+def test_jetty_hears_of_inspection(case):
+    by_jetty(case, inspected)
+
+
+def test_jetty_hears_of_an_expired_certificate(case):
+    by_jetty(case, certificate_expired)
+
+
+def test_jetty_hears_it_while_it_is_still_sending(case):
+    by_jetty(case, credentials_missing, sizes=[LARGE] * 3)
 
 
 if __name__ == "__main__":

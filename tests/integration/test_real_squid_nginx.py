@@ -42,39 +42,6 @@ def test_hundred_at_once(case):
     real.assert_serves_a_hundred_at_once(m)
 
 
-def test_wrong_password(case):
-    nginx = real.nginx(case)
-    squid = real.squid(case, nginx.port, password="another")
-    m = case.start({"relay r": case.keys("instance.lab.test:%d" % nginx.port, [squid.url], auth=True)})
-    m.fails("proxy-auth-rejected")
-
-
-def test_no_credentials(case):
-    m, _, _ = chain(case, auth=False)
-    m.fails("proxy-auth-required")
-
-
-def test_port_not_allowed(case):
-    _, squid, _ = chain(case)
-    m = case.start({"relay r": case.keys("instance.lab.test:1", [squid.url], auth=True)})
-    m.fails("proxy-denied")
-
-
-def test_target_unreachable(case):
-    with harness.socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-        squid = real.squid(case, port)
-        m = case.start({"relay r": case.keys("instance.lab.test:%d" % port, [squid.url], auth=True)})
-        m.fails("proxy-upstream-failed")
-
-
-def test_target_name_unknown(case):
-    squid = real.squid(case, 443)
-    m = case.start({"relay r": case.keys("no-such-host.invalid", [squid.url], auth=True, proxy_timeout="9s")})
-    m.fails("proxy-upstream-failed")
-
-
 def test_certificate_that_nginx_does_not_know(case):
     """nginx says it by a 400 page inside TLS; it passes through."""
     nginx = real.nginx(case)
