@@ -44,6 +44,11 @@ static void append(char **text, const char *more, const char *between)
 	*text = longer;
 }
 
+static bool same_trouble(const struct diagnosis *a, const struct diagnosis *b)
+{
+	return a->code == b->code && a->cause == b->cause;
+}
+
 /* The paths of which the same is said as of the first, which is not said of them any more. */
 static char *labels_alike(const struct check_report *report, struct remarks *remarks, size_t first)
 {
@@ -55,7 +60,7 @@ static char *labels_alike(const struct check_report *report, struct remarks *rem
 		struct remark *other = &remarks->all[i];
 
 		if (strcmp(other->text, one->text) != 0 ||
-		    (one->diagnosis != NULL && other->diagnosis->code != one->diagnosis->code))
+		    (one->diagnosis != NULL && !same_trouble(other->diagnosis, one->diagnosis)))
 			continue;
 		other->said = true;
 		label = check_pen_label(report, other->path);
@@ -65,31 +70,31 @@ static char *labels_alike(const struct check_report *report, struct remarks *rem
 	return labels;
 }
 
-static size_t count_code(const struct remarks *remarks, enum diagnosis_code code)
+static size_t count_trouble(const struct remarks *remarks, const struct diagnosis *like)
 {
 	size_t count = 0, i;
 
 	for (i = 0; i < remarks->count; i++)
-		count += remarks->all[i].diagnosis->code == code;
+		count += same_trouble(remarks->all[i].diagnosis, like);
 	return count;
 }
 
-/* A code, who failed with it and how, and what to do. */
+/* A code, who failed with it and how, and what to do: which differs by the cause. */
 static void print_code(
     const struct check_report *report, struct remarks *remarks, size_t first, struct check_pen *pen)
 {
-	const struct diagnosis_info *info = diagnosis_info(remarks->all[first].diagnosis->code);
-	size_t count = count_code(remarks, info->code), i;
+	const struct diagnosis *trouble = remarks->all[first].diagnosis;
+	size_t count = count_trouble(remarks, trouble), i;
 	char *labels;
 
 	check_pen_go_to(pen, 2);
 	check_pen_mark(pen, CHECK_FAILED);
-	check_pen_print(pen, CHECK_INK_BAD, " %s", info->name);
+	check_pen_print(pen, CHECK_INK_BAD, " %s", diagnosis_name(trouble->code));
 	if (count > 1)
 		check_pen_print(pen, CHECK_INK_PLAIN, " on %zu paths", count);
 	check_pen_end_line(pen);
 	for (i = first; i < remarks->count; i++) {
-		if (remarks->all[i].said || remarks->all[i].diagnosis->code != info->code)
+		if (remarks->all[i].said || !same_trouble(remarks->all[i].diagnosis, trouble))
 			continue;
 		labels = labels_alike(report, remarks, i);
 		append(&labels, remarks->all[i].text, ": ");
@@ -100,7 +105,7 @@ static void print_code(
 	check_pen_go_to(pen, 4);
 	check_pen_print(pen, CHECK_INK_BOLD, "Do:");
 	check_pen_go_to(pen, 8);
-	check_pen_wrap(pen, CHECK_INK_PLAIN, 8, info->remedy);
+	check_pen_wrap(pen, CHECK_INK_PLAIN, 8, diagnosis_remedy(trouble));
 }
 
 static void print_failures(const struct check_report *report, struct check_pen *pen)

@@ -84,7 +84,7 @@ static void print_failure(const struct check_case *test, FILE *out)
 	fputs(">", out);
 	print_line("seen", test->reason, out);
 	if (path != NULL && path->diagnosis.code != DIAGNOSIS_OK)
-		print_line("remedy", diagnosis_info(path->diagnosis.code)->remedy, out);
+		print_line("remedy", diagnosis_remedy(&path->diagnosis), out);
 	if (path != NULL && path->evidence != NULL)
 		print_line("evidence", judge_evidence_text(path->evidence, text, sizeof(text)), out);
 	if (test->item != NULL)

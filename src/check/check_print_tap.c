@@ -74,7 +74,7 @@ static void print_path(const struct check_path *path, FILE *out)
 	if (d->code != DIAGNOSIS_OK) {
 		print_scalar("  ", "message", d->sentence, out);
 		print_scalar("  ", "code", diagnosis_name(d->code), out);
-		print_scalar("  ", "remedy", diagnosis_info(d->code)->remedy, out);
+		print_scalar("  ", "remedy", diagnosis_remedy(d), out);
 	}
 	if (path->evidence != NULL)
 		print_scalar("  ", "evidence", judge_evidence_text(path->evidence, text, sizeof(text)), out);

@@ -17,9 +17,6 @@ struct identity_standing {
 	atomic_bool accepted;   /* an answer has accepted the configured certificate */
 	atomic_bool went_back;  /* it was refused, and dials go under the old one where there is one */
 	int64_t next_try_ms;    /* when it is tried again */
-	int64_t told_ms;        /* when a refusal was told last */
-	unsigned untold;
-	bool told;
 };
 
 static struct identity_standing *standing_new(bool accepted)
@@ -187,23 +184,4 @@ struct identity *identity_choice_get_old(struct identity_choice *choice)
 		old = identity_ref(atomic_load(&choice->old));
 	pthread_mutex_unlock(&choice->standing->lock);
 	return old;
-}
-
-bool identity_choice_tells_refusal(struct identity_choice *choice, int64_t now_ms, unsigned *untold)
-{
-	struct identity_standing *standing = choice->standing;
-	bool tells;
-
-	pthread_mutex_lock(&standing->lock);
-	tells = !standing->told || now_ms - standing->told_ms >= IDENTITY_TELL_MS;
-	*untold = tells ? standing->untold : 0;
-	if (tells) {
-		standing->told = true;
-		standing->told_ms = now_ms;
-		standing->untold = 0;
-	} else {
-		standing->untold++;
-	}
-	pthread_mutex_unlock(&standing->lock);
-	return tells;
 }

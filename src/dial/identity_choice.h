@@ -21,8 +21,6 @@
 /* When a refused certificate is tried again: after its first refusal, and after those that follow. */
 #define IDENTITY_FIRST_TRY_MS INT64_C(60000)
 #define IDENTITY_NEXT_TRY_MS INT64_C(300000)
-/* How often a relay's refusals are told. */
-#define IDENTITY_TELL_MS INT64_C(60000)
 
 struct identity_standing; /* opaque, counted */
 
@@ -73,7 +71,5 @@ void identity_choice_try_now(struct identity_choice *choice);
 /* The old one, counted, while dials go under it; else NULL. */
 struct identity *identity_choice_get_old(struct identity_choice *choice);
 
-/* Whether this refusal is to be told now; *untold: those before it that were not. */
-bool identity_choice_tells_refusal(struct identity_choice *choice, int64_t now_ms, unsigned *untold);
 
 #endif

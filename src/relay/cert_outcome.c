@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/log.h"
+#include "base/log_limit.h"
 #include "base/mem.h"
 #include "loop/loop.h"
 
@@ -22,23 +22,22 @@ static void log_refused(const struct cert_outcome *outcome, const struct diagnos
 {
 	const struct identity *identity = outcome->use.identity;
 	struct log_line line;
-	unsigned untold;
+	char *group;
 
-	if (!identity_choice_tells_refusal(&outcome->route->choice, loop_now_ms(), &untold) ||
-	    !log_begin(&line, LOG_WARN, "certificate-refused"))
+	if (!log_begin(&line, LOG_WARN, "certificate-refused"))
 		return;
 	log_str(&line, "relay", outcome->route->config->name);
 	log_str(&line, "path", outcome->path != NULL ? outcome->path->config->name : NULL);
 	log_str(&line, "code", diagnosis_name(diagnosis->code));
 	log_str(&line, "msg", diagnosis->sentence);
-	log_str(&line, "remedy", diagnosis_info(diagnosis->code)->remedy);
+	log_str(&line, "remedy", diagnosis_remedy(diagnosis));
 	if (identity_has_cert(identity)) {
 		log_str(&line, "subject", identity_subject(identity));
 		log_str(&line, "sha256", identity_fingerprint(identity));
 	}
-	if (untold > 0)
-		log_int(&line, "untold", untold);
-	log_end(&line);
+	group = mem_printf("certificate-refused %s", outcome->route->config->name);
+	log_limit_end(&line, group, (unsigned)diagnosis->code);
+	free(group);
 }
 
 static void log_went_back(const struct cert_outcome *outcome, const struct diagnosis *diagnosis)

@@ -61,7 +61,7 @@ def test_the_page_of_nginx(case, version):
 
 
 def test_told_once_a_minute(case):
-    m = case.relay(case.instance(answer="cert-refused"), process={"workers": "2"})
+    m = case.relay(case.instance(answer="cert-refused"), process={"workers": "2", "log_level": "info"})
     for n in range(1, 7):
         assert m.get("/").status == 400
         assert m.session(n)["end"] == "instance-cert-refused"

@@ -90,7 +90,7 @@ def certificate_expired(case):
 def hears(case, start, command, before, sizes=(2000,)):
     """`before`: what the client's log puts before the reason phrase."""
     keys, how, code, facts = start(case)
-    m = case.start({"relay r": keys}, **how)
+    m = case.start({"midrelay": {"log_level": "debug"}, "relay r": keys}, **how)  # every session has its line
     m.opened = None
     url = "http://127.0.0.1:%d" % m.port()
     for number, size in enumerate(sizes):

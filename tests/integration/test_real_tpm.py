@@ -100,7 +100,8 @@ def relay(case, nginx, keys, paths=("direct",), **more):
 
 
 def start(case, tpm, sections, **kwargs):
-    m = case.start(sections, env=tpm.env, **kwargs)
+    process = dict({"log_level": "debug"}, **sections.get("midrelay", {}))  # every session has its line
+    m = case.start(dict(sections, midrelay=process), env=tpm.env, **kwargs)
     m.opened = None
     return m
 

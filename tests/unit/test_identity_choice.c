@@ -378,25 +378,6 @@ static void test_several_renewals(void **state)
 	renewed_clear(&r);
 }
 
-static void test_refusals_are_told_once_a_minute(void **state)
-{
-	struct identity *a = make("p256", 86400);
-	struct identity_choice choice;
-	unsigned untold;
-
-	(void)state;
-	follow(&choice, a, NULL);
-	assert_true(identity_choice_tells_refusal(&choice, 5, &untold));
-	assert_int_equal(untold, 0);
-	assert_false(identity_choice_tells_refusal(&choice, 6, &untold));
-	assert_false(identity_choice_tells_refusal(&choice, 5 + IDENTITY_TELL_MS - 1, &untold));
-	assert_true(identity_choice_tells_refusal(&choice, 5 + IDENTITY_TELL_MS, &untold));
-	assert_int_equal(untold, 2);
-	assert_false(identity_choice_tells_refusal(&choice, 6 + IDENTITY_TELL_MS, &untold));
-	identity_choice_clear(&choice);
-	identity_unref(a);
-}
-
 #define THREADS 4
 #define ROUNDS 2000
 
@@ -458,7 +439,6 @@ int main(void)
 	    cmocka_unit_test(test_nothing_to_go_back_to),
 	    cmocka_unit_test(test_reloads_without_a_new_certificate),
 	    cmocka_unit_test(test_several_renewals),
-	    cmocka_unit_test(test_refusals_are_told_once_a_minute),
 	    cmocka_unit_test(test_several_workers),
 	};
 
