@@ -36,14 +36,14 @@ struct connector {
 
 void connect_tune(int fd, int64_t keepalive_ms)
 {
-	int one = 1, probes = 3;
+	int one = 1, probes = 3, keeps = keepalive_ms > 0;
 	int idle_s = (int)((keepalive_ms + 999) / 1000);
 	int interval_s = idle_s > 30 ? 10 : (idle_s + 2) / 3;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (keepalive_ms <= 0)
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keeps, sizeof(keeps));
+	if (!keeps)
 		return;
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));

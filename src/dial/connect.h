@@ -35,7 +35,7 @@ typedef void connect_done_fn(void *arg, const struct connect_result *result);
 struct connector *connector_start(const struct connect_params *params, connect_done_fn *done, void *arg);
 void connector_cancel(struct connector *connector); /* NULL is fine */
 
-/* TCP_NODELAY and keep-alive, for both legs. */
+/* TCP_NODELAY and keep-alive, for both legs; also of a listening socket, for all that it accepts. */
 void connect_tune(int fd, int64_t keepalive_ms);
 
 #endif

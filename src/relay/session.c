@@ -16,7 +16,6 @@
 #include "base/log_limit.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "dial/connect.h"
 #include "dial/reach.h"
 #include "relay/cert_outcome.h"
 #include "relay/pump.h"
@@ -497,8 +496,6 @@ bool session_start(const struct session_params *params)
 	session->uid = params->peer.u.sa.sa_family == AF_UNIX ? uid_of_peer(params->fd) : -1;
 	session->began_us = loop_clock_us();
 	session->times = (struct dial_times){-1, -1, -1, -1};
-	if (session->peer.u.sa.sa_family != AF_UNIX)
-		connect_tune(params->fd, params->route->config->keepalive_ms);
 	TAILQ_INSERT_TAIL(&context->sessions, session, entry);
 	context->session_count++;
 	atomic_fetch_add(&context->totals->begun, 1);

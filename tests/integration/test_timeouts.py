@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Proves idle_timeout, half_close_timeout, and that neither cuts what still moves."""
 
+import ctypes
+import os
 import socket
 import time
 
@@ -80,6 +82,49 @@ def test_keepalive_and_reuse(case):
     with m.connect() as sock:
         assert ask(sock).status == 200
         assert ask(sock).status == 200
+
+
+def sockets_of(m):
+    """midrelay's connected TCP sockets, by their peer's port."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(m.pid)
+    found = {}
+    for name in os.listdir("/proc/%d/fd" % m.pid):
+        fd = libc.syscall(438, process, int(name), 0)    # pidfd_getfd
+        assert fd >= 0, os.strerror(ctypes.get_errno())
+        try:
+            sock = socket.socket(fileno=fd)
+            found[sock.getpeername()[1]] = sock
+        except OSError:
+            pass
+    os.close(process)
+    return found
+
+
+def options(sock):
+    return {"nodelay": sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY),
+            "keepalive": sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+            "idle": sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)}
+
+
+def test_both_legs_are_tuned(case):
+    """Also a client's, whose socket has it from the listening one; and a reload that turns keep-alive off."""
+    instance = case.instance()
+    m = case.relay(instance, keepalive="7s")
+    with m.connect() as sock:
+        assert ask(sock).status == 200
+        legs = sockets_of(m)
+        for port in (sock.getsockname()[1], instance.port):
+            assert options(legs[port]) == {"nodelay": 1, "keepalive": 1, "idle": 7}, port
+            legs[port].close()
+        m.sections["relay r"]["keepalive"] = "0"
+        m.write()
+        m.reload()
+        with m.connect() as later:
+            assert ask(later).status == 200
+            leg = sockets_of(m)[later.getsockname()[1]]
+            assert (options(leg)["nodelay"], options(leg)["keepalive"]) == (1, 0)
+            leg.close()
 
 
 if __name__ == "__main__":
