@@ -97,8 +97,8 @@ def name_servers_swallow(case):
         silent.bind(("127.77.0.1", 53))
     except OSError as error:
         raise Skip("no name server can be played: %s" % error)
-    return name_service(case, "dns", "connect_timeout, 400ms", resolver="nameserver 127.77.0.1\n",
-                        connect_timeout="400ms")
+    return name_service(case, "dns", "connect_timeout, 400ms", connect_timeout="400ms",
+                        resolver="nameserver 127.77.0.1\noptions timeout:1 attempts:1\n")
 
 
 # connect
