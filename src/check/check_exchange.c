@@ -23,6 +23,7 @@ struct check_exchange {
 	struct event *timer;
 	size_t len; /* of result.bytes */
 	int64_t began_us;
+	bool write_failed;
 	bool finished;
 	struct check_exchange_result result;
 };
@@ -110,6 +111,9 @@ static void look_at_end(struct check_exchange *exchange, enum stream_status stat
 	bool lacks_end = true;
 	enum check_answer_state state;
 
+	/* The kernel tells of a reset once: to the write, and the read then finds no more than an end. */
+	if (status == STREAM_TRUNCATED && exchange->write_failed)
+		status = STREAM_RESET;
 	state = check_answer_parse(result->bytes, exchange->len, &result->answer, &lacks_end);
 	result->answered = state == CHECK_ANSWER_OPEN || state == CHECK_ANSWER_WHOLE;
 	if (status == STREAM_FAILED)
@@ -135,8 +139,8 @@ static void step(struct check_exchange *exchange)
 	size_t len, room;
 
 	/* What a failed write lost is told by the read. */
-	if (stream_pending(tunnel->stream))
-		(void)stream_flush(tunnel->stream);
+	if (stream_pending(tunnel->stream) && stream_flush(tunnel->stream) == STREAM_RESET)
+		exchange->write_failed = true;
 	do {
 		unsigned char *scratch = exchange->params.loop->pool.scratch;
 
@@ -208,7 +212,7 @@ struct check_exchange *check_exchange_start(const struct check_exchange_params *
 		return exchange;
 	}
 	loop_timer_add(exchange->timer, params->timeout_ms);
-	(void)stream_write(tunnel->stream, params->request, params->request_len);
+	exchange->write_failed = stream_write(tunnel->stream, params->request, params->request_len) == STREAM_RESET;
 	step(exchange);
 	return exchange;
 }

@@ -145,7 +145,7 @@ static const struct symptom symptoms[] = {
 		.remedy = "Upload the CA chain and the leaf to the instance and see that both are "
 		    "Active; compare the fingerprint with `midrelay bundle show`. After a renewal the "
 		    "new leaf must be Active there before the file changes here.",
-		.codes = {DIAGNOSIS_CLIENT_CERT_REJECTED, DIAGNOSIS_CLIENT_CERT_EXPIRED},
+		.codes = {DIAGNOSIS_INSTANCE_CERT_REFUSED, DIAGNOSIS_CLIENT_CERT_REJECTED, DIAGNOSIS_CLIENT_CERT_EXPIRED},
 	},
 	{
 		.says = "No required SSL certificate was sent",
@@ -154,7 +154,8 @@ static const struct symptom symptoms[] = {
 		    "none, or the MID Server did not come through midrelay.",
 		.remedy = "Set client_bundle in the relay that this MID Server uses, and see in the "
 		    "`session` lines that its requests come here.",
-		.codes = {DIAGNOSIS_CLIENT_CERT_REJECTED, DIAGNOSIS_CLIENT_CERT_UNUSABLE, DIAGNOSIS_CLIENT_CERT_NOT_REQUESTED},
+		.codes = {DIAGNOSIS_INSTANCE_CERT_REFUSED, DIAGNOSIS_CLIENT_CERT_REJECTED, DIAGNOSIS_CLIENT_CERT_UNUSABLE,
+		    DIAGNOSIS_CLIENT_CERT_NOT_REQUESTED},
 	},
 	{
 		.says = "java.net.UnknownHostException",
@@ -246,7 +247,7 @@ static const struct symptom symptoms[] = {
 		    "order.",
 		.remedy = "Wake the instance with a browser (developer.servicenow.com), then restart the "
 		    "MID Server.",
-		.codes = {DIAGNOSIS_OK},
+		.codes = {DIAGNOSIS_INSTANCE_HIBERNATING},
 	},
 	{
 		.says = "The instance does not support mutual TLS",
@@ -255,7 +256,8 @@ static const struct symptom symptoms[] = {
 		    "authentication not switched on), or something on the path answers in its place.",
 		.remedy = "Ask ServiceNow for ADCv2 and switch mutual authentication on (an active CA "
 		    "chain); if it is on, look for inspection on the path.",
-		.codes = {DIAGNOSIS_CLIENT_CERT_NOT_REQUESTED, DIAGNOSIS_TLS_INSPECTED},
+		.codes = {DIAGNOSIS_INSTANCE_NO_TLS_SUPPORT, DIAGNOSIS_INSTANCE_NOT_ADCV2, DIAGNOSIS_CLIENT_CERT_NOT_REQUESTED,
+		    DIAGNOSIS_TLS_INSPECTED},
 	},
 	{
 		.says = "CertificateExpiredException: NotAfter",

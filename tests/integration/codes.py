@@ -3,11 +3,12 @@ The table of cases in which a diagnosis arises, and what is proved of each.
 
 A case is a function that starts the parts and gives a Situation: the configuration, and the facts that the sentence must
 hold.  `@case_of(CODE, cause=…)` enters it; `tests(globals(), through_run)` makes one test of each, so that it runs by
-itself.  A driver, such as through_run, takes midrelay through the situation in its own way.
+itself.  A driver, through_run or through_check, takes midrelay through the situation in its own way.
 """
 
 import inspect
 import json
+import os
 import re
 import socket
 import subprocess
@@ -35,21 +36,31 @@ class Situation:
     drive      what makes it fail, given the running midrelay, where a request does not get an answer: the session line
                alone is then looked at
     before     what is done to the running midrelay before a request, and after it
+    probe      what `check` asks the target (--probe)
+    stops      the column in which `check` shows the failure, where the code's own stage is none or another one
     """
 
-    def __init__(self, sections, *facts, start=None, drive=None, before=None, after=None):
+    def __init__(self, sections, *facts, start=None, drive=None, before=None, after=None, probe="auto", stops=None):
         self.sections, self.facts, self.start = sections, facts, start or {}
         self.drive, self.before, self.after = drive, before, after
+        self.probe, self.stops = probe, stops
+
+
+COMMANDS = ("run", "check")
 
 
 class Entry:
-    def __init__(self, code, cause, function):
+    def __init__(self, code, cause, only, function):
         self.code, self.cause, self.function, self.name = code, cause, function, function.__name__
+        self.commands = (only,) if only else COMMANDS
 
 
-def case_of(code, cause=None):
+def case_of(code, cause=None, only=None):
+    """`only`: the one command that can come into this situation, where the other has no part in it."""
+    assert only is None or only in COMMANDS, only
+
     def enter(function):
-        function.entry = Entry(code, cause, function)
+        function.entry = Entry(code, cause, only, function)
         return function
     return enter
 
@@ -58,12 +69,18 @@ def entries(module):
     return [value.entry for value in list(module.values()) if hasattr(value, "entry")]
 
 
-def tests(module, driver):
-    """Makes a test_<case> of every case in the module's globals; its first line is the case's."""
-    for entry in entries(module):
+def tests(module, driver, of=None):
+    """
+    Makes a test_<case>, or test_check_<case>, of every case that the driver's command can come into; its first line is
+    the case's.  `of`: the globals in which the cases are, if these are not the tests' own.
+    """
+    for entry in entries(module if of is None else of):
+        if driver.command not in entry.commands:
+            continue
+
         def test(case, entry=entry):
             driver(case, entry, entry.function(case))
-        test.__name__ = "test_" + entry.name
+        test.__name__ = driver.prefix + entry.name
         test.__doc__ = inspect.getdoc(entry.function)
         assert test.__doc__, "%s does not say what it proves" % entry.name
         assert test.__name__ not in module, test.__name__
@@ -213,3 +230,76 @@ def through_run(case, entry, situation):
     check_path_event(m, info, entry, sentence)
     if situation.after:
         situation.after(m)
+
+
+through_run.command, through_run.prefix = "run", "test_"
+
+COLUMNS = 80
+CHECK_STAGES = ["resolve", "connect", "proxy", "tls", "certificate", "instance"]
+# The proxy did not refuse anything: it is not there, or no proxy.
+NOT_BLOCKED = ("proxy-timeout", "proxy-malformed", "proxy-closed", "proxy-tls")
+
+
+def run_check(case, situation, *args):
+    config = case.path("check.ini")
+    harness.write_config(config, situation.sections)
+    environment = dict(os.environ, LC_ALL="C", COLUMNS=str(COLUMNS), TERM="xterm", **situation.start.get("env", {}))
+    done = case.run("check", "-c", config, "--probe", situation.probe, *args, "r", env=environment,
+                    around=situation.start.get("around", ()))
+    for word in harness.SANITIZER_WORDS:
+        assert word not in done.stderr, done.stderr
+    for secret in case.secrets() + situation.start.get("secrets", []):
+        assert secret not in done.stdout + done.stderr, "a secret was printed"
+    return done
+
+
+def check_stops(path, stop, dialled):
+    """Which stages passed, the one that failed, and that nothing behind it was reached."""
+    at = CHECK_STAGES.index(stop)
+    for number, stage in enumerate(CHECK_STAGES):
+        outcome = path["stages"][stage]["outcome"]
+        spared = stage == "resolve" or (stage == "proxy" and path["direct"])
+        if number == at:
+            assert outcome == "failed", (stage, path["stages"])
+            assert path["stages"][stage]["ms"] is not None or not dialled, (stage, path["stages"])
+        elif number < at and dialled:
+            assert outcome in ("passed", "warned", "not-applicable" if spared else "passed"), (stage, path["stages"])
+        else:
+            assert outcome in ("not-reached", "not-applicable" if spared else "not-reached"), (stage, path["stages"])
+
+
+def verdict_of(entry, info):
+    if entry.code == "tls-inspected":
+        return "inspected"
+    return "blocked" if info["stage"] == "proxy" and entry.code not in NOT_BLOCKED else "broken"
+
+
+def through_check(case, entry, situation):
+    """`midrelay check`: what it says as JSON, and what it shows on 80 columns."""
+    info = explained(case, entry.code)
+    status = 3 if entry.code == "tls-inspected" else 1
+    done = run_check(case, situation, "--json")
+    assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
+    found = json.loads(done.stdout)
+    assert found["exit_status"] == status, found
+    path, = found["paths"]
+    failure = path["failure"]
+    assert failure and (failure["code"], failure["cause"]) == (entry.code, entry.cause), path
+    for fact in situation.facts:
+        assert fact in failure["sentence"], "%r is not in %r" % (fact, failure["sentence"])
+    assert failure["remedy"] == remedy_of(info, entry.cause) and failure["stage"] == info["stage"], failure
+    assert path["verdict"] == verdict_of(entry, info), path
+    stop = situation.stops or {"client certificate": "certificate"}.get(info["stage"], info["stage"])
+    check_stops(path, stop, dialled=entry.code != "client-cert-expired")
+    table = run_check(case, situation)
+    assert table.returncode == status, (table.returncode, table.stdout, table.stderr)
+    assert "\x1b" not in table.stdout, table.stdout
+    # A line ends between words: what is longer than a line, as a sample of bytes, can be copied whole.
+    long = [line for line in table.stdout.split("\n") if len(line) > COLUMNS and " " in line.strip()]
+    assert not long, "\n".join(long)
+    shown = "".join(table.stdout.split())
+    for text in (entry.code, *situation.facts, failure["remedy"]):
+        assert "".join(text.split()) in shown, "%r is not in\n%s" % (text, table.stdout)
+
+
+through_check.command, through_check.prefix = "check", "test_check_"

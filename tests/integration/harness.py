@@ -562,9 +562,9 @@ class Case:
                     "relay r": self.keys(target, proxies, **keys)}
         return self.start(sections, **(start or {}))
 
-    def run(self, *args, **kwargs):
-        """A midrelay command that ends by itself."""
-        return subprocess.run(WRAPPER + [BINARY, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+    def run(self, *args, around=(), **kwargs):
+        """A midrelay command that ends by itself.  `around`: a command that becomes midrelay."""
+        return subprocess.run([*around, *WRAPPER, BINARY, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=LIMIT, **kwargs)
 
     def finish(self):

@@ -221,6 +221,16 @@ def test_who_is_no_instance(case):
     assert path["stages"]["certificate"]["outcome"] == "failed", path
 
 
+def test_a_reset_that_the_write_is_told_of(case):
+    """
+    A reset that meets the request is no end without close_notify.  In TLS 1.2 it comes right behind the server's last word
+    of the handshake, and among many at a time some requests are written when it is there.
+    """
+    instance = case.instance(mode="source", bytes=0, end="reset", tls_max="1.2")
+    found = check(case, "-c", configured(case, {"relay r%d" % n: case.keys(instance) for n in range(20)}), status=1)
+    assert {path["failure"]["code"] for path in found["paths"]} == {"relay-reset"}, found["paths"]
+
+
 def test_notes(case):
     for name, server in (("server-soon", True), ("client-soon", False)):
         pki_maker.issue(case.pki, case.dir, name, 10.5, server)

@@ -12,11 +12,12 @@ from harness import Skip
 SQUID = "Server: squid/"
 
 
-def relay(case, target, proxy, *facts, port=None, start=None, **keys):
+def relay(case, target, proxy, *facts, port=None, start=None, drive=None, stops=None, **keys):
     """The relay `r`, through a real proxy, or direct."""
     if port is not None:
         target = "%s:%d" % (target, port)
-    return Situation({"relay r": case.keys(target, [proxy.url] if proxy else (), **keys)}, *facts, start=start)
+    return Situation({"relay r": case.keys(target, [proxy.url] if proxy else (), **keys)}, *facts, start=start, drive=drive,
+                     stops=stops)
 
 
 # Squid
@@ -221,6 +222,28 @@ def nginx_of_old_versions(case):
     nginx = real.nginx(case, tls="TLSv1.2")
     return relay(case, "instance.lab.test", None, "protocol version", "127.0.0.1:%d" % nginx.port, port=nginx.port,
                  target_address="127.0.0.1", tls_min="1.3")
+
+
+def nginx_with_its_page(case, page, bundle):
+    nginx = real.nginx(case)
+
+    def read(m):
+        response = m.get()
+        assert response.status == 400 and page.encode() in response.body, response.body
+    return relay(case, "instance.lab.test", None, "400 Bad Request", '"%s"' % page, "Server: nginx/", port=nginx.port,
+                 target_address="127.0.0.1", client_bundle=bundle, drive=read, stops="certificate")
+
+
+@case_of("instance-cert-refused")
+def nginx_refuses_the_certificate(case):
+    """nginx's page for a certificate of a CA that it does not know (its 495)."""
+    return nginx_with_its_page(case, "The SSL certificate error", case.pki["client-unknown-bundle.pem"])
+
+
+@case_of("instance-cert-refused")
+def nginx_misses_a_certificate(case):
+    """nginx's page for no certificate (its 496)."""
+    return nginx_with_its_page(case, "No required SSL certificate was sent", None)
 
 
 @case_of("proxy-status", "no-proxy")
