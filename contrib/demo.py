@@ -99,12 +99,14 @@ class Midrelay:
     def __init__(self, binary, directory, lab):
         self.config = os.path.join(directory, "midrelay.ini")
         self.log_path = os.path.join(directory, "midrelay.log")
+        self.binary = binary
+        # Its system store holds the inspecting proxy's CA alone.
+        self.env = dict(os.environ, SSL_CERT_FILE=lab.pki["inspect-root.pem"],
+                        SSL_CERT_DIR=os.path.join(directory, "none"))
         self.write_config(directory, lab)
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([binary, "run", "-c", self.config], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True,
-                                            env=dict(os.environ, SSL_CERT_FILE=lab.pki["inspect-root.pem"],
-                                                     SSL_CERT_DIR=os.path.join(directory, "none")))
+                                            stderr=log, start_new_session=True, env=self.env)
         for _ in range(SECONDS * 50):
             if re.search("^[^ ]+ info ready ", self.log(), re.M) or self.process.poll() is not None:
                 break
@@ -269,6 +271,41 @@ def show_log(checks, relay):
                  "one line each, and each tells its end")
 
 
+def run_check(relay, *relays):
+    """(exit status, {heading: lines}) of `midrelay check`; the table itself is under ""."""
+    command(" ".join(["midrelay check -c midrelay.ini", *relays]))
+    done = subprocess.run([relay.binary, "check", "-c", relay.config, *relays], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True, env=dict(relay.env, COLUMNS="78"), timeout=SECONDS)
+    parts, under = {"": []}, ""
+    for line in done.stdout.splitlines()[1:]:
+        if re.fullmatch("[A-Z][a-z ]+", line):
+            under = line
+        parts.setdefault(under, []).append(line)
+    return done.returncode, parts
+
+
+def show_lines(lines):
+    print("\n".join("  " + line if line else "" for line in lines).rstrip())
+
+
+def show_check(checks, lab, relay):
+    heading("6. What `midrelay check` says of the way to the instance")
+    status, parts = run_check(relay, "demo")
+    show_lines(parts[""])
+    checks.check(status == 0, "exit status 0: every stage passed, and the instance took the certificate")
+    heading("7. ... and of all three ways, two of them through the proxy that inspects")
+    seen = len(lab.records("inspecting_proxy", 2))
+    status, parts = run_check(relay)
+    show_lines(parts[""] + parts.get("Comparison", []))
+    checks.check(status == 3, "exit status 3: TLS is inspected on the way")
+    told = " ".join(" ".join(parts.get("Comparison", [])).split())
+    checks.check("the real server" in told and "Corporate Inspection CA" in told,
+                 "it says who sees the real server, and who issued the other certificate")
+    records = lab.records("inspecting_proxy", seen + 2)[seen:]
+    checks.check(all(record["inspected"]["client_certificates"] == 0 for record in records),
+                 "the inspecting proxy did not get the client certificate from it, either")
+
+
 def keep(lab, relay):
     heading("All of it is still running; Ctrl-C ends it")
     print("  configuration  %s\n  log            %s\n  lab            %s" % (relay.config, relay.log_path,
@@ -279,6 +316,7 @@ def keep(lab, relay):
     command(BY_HAND + " -i -H 'Host: %s' http://%s/" % (NAME, relay.address["inspected"]))
     command(BY_HAND + " %s/%s      # what the instance saw" % (lab.ready["control"], lab.ready["instance"]["id"]))
     command(BY_HAND + " -d '{\"reply\": \"squid-403\"}' %s/%s" % (lab.ready["control"], lab.ready["proxy"]["id"]))
+    command("SSL_CERT_FILE=%s %s check -c %s" % (lab.pki["inspect-root.pem"], relay.binary, relay.config))
     command("tail -f %s" % relay.log_path)
     command("kill -HUP %d      # reads the configuration again" % relay.process.pid)
     sys.stdout.flush()
@@ -299,6 +337,7 @@ def perform(binary, keep_running, directory):
         show_proxy(checks, lab)
         show_inspection(checks, lab, relay)
         show_log(checks, relay)
+        show_check(checks, lab, relay)
         if keep_running:
             keep(lab, relay)
     except Failed as failure:

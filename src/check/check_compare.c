@@ -68,7 +68,24 @@ static void mark_inspected(struct check_report *report)
 	}
 }
 
-/* "direct, http://proxy:3128 and corp-b": the paths that were shown the same; *count of them. */
+static bool shown_alike(const struct check_path *path, const struct check_path *like)
+{
+	return same_target(path, like) && saw_server(path) && same_server(path, like);
+}
+
+/* Whether an earlier one has its name: several relays may go the same way. */
+static bool named_before(const struct check_report *report, size_t at)
+{
+	size_t i;
+
+	for (i = 0; i < at; i++)
+		if (shown_alike(&report->paths[i], &report->paths[at]) &&
+		    strcmp(report->paths[i].name, report->paths[at].name) == 0)
+			return true;
+	return false;
+}
+
+/* "direct, http://proxy:3128 and corp-b": the paths that were shown the same; *count of their names. */
 static const char *list_paths(const struct check_report *report, const struct check_path *like, char *buf,
     size_t *count)
 {
@@ -80,7 +97,7 @@ static const char *list_paths(const struct check_report *report, const struct ch
 	for (i = 0; i < report->path_count; i++) {
 		const struct check_path *path = &report->paths[i];
 
-		if (!same_target(path, like) || !saw_server(path) || !same_server(path, like))
+		if (!shown_alike(path, like) || named_before(report, i))
 			continue;
 		if (last != NULL && used < LIST_BYTES)
 			used += (size_t)snprintf(buf + used, LIST_BYTES - used, "%s%s", *count > 1 ? ", " : "", last->name);

@@ -84,12 +84,15 @@ static void print_code(
     const struct check_report *report, struct remarks *remarks, size_t first, struct check_pen *pen)
 {
 	const struct diagnosis *trouble = remarks->all[first].diagnosis;
+	const char *cause = diagnosis_cause_info(trouble->cause)->name;
 	size_t count = count_trouble(remarks, trouble), i;
 	char *labels;
 
 	check_pen_go_to(pen, 2);
 	check_pen_mark(pen, CHECK_FAILED);
 	check_pen_print(pen, CHECK_INK_BAD, " %s", diagnosis_name(trouble->code));
+	if (cause[0] != '\0')
+		check_pen_print(pen, CHECK_INK_PLAIN, " (%s)", cause);
 	if (count > 1)
 		check_pen_print(pen, CHECK_INK_PLAIN, " on %zu paths", count);
 	check_pen_end_line(pen);

@@ -19,13 +19,17 @@
 #define INDENT 2       /* the mark of the path, a blank */
 #define BAR_TAIL 6     /* the mark of the stop, a blank, the time */
 #define TIME_COLUMNS 4 /* check_pen_time() */
+/* Of bars that are that many times longer than all others, the others would show nothing. */
+#define CUT_FACTOR 8
+#define CUT_MARK "//"
 
 struct layout {
 	bool wide;             /* the bar stands in the row */
 	unsigned name_columns; /* a longer name has a line of its own */
 	unsigned gap;
-	unsigned bar_columns; /* of the longest path */
-	int64_t longest_us;   /* at least 1 */
+	unsigned bar_columns; /* of the longest path that is to scale */
+	int64_t scale_us;     /* that path's time, at least 1 */
+	bool cut;             /* there are longer ones, which are not to scale */
 };
 
 static const char *heading(enum check_stage stage, bool wide)
@@ -65,15 +69,40 @@ static unsigned longest_name(const struct check_report *report, unsigned limit)
 	return longest;
 }
 
-static struct layout lay_out(const struct check_report *report, unsigned columns)
+static int compare_times(const void *a, const void *b)
 {
-	struct layout layout = {.gap = 1, .longest_us = 1};
-	unsigned name = longest_name(report, columns), room;
-	size_t i;
+	int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* The longest bar, but for those, half of all at most, that tower above the rest: paths that hang. */
+static void set_scale(struct layout *layout, const struct check_report *report)
+{
+	int64_t *us = mem_calloc(report->path_count + 1, sizeof(*us));
+	size_t count = 0, i;
 
 	for (i = 0; i < report->path_count; i++)
-		if (check_pen_total_us(&report->paths[i]) > layout.longest_us)
-			layout.longest_us = check_pen_total_us(&report->paths[i]);
+		if (check_pen_total_us(&report->paths[i]) > 0)
+			us[count++] = check_pen_total_us(&report->paths[i]);
+	qsort(us, count, sizeof(*us), compare_times);
+	layout->scale_us = count > 0 ? us[count - 1] : 1;
+	for (i = count; i > (count + 1) / 2; i--) {
+		if (us[i - 1] / CUT_FACTOR < us[i - 2])
+			continue;
+		layout->scale_us = us[i - 2];
+		layout->cut = true;
+		break;
+	}
+	free(us);
+}
+
+static struct layout lay_out(const struct check_report *report, unsigned columns)
+{
+	struct layout layout = {.gap = 1};
+	unsigned name = longest_name(report, columns), room;
+
+	set_scale(&layout, report);
 	if (INDENT + name + cells_columns(true, 2) + 2 + LEAST_BAR_COLUMNS + BAR_TAIL <= columns) {
 		layout.wide = true;
 		layout.gap = 2;
@@ -113,12 +142,31 @@ static enum check_outcome path_outcome(const struct check_path *path)
 	return CHECK_PASSED;
 }
 
-/* One character for each share of the longest path, and the time.  Shares are rounded from the left, so that
- * the sum is right; a path that took time has one character at least. */
+/* One stage's share, which the mark of a bar that is cut may stand in. */
+static void print_share(
+    enum check_stage stage, unsigned from, unsigned to, unsigned mark, struct check_pen *pen)
+{
+	unsigned width = check_pen_width(CUT_MARK);
+
+	if (from <= mark && mark < to) {
+		check_pen_bar(pen, stage, mark - from);
+		check_pen_print(pen, CHECK_INK_BOLD, CUT_MARK);
+		from = mark + width;
+	} else if (from > mark && from < mark + width) {
+		from = mark + width;
+	}
+	if (from < to)
+		check_pen_bar(pen, stage, to - from);
+}
+
+/* One character for each share of the scale, and the time.  Shares are rounded from the left, so that the sum
+ * is right; a path that took time has one character at least. */
 static void print_bar(const struct check_path *path, const struct layout *layout, struct check_pen *pen)
 {
 	int64_t total_us = check_pen_total_us(path), us = 0;
-	unsigned drawn = 0, upto;
+	bool cut = total_us > layout->scale_us;
+	int64_t scale_us = cut ? total_us : layout->scale_us;
+	unsigned drawn = 0, upto, mark = cut ? layout->bar_columns / 2 : layout->bar_columns;
 	char time[CHECK_PEN_TIME_BYTES];
 	enum check_stage stop = stopped_in(path);
 	int stage, most = 0;
@@ -128,8 +176,8 @@ static void print_bar(const struct check_path *path, const struct layout *layout
 			us += path->steps[stage].us;
 		if (path->steps[stage].us > path->steps[most].us)
 			most = stage;
-		upto = (unsigned)((double)us / (double)layout->longest_us * layout->bar_columns + 0.5);
-		check_pen_bar(pen, (enum check_stage)stage, upto - drawn);
+		upto = (unsigned)((double)us / (double)scale_us * layout->bar_columns + 0.5);
+		print_share((enum check_stage)stage, drawn, upto, mark, pen);
 		drawn = upto;
 	}
 	if (drawn == 0 && total_us > 0)
@@ -171,12 +219,13 @@ static void print_cell(const struct check_step *step, unsigned end, struct check
 		check_pen_print(pen, CHECK_INK_PLAIN, " %s", time);
 }
 
-/* The cells after the one that failed are empty: the code goes there, if there is room. */
+/* The cells after the one that failed are empty: the code goes there, if there is room, else below. */
 static void print_row(const struct check_path *path, const struct layout *layout, struct check_pen *pen)
 {
 	const char *code = diagnosis_name(path->diagnosis.code);
 	unsigned end = INDENT + layout->name_columns, last = end + cells_columns(layout->wide, layout->gap);
 	enum check_stage stop = stopped_in(path);
+	bool told = path->diagnosis.code == DIAGNOSIS_OK;
 	int stage;
 
 	check_pen_go_to(pen, INDENT - 2);
@@ -187,9 +236,9 @@ static void print_row(const struct check_path *path, const struct layout *layout
 	for (stage = 0; stage < CHECK_STAGE_COUNT; stage++) {
 		end += layout->gap + cell_columns((enum check_stage)stage, layout->wide);
 		print_cell(&path->steps[stage], end, pen);
-		if (stage == (int)stop && path->diagnosis.code != DIAGNOSIS_OK &&
-		    end + 1 + check_pen_width(code) <= last) {
+		if (stage == (int)stop && !told && end + 1 + check_pen_width(code) <= last) {
 			check_pen_print(pen, CHECK_INK_BAD, " %s", code);
+			told = true;
 			break;
 		}
 	}
@@ -197,6 +246,11 @@ static void print_row(const struct check_path *path, const struct layout *layout
 		check_pen_go_to(pen, last + 2);
 		print_bar(path, layout, pen);
 	}
+	check_pen_end_line(pen);
+	if (told)
+		return;
+	check_pen_go_to(pen, last - check_pen_width(code));
+	check_pen_print(pen, CHECK_INK_BAD, "%s", code);
 	check_pen_end_line(pen);
 }
 
@@ -223,7 +277,7 @@ static void print_group(const struct check_path *path, struct check_pen *pen)
 	free(text);
 }
 
-static void print_legend(unsigned indent, struct check_pen *pen)
+static void print_legend(const struct layout *layout, unsigned indent, struct check_pen *pen)
 {
 	char text[160];
 	size_t used = 0;
@@ -232,6 +286,8 @@ static void print_legend(unsigned indent, struct check_pen *pen)
 	for (stage = 0; stage < CHECK_STAGE_COUNT; stage++)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%c=%s", stage == 0 ? "" : " ",
 		    check_pen_letter((enum check_stage)stage), check_stage_name((enum check_stage)stage));
+	if (layout->cut)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, " " CUT_MARK "=not to scale");
 	midrelay_assert(used < sizeof(text));
 	check_pen_wrap(pen, CHECK_INK_DIM, indent, text);
 }
@@ -247,7 +303,7 @@ static void print_chart(const struct check_report *report, struct layout *layout
 	check_pen_end_line(pen);
 	check_pen_print(pen, CHECK_INK_BOLD, "Time");
 	check_pen_go_to(pen, 6);
-	print_legend(6, pen);
+	print_legend(layout, 6, pen);
 	for (i = 0; i < report->path_count; i++) {
 		path = &report->paths[i];
 		if (first_of_group(report, i) && several_groups(report))
@@ -283,7 +339,7 @@ static void print_rows(const struct check_report *report, struct check_pen *pen)
 		check_pen_end_line(pen);
 		check_pen_print(pen, CHECK_INK_DIM, "Bars");
 		check_pen_go_to(pen, 6);
-		print_legend(6, pen);
+		print_legend(&layout, 6, pen);
 	}
 }
 

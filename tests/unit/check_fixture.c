@@ -237,6 +237,7 @@ static void fill_long(struct check_report *report)
 	    "[2001:db8::17]:3128 answered \"HTTP/1.0 418 \\xe4\\xf6\\xfc\\x00\\x1b[31m <b>&'\\\"\" "
 	    "# and "
 	    "averylongwordwithoutanyblankinitthatwillnotfitintosixtycolumnshoweveronetriestobreakitanywhere");
+	diagnosis_set_cause(&report->paths[2].diagnosis, DIAGNOSIS_CAUSE_PORTAL);
 	diagnosis_set(&report->paths[2].others[0], DIAGNOSIS_TLS_VERSION, "%s", "seen on the way, too");
 }
 

@@ -189,6 +189,55 @@ static void test_same_failure_is_told_once(void **state)
 	free(text);
 }
 
+static size_t bar_length(const char *text, char letter)
+{
+	const char *chart = strstr(text, "\nTime "), *at;
+	size_t longest = 0, len;
+
+	assert_non_null(chart);
+	for (at = chart; *at != '\0'; at += len + (at[len] != '\0')) {
+		const char run[] = {letter, '\0'};
+
+		len = strspn(at, run);
+		longest = len > longest ? len : longest;
+	}
+	return longest;
+}
+
+/* In "mixed" one path takes 5 s and the others 100 ms. */
+static void test_a_path_that_hangs_leaves_the_other_bars_readable(void **state)
+{
+	char *text = printed("mixed", 80, false, false);
+
+	assert_true(bar_length(text, 'i') > 10);
+	assert_non_null(strstr(text, "p//p"));
+	assert_non_null(strstr(text, "//=not to scale"));
+	free(text);
+	text = printed("passed", 80, false, false);
+	assert_null(strstr(text, "//="));
+	free(text);
+}
+
+/* The last stages leave no room for it in their row. */
+static void test_every_code_stands_in_the_table(void **state)
+{
+	char *text = printed("stages", 80, false, false), *chart = strstr(text, "\nTime ");
+
+	assert_non_null(chart);
+	*chart = '\0';
+	assert_non_null(strstr(text, "client-cert-not-requested\n"));
+	assert_non_null(strstr(text, "relay-truncated\n"));
+	free(text);
+}
+
+static void test_a_cause_stands_beside_its_code(void **state)
+{
+	char *text = printed("long", 80, false, false);
+
+	assert_non_null(strstr(text, "X proxy-status (portal)\n"));
+	free(text);
+}
+
 static void test_options_of_a_file(void **state)
 {
 	FILE *file = tmpfile();
@@ -219,6 +268,9 @@ int main(void)
 	    cmocka_unit_test(test_colour_adds_nothing_else),
 	    cmocka_unit_test(test_ascii_is_ascii),
 	    cmocka_unit_test(test_same_failure_is_told_once),
+	    cmocka_unit_test(test_a_path_that_hangs_leaves_the_other_bars_readable),
+	    cmocka_unit_test(test_every_code_stands_in_the_table),
+	    cmocka_unit_test(test_a_cause_stands_beside_its_code),
 	    cmocka_unit_test(test_options_of_a_file),
 	};
 

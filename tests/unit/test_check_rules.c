@@ -68,7 +68,20 @@ static void test_unverified_where_another_verifies_is_inspected(void **state)
 	check_report_free(report);
 }
 
-/* The same, where no path shows a chain that verifies: a private CA may have been forgotten. */
+/* Two relays that go to one target through one proxy. */
+static void test_a_path_of_two_relays_is_named_once(void **state)
+{
+	struct check_report *report = check_report_new();
+
+	show(add_path(report, "http://a:1", DIAGNOSIS_TLS_UNTRUSTED), FAKE, "CN=Corp CA", TLS_FAULT_UNTRUSTED);
+	show(add_path(report, "http://a:1", DIAGNOSIS_TLS_UNTRUSTED), FAKE, "CN=Corp CA", TLS_FAULT_UNTRUSTED);
+	check_compare(report);
+	assert_int_equal(report->finding_count, 1);
+	assert_int_equal(strncmp(report->findings[0].text, "http://a:1 sees the certificate BB:", 35), 0);
+	check_report_free(report);
+}
+
+/* One certificate, where no path shows a chain that verifies: a private CA may have been forgotten. */
 static void test_unverified_everywhere_stays_untrusted(void **state)
 {
 	struct check_report *report = check_report_new();
@@ -297,6 +310,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_unverified_where_another_verifies_is_inspected),
+	    cmocka_unit_test(test_a_path_of_two_relays_is_named_once),
 	    cmocka_unit_test(test_unverified_everywhere_stays_untrusted),
 	    cmocka_unit_test(test_only_what_was_seen_of_the_same_target_counts),
 	    cmocka_unit_test(test_two_issuers_that_verify_are_told),
