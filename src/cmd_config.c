@@ -6,7 +6,7 @@
 #include "command.h"
 #include "config/config.h"
 #include "config/config_print.h"
-#include "dial/relay_route.h"
+#include "dial/relay_user.h"
 
 static int run(int argc, char **argv);
 
@@ -23,7 +23,7 @@ const struct command command_config = {
  */
 static struct relay_set *open_files(struct config *config, struct config_report *report)
 {
-	struct relay_set *set = relay_set_new(config, 1, NULL, report);
+	struct relay_set *set = relay_user_set_new(config, NULL, report);
 
 	if (set == NULL)
 		config_free(config);

@@ -149,6 +149,8 @@ enum check_answer_state check_answer_parse(const char *from, size_t len, struct 
 		memset(answer, 0, sizeof(*answer));
 		return foreign ? CHECK_ANSWER_FOREIGN : CHECK_ANSWER_MORE;
 	}
+	answer->bytes = from;
+	answer->bytes_len = len;
 	answer->body = from + at;
 	answer->body_len = len - at;
 	if (answer->status == 204 || answer->status == 304)

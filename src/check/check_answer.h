@@ -21,6 +21,8 @@ struct check_answer {
 	char server[CHECK_ANSWER_TEXT_BYTES], content_type[CHECK_ANSWER_TEXT_BYTES], location[CHECK_ANSWER_TEXT_BYTES];
 	const char *body; /* borrowed from the bytes; chunk heads are left in it */
 	size_t body_len;
+	const char *bytes; /* all that came, from the first head on; borrowed */
+	size_t bytes_len;
 };
 
 enum check_answer_state {

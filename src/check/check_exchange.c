@@ -21,7 +21,8 @@ struct check_exchange {
 	void *arg;
 	struct tunnel *tunnel;
 	struct event *timer;
-	size_t len; /* of result.bytes */
+	char *request;             /* NULL once it was written */
+	size_t len;                /* of result.bytes */
 	int64_t began_us;
 	bool write_failed;
 	bool finished;
@@ -36,6 +37,7 @@ static void exchange_free(struct check_exchange *exchange)
 	tunnel_free(exchange->tunnel, false);
 	if (exchange->timer != NULL)
 		event_free(exchange->timer);
+	free(exchange->request);
 	free(exchange->result.bytes);
 	free(exchange);
 }
@@ -132,15 +134,29 @@ static void look_at_end(struct check_exchange *exchange, enum stream_status stat
 		    "whole answer to %s", params->target, exchange->len, params->asked);
 }
 
+/* The request goes behind what is left of our last flight, which a server with a small window takes piece by piece. */
+static void send_request(struct check_exchange *exchange)
+{
+	struct stream *stream = exchange->tunnel->stream;
+
+	/* What a failed write lost is told by the read. */
+	if (stream_pending(stream) && stream_flush(stream) == STREAM_RESET)
+		exchange->write_failed = true;
+	if (exchange->request == NULL || stream_pending(stream))
+		return;
+	if (stream_write(stream, exchange->request, exchange->params.request_len) == STREAM_RESET)
+		exchange->write_failed = true;
+	free(exchange->request);
+	exchange->request = NULL;
+}
+
 static void step(struct check_exchange *exchange)
 {
 	struct tunnel *tunnel = exchange->tunnel;
 	enum stream_status status;
 	size_t len, room;
 
-	/* What a failed write lost is told by the read. */
-	if (stream_pending(tunnel->stream) && stream_flush(tunnel->stream) == STREAM_RESET)
-		exchange->write_failed = true;
+	send_request(exchange);
 	do {
 		unsigned char *scratch = exchange->params.loop->pool.scratch;
 
@@ -212,7 +228,8 @@ struct check_exchange *check_exchange_start(const struct check_exchange_params *
 		return exchange;
 	}
 	loop_timer_add(exchange->timer, params->timeout_ms);
-	exchange->write_failed = stream_write(tunnel->stream, params->request, params->request_len) == STREAM_RESET;
+	exchange->request = mem_dup(params->request, params->request_len);
+	exchange->params.request = NULL; /* the caller's */
 	step(exchange);
 	return exchange;
 }
@@ -221,6 +238,7 @@ void check_exchange_cancel(struct check_exchange *exchange)
 {
 	if (exchange == NULL)
 		return;
+	stream_end_trace(exchange->tunnel->stream);
 	if (exchange->finished) {
 		/* The job is on the loop's list already and frees it. */
 		exchange->done = NULL;

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "dial/first_answer.h"
 
 #define SHOWN_BODY_BYTES 61
 
@@ -109,14 +110,9 @@ bool check_instance_refuses_cert(const struct check_answer *answer, bool cert_se
     struct diagnosis *diagnosis)
 {
 	char shown[3 * CHECK_ANSWER_TEXT_BYTES];
-	const char *page;
+	const char *page = first_answer_page(answer->bytes, answer->bytes_len);
 
-	if (answer->status == 495 || (answer->status == 400 && check_answer_contains(answer, "SSL certificate error")))
-		page = "The SSL certificate error";
-	else if (answer->status == 496 ||
-	    (answer->status == 400 && check_answer_contains(answer, "No required SSL certificate was sent")))
-		page = "No required SSL certificate was sent";
-	else
+	if (page == NULL)
 		return false;
 	diagnosis_set(diagnosis, DIAGNOSIS_INSTANCE_CERT_REFUSED, "%s answered %s with its page \"%s\" (%s certificate was "
 	    "sent)", target, show_answer(answer, shown, sizeof(shown)), page, cert_sent ? "our" : "no");

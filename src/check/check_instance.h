@@ -41,7 +41,7 @@ bool check_instance_has_name(const char *host);
 /* Whether an instance's edge answered. */
 bool check_instance_answered(const struct check_answer *answer);
 
-/* The answer is the edge's (or nginx's) page for a client certificate that it refuses, or lacks. */
+/* The answer is the edge's (or nginx's) page for a client certificate that it refuses, or lacks: see first_answer.h. */
 bool check_instance_refuses_cert(const struct check_answer *answer, bool cert_sent, const char *target,
     struct diagnosis *diagnosis);
 

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/config_print.h"
+#include "dial/relay_user.h"
 
 /* ---- rules that speak of what the configuration has not ---- */
 
@@ -84,16 +85,16 @@ static struct relay_set *build_set(const struct check_options *options, struct c
 	struct config *other;
 
 	if (options->file == NULL || options->draft.client_bundle == NULL || config->faulty)
-		return relay_set_new(config, 1, NULL, report);
+		return relay_user_set_new(config, NULL, report);
 	config_report_init(&unused, options->file);
 	other = config_load(options->file, &unused);
 	if (other != NULL) {
-		present = relay_set_new(other, 1, NULL, &unused);
+		present = relay_user_set_new(other, NULL, &unused);
 		if (present == NULL)
 			config_free(other);
 	}
 	config_report_clear(&unused);
-	set = relay_set_new(config, 1, present, report);
+	set = relay_user_set_new(config, present, report);
 	relay_set_unref(present);
 	return set;
 }

@@ -36,6 +36,19 @@ struct head {
 	size_t length;
 };
 
+/* Whether these first digits of a status are those of an answer that may refuse a certificate. */
+static bool may_refuse(const char *digits, size_t len)
+{
+	static const char *const statuses[] = {"400", "495", "496"};
+	size_t i;
+
+	for (i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		if (strncmp(digits, statuses[i], len < 3 ? len : 3) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* "HTTP/1.x SSS" as far as it goes; *status: its first digit, 0 when that has not come yet. */
 static bool begins_as_answer(struct span from, char *status)
 {
@@ -49,11 +62,9 @@ static bool begins_as_answer(struct span from, char *status)
 		if (!fits)
 			return false;
 	}
-	/* Any 1xx comes before an answer, of the others only 400 is of interest. */
-	if (*status == '4')
-		return (from.len <= 10 || from.at[10] == '0') && (from.len <= 11 || from.at[11] == '0') &&
-		    (from.len <= 12 || from.at[12] == ' ' || from.at[12] == '\r' || from.at[12] == '\n');
-	return *status == '\0' || *status == '1';
+	/* Any 1xx comes before an answer. */
+	return *status == '\0' || *status == '1' ||
+	    (may_refuse(from.at + 9, from.len - 9) && (from.len <= 12 || memchr(" \r\n", from.at[12], 3) != NULL));
 }
 
 /* Cuts the next line off, without its end.  False: there is no whole one. */
@@ -184,24 +195,35 @@ static const char *find_page(struct span body)
 	return found;
 }
 
+/* The page that the status alone stands for; NULL: a 400, which has many. */
+static const char *status_page(const struct head *head)
+{
+	size_t i = (size_t)(head->status.at[2] - '5');
+
+	return head->status.at[1] == '9' && i < PAGE_COUNT ? pages[i] : NULL;
+}
+
 static void describe(const struct head *head, const char *words, struct diagnosis *diagnosis)
 {
 	char status[FIELD_TEXT_BYTES], server[FIELD_TEXT_BYTES];
+	bool by_page = status_page(head) == NULL;
 
 	text_escape(head->status.at, head->status.len, status, sizeof(status));
 	text_escape(head->server.at, head->server.len, server, sizeof(server));
 	diagnosis_set(diagnosis, DIAGNOSIS_INSTANCE_CERT_REFUSED,
-	    "the target answered %s with the page \"%s\" (Server: %s)", status, words,
-	    head->server.len > 0 ? server : "none");
+	    "the target answered %s%s%s%s (Server: %s)", status, by_page ? " with the page \"" : "", by_page ? words : "",
+	    by_page ? "\"" : "", head->server.len > 0 ? server : "none");
 }
 
-/* Of a 400's head and what there is of its body. */
-static enum first_answer_verdict judge_body(const struct head *head, struct span body, struct diagnosis *diagnosis)
+/* Of the head and what there is of its body. */
+static enum first_answer_verdict judge_body(const struct head *head, struct span body, const char **words)
 {
 	char joined[FIRST_ANSWER_MAX_BYTES];
-	const char *words;
 	bool whole;
 
+	*words = status_page(head);
+	if (*words != NULL)
+		return FIRST_ANSWER_REFUSED;
 	if (!head->is_html)
 		return FIRST_ANSWER_UNCLEAR;
 	if (head->is_chunked) {
@@ -214,26 +236,24 @@ static enum first_answer_verdict judge_body(const struct head *head, struct span
 	}
 	if (body.len > 0 && body.at[0] != '<')
 		return FIRST_ANSWER_UNCLEAR;
-	words = body.len > 0 ? find_page(body) : NULL;
-	if (words != NULL) {
-		describe(head, words, diagnosis);
+	*words = body.len > 0 ? find_page(body) : NULL;
+	if (*words != NULL)
 		return FIRST_ANSWER_REFUSED;
-	}
 	return whole ? FIRST_ANSWER_UNCLEAR : FIRST_ANSWER_MORE;
 }
 
-static enum first_answer_verdict judge(struct span from, struct diagnosis *diagnosis)
+/* The rule; a REFUSED fills head and *words. */
+static enum first_answer_verdict judge(struct span from, struct head *head, const char **words)
 {
-	struct head head;
 	char status;
 
 	do {
 		if (!begins_as_answer(from, &status))
 			return FIRST_ANSWER_OTHER;
-		if (status == '\0' || !cut_head(&from, &head))
+		if (status == '\0' || !cut_head(&from, head))
 			return FIRST_ANSWER_MORE;
 	} while (status == '1');
-	return judge_body(&head, from, diagnosis);
+	return judge_body(head, from, words);
 }
 
 enum first_answer_verdict first_answer_take(struct first_answer *answer, const void *bytes, size_t len,
@@ -242,6 +262,8 @@ enum first_answer_verdict first_answer_take(struct first_answer *answer, const v
 	struct span all = {bytes, len < FIRST_ANSWER_MAX_BYTES ? len : FIRST_ANSWER_MAX_BYTES};
 	enum first_answer_verdict verdict;
 	size_t room = FIRST_ANSWER_MAX_BYTES - answer->len;
+	const char *words;
+	struct head head;
 
 	if (answer->kept != NULL) {
 		if (len > room)
@@ -250,7 +272,9 @@ enum first_answer_verdict first_answer_take(struct first_answer *answer, const v
 		answer->len += len;
 		all = (struct span){answer->kept, answer->len};
 	}
-	verdict = judge(all, diagnosis);
+	verdict = judge(all, &head, &words);
+	if (verdict == FIRST_ANSWER_REFUSED)
+		describe(&head, words, diagnosis);
 	if (verdict == FIRST_ANSWER_MORE && all.len == FIRST_ANSWER_MAX_BYTES)
 		verdict = FIRST_ANSWER_UNCLEAR;
 	if (verdict != FIRST_ANSWER_MORE) {
@@ -267,4 +291,13 @@ void first_answer_clear(struct first_answer *answer)
 {
 	free(answer->kept);
 	memset(answer, 0, sizeof(*answer));
+}
+
+const char *first_answer_page(const void *bytes, size_t len)
+{
+	struct span all = {bytes, len < FIRST_ANSWER_MAX_BYTES ? len : FIRST_ANSWER_MAX_BYTES};
+	const char *words;
+	struct head head;
+
+	return judge(all, &head, &words) == FIRST_ANSWER_REFUSED ? words : NULL;
 }

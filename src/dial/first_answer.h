@@ -2,8 +2,9 @@
  * first_answer: what the beginning of a target's first answer says of our client certificate.
  *
  * Pure: bytes in (in any split), verdict out.  An instance's edge does not refuse a certificate in the handshake: it
- * answers the first request with HTTP 400 and nginx's page for its codes 495 or 496.  The bytes are only looked at: what
- * does not begin as such an answer is decided with its first bytes and never copied.
+ * answers the first request with HTTP 400 and nginx's page for its codes 495 or 496; who passes these codes on as the
+ * status says the same.  The bytes are only looked at: what does not begin as such an answer is decided with its first
+ * bytes and never copied.
  */
 #ifndef MIDRELAY_DIAL_FIRST_ANSWER_H
 #define MIDRELAY_DIAL_FIRST_ANSWER_H
@@ -32,5 +33,8 @@ struct first_answer {
 enum first_answer_verdict first_answer_take(struct first_answer *answer, const void *bytes, size_t len,
     struct diagnosis *diagnosis);
 void first_answer_clear(struct first_answer *answer);
+
+/* The same rule for an answer as far as it came: the page that it is, in nginx's words (static), or NULL. */
+const char *first_answer_page(const void *bytes, size_t len);
 
 #endif

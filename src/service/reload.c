@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "dial/relay_user.h"
 #include "service/service_internal.h"
 #include "tls/keylog.h"
 
@@ -57,14 +58,6 @@ static struct relay_set *read_all(struct service *service, unsigned loop_count, 
 	return set;
 }
 
-static bool check_file_readable(struct service *service, struct config_report *report)
-{
-	if (eaccess(service->file, R_OK) == 0) /* not access(): that asks for who started us */
-		return true;
-	config_report_fault(report, 0, "cannot be read by the user of [midrelay], so a reload would fail");
-	return false;
-}
-
 /* The first time: finds the user, and reads as that user. */
 bool service_read_first(struct service *service, struct config_report *report)
 {
@@ -94,7 +87,7 @@ bool service_read_first(struct service *service, struct config_report *report)
 	if (!ok) {
 		config_report_fault(report, config_process_line(process, "user"), "%s", err.text);
 	} else {
-		ok = check_file_readable(service, report);
+		ok = relay_user_check_file(report);
 		service->set = relay_set_new(config, service->worker_count, NULL, report);
 		if (!privileges_raise(&service->privileges, &err)) {
 			config_report_fault(report, 0, "%s", err.text);

@@ -14,7 +14,7 @@
 #include "relay/listen.h"
 #include "service/expiry.h"
 #include "service/file_watch.h"
-#include "service/privileges.h"
+#include "base/privileges.h"
 #include "service/worker.h"
 
 #define SERVICE_MAX_WORKERS 64

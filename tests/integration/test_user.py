@@ -77,6 +77,11 @@ def test_a_file_that_the_user_cannot_read_starts_nothing(case):
     done = case.run("run", "-c", config)
     assert done.returncode == 78 and "root-only.pem: Permission denied" in done.stderr, done.stderr
     assert "midrelay.ini:6:" in done.stderr, done.stderr
+    # Those who look before it does say the same.
+    for command in ("config", "check"):
+        before = case.run(command, "-c", config)
+        assert before.returncode == 78 and "midrelay.ini:6:" in before.stderr, before
+        assert "root-only.pem: Permission denied" in before.stderr, before.stderr
 
 
 def test_a_configuration_that_the_user_cannot_read_starts_nothing(case):
@@ -85,15 +90,30 @@ def test_a_configuration_that_the_user_cannot_read_starts_nothing(case):
     os.chmod(case.dir, 0o711)
     config = case.write("midrelay.ini", "[midrelay]\nuser = %s\n[relay r]\nlisten = 127.0.0.1:0\ntarget = h:%d\n" % (
         user.pw_name, instance.port), mode=0o600)
-    done = case.run("run", "-c", config)
-    assert done.returncode == 78 and "reload would fail" in done.stderr, done.stderr
+    for command in ("run", "config", "check"):
+        done = case.run(command, "-c", config)
+        assert done.returncode == 78 and "reload would fail" in done.stderr, done.stderr
 
 
 def test_unknown_user(case):
     account()
     config = case.write("midrelay.ini", "[midrelay]\nuser = no-such-user\n[relay r]\nlisten = 127.0.0.1:0\ntarget = h\n")
-    done = case.run("run", "-c", config)
-    assert done.returncode == 78 and "midrelay.ini:2:" in done.stderr and "no-such-user" in done.stderr, done.stderr
+    for command in ("run", "config", "check"):
+        done = case.run(command, "-c", config)
+        assert done.returncode == 78 and "midrelay.ini:2:" in done.stderr and "no-such-user" in done.stderr, done.stderr
+
+
+def test_config_and_check_read_as_the_user(case):
+    user = account()
+    os.chmod(case.dir, 0o711)
+    text = "[midrelay]\nuser = %s\n[relay r]\nlisten = 127.0.0.1:0\n" % user.pw_name
+    keys = case.keys(case.instance(), client_bundle=open_to(user, case, "client-bundle.pem"),
+                     trust=open_to(user, case, "root.pem"))
+    text += "".join("%s = %s\n" % item for item in keys.items() if item[0] != "listen")
+    config = case.write("midrelay.ini", text, mode=0o644)
+    for command in ("config", "check"):
+        done = case.run(command, "-c", config)
+        assert done.returncode == 0, done
 
 
 if __name__ == "__main__":

@@ -106,6 +106,10 @@ static void test_refused_certificates(void **state)
 	answer = answer_of(0, "400 Bad Request", "snow_adc", HTML, "<center>Request Header Too Large</center>");
 	assert_false(check_instance_refuses_cert(&answer, true, "i:443", &diagnosis));
 	/* The words alone, somewhere in a page, are no refusal. */
+	answer = answer_of(0, "400 Bad Request", "snow_adc", HTML, "<p>An SSL certificate error may have many reasons</p>");
+	assert_false(check_instance_refuses_cert(&answer, true, "i:443", &diagnosis));
+	answer = answer_of(0, "400 Bad Request", "snow_adc", PLAIN, REFUSED);
+	assert_false(check_instance_refuses_cert(&answer, true, "i:443", &diagnosis));
 	answer = answer_of(0, "200 OK", "snow_adc", HTML, REFUSED);
 	assert_false(check_instance_refuses_cert(&answer, true, "i:443", &diagnosis));
 }

@@ -92,6 +92,21 @@ static void test_pages(void **state)
 	    PAGE(CERT_ERROR, "x"), FIRST_ANSWER_REFUSED, NULL);
 }
 
+/* Who does not hide them behind 400, as nginx does. */
+static void test_the_codes_as_status(void **state)
+{
+	(void)state;
+	assert_answer("HTTP/1.1 495 SSL Certificate Error\r\nServer: edge\r\n\r\n", FIRST_ANSWER_REFUSED,
+	    "the target answered 495 SSL Certificate Error (Server: edge)");
+	assert_answer("HTTP/1.1 496\r\n\r\n", FIRST_ANSWER_REFUSED, "the target answered 496 (Server: none)");
+	assert_answer("HTTP/1.1 495 SSL Certificate Error\r\nServer: edge\r\n", FIRST_ANSWER_MORE, NULL);
+	assert_answer("HTTP/1.1 497 X\r\n\r\n", FIRST_ANSWER_OTHER, NULL);
+	assert_answer("HTTP/1.1 4955 X\r\n\r\n", FIRST_ANSWER_OTHER, NULL);
+	assert_string_equal(first_answer_page("HTTP/1.1 496 X\r\n\r\n", 18), NO_CERT);
+	assert_null(first_answer_page("HTTP/1.1 200 OK\r\n\r\n", 19));
+	assert_null(first_answer_page(NULL, 0));
+}
+
 static void test_chunks(void **state)
 {
 	(void)state;
@@ -183,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_pages),
+	    cmocka_unit_test(test_the_codes_as_status),
 	    cmocka_unit_test(test_chunks),
 	    cmocka_unit_test(test_near_misses),
 	    cmocka_unit_test(test_decided_early),

@@ -1,5 +1,5 @@
 /* privileges: see privileges.h. */
-#include "service/privileges.h"
+#include "base/privileges.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -4,8 +4,8 @@
  * Files are read as the user that the service becomes, from the first time on: what cannot be read then could not be
  * read at a reload either.  Addresses are bound as who started us.
  */
-#ifndef MIDRELAY_SERVICE_PRIVILEGES_H
-#define MIDRELAY_SERVICE_PRIVILEGES_H
+#ifndef MIDRELAY_BASE_PRIVILEGES_H
+#define MIDRELAY_BASE_PRIVILEGES_H
 
 #include <stdbool.h>
 #include <sys/types.h>
