@@ -234,6 +234,17 @@ static void check_listens(const struct place *place)
 	}
 }
 
+/* Every rule has a relay of its own; without a configuration those of one target name the same files. */
+static bool drafted_before(const struct relay_set *set, size_t at)
+{
+	size_t i;
+
+	for (i = 0; i < at; i++)
+		if (strcmp(set->routes[i].target_text, set->routes[at].target_text) == 0)
+			return true;
+	return false;
+}
+
 void check_local(struct check_report *report, const struct relay_set *set, const struct config_report *loaded,
     char *const *relays, size_t relay_count)
 {
@@ -245,7 +256,8 @@ void check_local(struct check_report *report, const struct relay_set *set, const
 
 		for (j = 0; j < relay_count; j++)
 			named = named || strcmp(relays[j], set->routes[i].config->name) == 0;
-		if (!named || (report->file != NULL && check_draft_added(set->routes[i].config)))
+		if (!named ||
+		    (report->file != NULL ? check_draft_added(set->routes[i].config) : drafted_before(set, i)))
 			continue;
 		check_files(&place);
 		if (report->file != NULL)

@@ -408,6 +408,7 @@ def test_expect(case):
         proxy.configure(**dict(proxy.scenario, target="127.0.0.1:%d" % asks_none.port))
     found = check(case, "--expect", case.write("alone.ini", alone), *plain)
     assert [p["expectation"]["held"] for p in found["paths"]] == [True] * 3, found["paths"]
+    assert [item["what"] for item in found["local"]] == ["trust"], "what the rules share is told once"
     # With a configuration: its paths, and those that the rules have besides.
     config = configured(case, {"relay r": dict(case.keys(instance), target=target),
                                "proxy corp": {"url": url(blocked)}})

@@ -21,17 +21,14 @@ LEFT_OUT = "[...]"
 
 
 def parts(block):
-    """(command as shown, command, lines of output) of each command in a block."""
+    """(command, lines of output) of each command in a block."""
     found = []
     for line in block.splitlines():
         if line.startswith("$ "):
-            found.append(([line], [line[2:]], []))
-        elif line.startswith(">") and not found[-1][2]:
-            found[-1][0].append(line)
-            found[-1][1].append(line[2:])
+            found.append((line[2:], []))
         else:
-            found[-1][2].append(line)
-    return [("\n".join(shown), "\n".join(command), output) for shown, command, output in found]
+            found[-1][1].append(line)
+    return found
 
 
 def same_for_all(line):
@@ -72,12 +69,12 @@ def test_the_guide_shows_what_is_printed(case):
 
     def run_block(match):
         lines = []
-        for shown, command, output in parts(match[1]):
+        for command, output in parts(match[1]):
             done = subprocess.run(["bash", "-c", command], cwd=room, env=env, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=2 * LIMIT)
             got = done.stdout.splitlines()
             written.append(command)
-            lines += [shown] + got
+            lines += ["$ " + command] + got
             if not os.environ.get("UPDATE_GUIDE"):
                 assert_shown(output, got, command)
         return "```console\n%s\n```" % "\n".join(lines)
