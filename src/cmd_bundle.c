@@ -291,8 +291,8 @@ static int make(const struct bundle_args *args, const struct secret *passphrase)
 		status = EXIT_STATUS_OK;
 		print_findings(&findings, stderr);
 		if (args->out != NULL)
-			printf("%s: written; for client_bundle and for the MID Server, never to be uploaded\n",
-			    args->out);
+			printf("%s: written; for client_bundle and for the MID Server, never to be "
+			    "uploaded\n", args->out);
 		if (args->leaf != NULL)
 			printf("%s: written; the certificate to upload\n", args->leaf);
 		if (args->chain != NULL)

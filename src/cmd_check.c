@@ -1,5 +1,6 @@
 /*
- * cmd_check: `midrelay check`: walks every path of every relay stage by stage and says where it stops and why.
+ * cmd_check: `midrelay check`: walks every path of every relay stage by stage and says where it stops and
+ * why.
  *
  * Answers for the options and what goes together; what is done with them stands in check/.
  */
@@ -17,9 +18,11 @@ static int run(int argc, char **argv);
 const struct command command_check = {
     .name = "check",
     .usage = "[-c FILE] [RELAY...]\n"
-	"       midrelay check --target HOST[:PORT] [--proxy URL]... [--direct] [--proxy-user U --proxy-password SECRET-REF]\n"
+	"       midrelay check --target HOST[:PORT] [--proxy URL]... [--direct] [--proxy-user U "
+	    "--proxy-password SECRET-REF]\n"
 	"                      [--trust system|FILE|DIRECTORY]\n"
-	"  both: [--client-bundle FILE] [--timeout D] [--probe auto|instance|http|none] [--expect FILE] [--watch D]\n"
+	"  both: [--client-bundle FILE] [--timeout D] [--probe auto|instance|http|none] [--expect FILE] "
+	    "[--watch D]\n"
 	"        [--json] [--format table|json|tap|junit] [--quiet] [--debug]",
     .summary = "walks every path stage by stage and says where it stops and why",
     .run = run,
@@ -156,16 +159,19 @@ static int judge_values(struct args *args)
 
 	if (args->timeout != NULL &&
 	    (!text_parse_duration(args->timeout, &options->timeout_ms) || options->timeout_ms <= 0))
-		return command_usage_error(&command_check, "--timeout takes a duration, as in 500ms, 10s or 1m");
+		return command_usage_error(&command_check, "--timeout takes a duration, as in 500ms, 10s "
+		    "or 1m");
 	if (args->watch != NULL &&
 	    (!text_parse_duration(args->watch, &options->watch_ms) || options->watch_ms < WATCH_MIN_MS))
-		return command_usage_error(&command_check, "--watch takes a duration from 1s, as in 30s or 5m");
+		return command_usage_error(&command_check, "--watch takes a duration from 1s, as in 30s "
+		    "or 5m");
 	if (args->probe != NULL && !check_probing_parse(args->probe, &options->probing))
 		return command_usage_error(&command_check, "--probe takes auto, instance, http or none");
 	if (args->format != NULL && !check_format_parse(args->format, &options->format))
 		return command_usage_error(&command_check, "--format takes table, json, tap or junit");
 	if (options->watch_ms > 0 && options->format != CHECK_FORMAT_TABLE)
-		return command_usage_error(&command_check, "--watch prints lines as things change; it has no other format");
+		return command_usage_error(&command_check, "--watch prints lines as things change; it has no "
+		    "other format");
 	return EXIT_STATUS_OK;
 }
 
@@ -175,14 +181,15 @@ static int judge_draft(const struct check_options *options)
 	const struct check_draft_options *draft = &options->draft;
 
 	if (options->file != NULL || options->relay_count > 0)
-		return command_usage_error(&command_check, "--target takes the place of a configuration: give no %s with it",
-		    options->file != NULL ? "-c" : "RELAY");
+		return command_usage_error(&command_check, "--target takes the place of a configuration: "
+		    "give no %s with it", options->file != NULL ? "-c" : "RELAY");
 	if ((draft->proxy_user == NULL) != (draft->proxy_password == NULL))
-		return command_usage_error(&command_check, "%s needs %s", draft->proxy_user != NULL ? "--proxy-user" :
+		return command_usage_error(&command_check, "%s needs %s", draft->proxy_user != NULL ?
+		    "--proxy-user" :
 		    "--proxy-password", draft->proxy_user != NULL ? "--proxy-password" : "--proxy-user");
 	if (draft->proxy_password != NULL && secret_ref_kind(draft->proxy_password) == SECRET_REF_LITERAL)
-		return command_usage_error(&command_check, "--proxy-password takes a reference (file:PATH, env:NAME, cred:NAME or "
-		    "sealed:BASE64), never the password itself");
+		return command_usage_error(&command_check, "--proxy-password takes a reference (file:PATH, "
+		    "env:NAME, cred:NAME or sealed:BASE64), never the password itself");
 	return EXIT_STATUS_OK;
 }
 
@@ -196,12 +203,13 @@ static int judge_options(struct check_options *options)
 	if (draft->path_count > 0)
 		return command_usage_error(&command_check, "--proxy and --direct go with --target");
 	if (rules_alone && draft->client_bundle != NULL)
-		return command_usage_error(&command_check, "--client-bundle goes with --target or -c: a certificate is not shown to "
-		    "every target of the rules");
+		return command_usage_error(&command_check, "--client-bundle goes with --target or -c: a "
+		    "certificate is not shown to every target of the rules");
 	if (rules_alone)
 		return judge_draft(options);
 	if (draft->proxy_user != NULL || draft->proxy_password != NULL || draft->trust != NULL)
-		return command_usage_error(&command_check, "%s goes with --target", draft->trust != NULL ? "--trust" :
+		return command_usage_error(&command_check, "%s goes with --target", draft->trust != NULL ?
+		    "--trust" :
 		    draft->proxy_user != NULL ? "--proxy-user" : "--proxy-password");
 	if (options->file == NULL)
 		options->file = MIDRELAY_DEFAULT_CONFIG;
@@ -223,7 +231,8 @@ static int run(int argc, char **argv)
 			return command_usage_error(&command_check, "there is no option %s", argv[optind - 1]);
 		/* Values become lines of a configuration. */
 		if (has_control(optarg))
-			return command_usage_error(&command_check, "an option's value has a control character in it");
+			return command_usage_error(&command_check, "an option's value has a control "
+			    "character in it");
 		status = take_option(&args, id, optarg);
 	}
 	options->relays = argv + optind;

@@ -1,6 +1,6 @@
 /*
- * explain: shows the table of diagnoses, whole or one row with its causes, or the symptom that some words mean.  What
- * the rows say is the business of dial/diagnosis_table.c, diagnosis_cause.c and symptoms.c.
+ * explain: shows the table of diagnoses, whole or one row with its causes, or the symptom that some words
+ * mean.  What the rows say is the business of dial/diagnosis_table.c, diagnosis_cause.c and symptoms.c.
  */
 #include <jansson.h>
 #include <stdbool.h>
@@ -19,7 +19,8 @@ static int explain_run(int argc, char **argv);
 const struct command command_explain = {
     .name = "explain",
     .usage = "[CODE|WORDS] [--json]",
-    .summary = "what a diagnosis code, or a message in the MID's log, means and what to do; without, the list",
+    .summary = "what a diagnosis code, or a message in the MID's log, means and what to do; without, "
+    "the list",
     .run = explain_run,
 };
 
@@ -91,7 +92,8 @@ static json_t *causes_to_json(enum diagnosis_code code)
 
 		if (info->code == code)
 			json_array_append_new(list,
-			    json_pack("{s:s, s:s, s:s}", "cause", info->name, "when", info->when, "remedy", info->remedy));
+			    json_pack("{s:s, s:s, s:s}", "cause", info->name, "when", info->when, "remedy",
+			    info->remedy));
 	}
 	return list;
 }
@@ -169,8 +171,8 @@ static int symptom_json(const struct symptom *symptom)
 
 	for (i = 0; i < SYMPTOM_CODES && symptom->codes[i] != DIAGNOSIS_OK; i++)
 		json_array_append_new(codes, json_string(diagnosis_name(symptom->codes[i])));
-	return print_json(json_pack("{s:s, s:s, s:s, s:o}", "symptom", symptom->says, "meaning", symptom->means,
-	    "remedy", symptom->remedy, "codes", codes));
+	return print_json(json_pack("{s:s, s:s, s:s, s:o}", "symptom", symptom->says, "meaning",
+	    symptom->means, "remedy", symptom->remedy, "codes", codes));
 }
 
 static int usage_unknown(const char *words, const struct symptom *const *near, size_t near_count)
@@ -185,8 +187,8 @@ static int usage_unknown(const char *words, const struct symptom *const *near, s
 		    &command_explain, "there is no code '%s'; did you mean '%s'?", shown, nearest);
 	used = (size_t)snprintf(message, sizeof(message), "there is no code or message '%s'; ", shown);
 	for (i = 0; i < near_count && used < sizeof(message); i++)
-		used += (size_t)snprintf(message + used, sizeof(message) - used, "%s'%s'", i == 0 ? "near it: " : ", ",
-		    near[i]->says);
+		used += (size_t)snprintf(message + used, sizeof(message) - used, "%s'%s'", i == 0 ?
+		    "near it: " : ", ", near[i]->says);
 	if (near_count == 0)
 		snprintf(message + used, sizeof(message) - used, "'midrelay explain' lists them all");
 	return command_usage_error(&command_explain, "%s", message);

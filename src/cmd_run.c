@@ -14,8 +14,8 @@ static int open_keylog(void)
 	struct error err;
 
 	if (file == NULL || file[0] == '\0')
-		return command_usage_error(&command_run, "--keylog writes to the file that %s names, and it names none",
-		    KEYLOG_VARIABLE);
+		return command_usage_error(&command_run, "--keylog writes to the file that %s names, and it "
+		    "names none", KEYLOG_VARIABLE);
 	if (keylog_open(file, &err))
 		return EXIT_STATUS_OK;
 	fprintf(stderr, "midrelay: %s: %s\n", KEYLOG_VARIABLE, err.text);
@@ -40,8 +40,8 @@ static int run(int argc, char **argv)
 			keylog = true;
 			break;
 		default:
-			return command_usage_error(&command_run, "'%s' is not an option of run, or lacks its value",
-			    argv[optind - 1]);
+			return command_usage_error(&command_run, "'%s' is not an option of run, or lacks its "
+			    "value", argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
@@ -54,4 +54,5 @@ static int run(int argc, char **argv)
 	return service_run(file);
 }
 
-const struct command command_run = {"run", "[-c FILE] [--keylog]", "relay, in the foreground, logging to stderr", run};
+const struct command command_run = {"run", "[-c FILE] [--keylog]", "relay, in the foreground, logging to "
+    "stderr", run};

@@ -25,7 +25,9 @@ extern const struct command command_seal;
 int command_usage_error(const struct command *command, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Reads "-c FILE", "-cFILE", "--config FILE", "--config=FILE" where the default is MIDRELAY_DEFAULT_CONFIG. */
+/*
+ * Reads "-c FILE", "-cFILE", "--config FILE", "--config=FILE" where the default is MIDRELAY_DEFAULT_CONFIG.
+ */
 #ifndef MIDRELAY_DEFAULT_CONFIG
 #define MIDRELAY_DEFAULT_CONFIG "/etc/midrelay/midrelay.ini"
 #endif

@@ -28,7 +28,8 @@ static void print_help(FILE *to)
 		/* Further lines of a usage are for the command's own help. */
 		fprintf(to, "  %-9s %-20.*s %s\n", commands[i]->name, (int)strcspn(commands[i]->usage, "\n"),
 		    commands[i]->usage, commands[i]->summary);
-	fprintf(to, "\n  --version, --help, COMMAND --help\n\nThe default FILE is %s.\n", MIDRELAY_DEFAULT_CONFIG);
+	fprintf(to, "\n  --version, --help, COMMAND --help\n\nThe default FILE is %s.\n",
+	    MIDRELAY_DEFAULT_CONFIG);
 }
 
 int command_usage_error(const struct command *command, const char *fmt, ...)
@@ -49,7 +50,8 @@ static int run_command(const struct command *command, int argc, char **argv)
 
 	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--help") == 0) {
-			printf("usage: midrelay %s %s\n\n%s\n", command->name, command->usage, command->summary);
+			printf("usage: midrelay %s %s\n\n%s\n", command->name, command->usage,
+			    command->summary);
 			return EXIT_STATUS_OK;
 		}
 	}
@@ -69,7 +71,10 @@ int main(int argc, char **argv)
 
 	/* OpenSSL's and stdio's writes to a closed peer must be errors, in every command. */
 	signal(SIGPIPE, SIG_IGN);
-	/* The TPM's library writes on stderr by itself, into our log; what it has to say comes by its errors, too. */
+	/*
+	 * The TPM's library writes on stderr by itself, into our log; what it has to say comes by its errors,
+	 * too.
+	 */
 	setenv("TSS2_LOG", "all+NONE", 0);
 
 	if (argc < 2) {

@@ -1,8 +1,8 @@
 /*
  * log: see log.h.
  *
- * Answers for the two formats, for escaping, and for never blocking a worker on stderr.  Does not decide what is
- * worth a line.
+ * Answers for the two formats, for escaping, and for never blocking a worker on stderr.  Does not decide what
+ * is worth a line.
  */
 #include "base/log.h"
 
@@ -112,7 +112,10 @@ static void put_key(struct log_line *line, const char *key)
 	}
 }
 
-/* A JSON string in both formats (readers of logfmt know no other escapes): a foreign byte is shown as the text \xNN. */
+/*
+ * A JSON string in both formats (readers of logfmt know no other escapes): a foreign byte is shown as the
+ * text \xNN.
+ */
 static void put_quoted(struct log_line *line, const unsigned char *bytes, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -142,7 +145,8 @@ static bool is_bare(const unsigned char *bytes, size_t len)
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		if (bytes[i] <= 0x20 || bytes[i] >= 0x7f || bytes[i] == '"' || bytes[i] == '\\' || bytes[i] == '=')
+		if (bytes[i] <= 0x20 || bytes[i] >= 0x7f || bytes[i] == '"' || bytes[i] == '\\' ||
+		    bytes[i] == '=')
 			return false;
 	}
 	return len > 0;

@@ -10,7 +10,8 @@
  *
  * A line is built on the caller's stack, bounded, and written by one write(2); a reader that does not keep up
  * never blocks a worker: such lines are counted and the count is logged when there is room again
- * (event `log-lost`, once a minute at most).  Safe from any thread.  Values are escaped as JSON strings, in ASCII; keys are ours.
+ * (event `log-lost`, once a minute at most).  Safe from any thread.  Values are escaped as JSON strings, in
+ * ASCII; keys are ours.
  */
 #ifndef MIDRELAY_BASE_LOG_H
 #define MIDRELAY_BASE_LOG_H
@@ -45,7 +46,10 @@ void log_int(struct log_line *line, const char *key, int64_t value);
 void log_bool(struct log_line *line, const char *key, bool value); /* yes / no */
 void log_end(struct log_line *line);
 
-/* For log_limit: a line that stands for `repeated` others too; a new time for one that was kept; a loss not told yet. */
+/*
+ * For log_limit: a line that stands for `repeated` others too; a new time for one that was kept; a loss not
+ * told yet.
+ */
 void log_write(struct log_line *line, uint64_t repeated);
 void log_stamp(struct log_line *line);
 void log_tell_lost(bool at_once);

@@ -1,8 +1,8 @@
 /*
  * log_limit: see log_limit.h.
  *
- * Answers for what is left out and when that is told.  Lines are written under the lock: the order of a group's lines is
- * that of its events.
+ * Answers for what is left out and when that is told.  Lines are written under the lock: the order of a
+ * group's lines is that of its events.
  */
 #include "base/log_limit.h"
 

@@ -1,8 +1,8 @@
 /*
  * privileges: who the process is while it reads files, binds addresses, and serves.
  *
- * Files are read as the user that the service becomes, from the first time on: what cannot be read then could not be
- * read at a reload either.  Addresses are bound as who started us.
+ * Files are read as the user that the service becomes, from the first time on: what cannot be read then could
+ * not be read at a reload either.  Addresses are bound as who started us.
  */
 #ifndef MIDRELAY_BASE_PRIVILEGES_H
 #define MIDRELAY_BASE_PRIVILEGES_H
@@ -20,7 +20,8 @@ struct privileges {
 };
 
 /* Looks names up (numbers are taken too).  user and group may be NULL. */
-bool privileges_find(struct privileges *privileges, const char *user, const char *group, struct error *err) MUST_CHECK;
+bool privileges_find(struct privileges *privileges, const char *user, const char *group,
+    struct error *err) MUST_CHECK;
 void privileges_clear(struct privileges *privileges);
 
 /* For a while, and back again; only before threads exist. */

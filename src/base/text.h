@@ -31,8 +31,8 @@ void text_base64_encode(const void *from, size_t len, char *to);
 const char *text_escape(const void *from, size_t len, char *buf, size_t buf_bytes);
 
 /*
- * "SCHEME:…" (RFC 3986) with a scheme of two characters or more.  A path with a ':' in it is told apart by a '/' before
- * that.
+ * "SCHEME:…" (RFC 3986) with a scheme of two characters or more.  A path with a ':' in it is told apart by a
+ * '/' before that.
  */
 bool text_is_uri(const char *text);
 /* The path behind "file:/…" or "file:///…" (RFC 8089), in the same string; any other text as it is. */

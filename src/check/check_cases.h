@@ -1,8 +1,8 @@
 /*
  * check_cases: a report as test cases, for TAP and JUnit: the things on this host, the paths, the rules.
  *
- * Some case fails exactly where check_report_exit_status() is not 0: with rules these alone may fail, and what else is
- * not well is left out with the reason.
+ * Some case fails exactly where check_report_exit_status() is not 0: with rules these alone may fail, and
+ * what else is not well is left out with the reason.
  */
 #ifndef MIDRELAY_CHECK_CHECK_CASES_H
 #define MIDRELAY_CHECK_CHECK_CASES_H

@@ -53,7 +53,8 @@ static const char *fingerprint(const struct check_path *path)
 	return path->evidence == NULL ? "" : path->evidence->sha256;
 }
 
-static size_t print_path(const struct check_path *was, const struct check_path *is, const char *when, FILE *to)
+static size_t print_path(const struct check_path *was, const struct check_path *is, const char *when,
+    FILE *to)
 {
 	size_t count = 0;
 
@@ -71,23 +72,26 @@ static size_t print_path(const struct check_path *was, const struct check_path *
 	}
 	if (was != NULL && fingerprint(was)[0] != '\0' && fingerprint(is)[0] != '\0' &&
 	    strcmp(fingerprint(was), fingerprint(is)) != 0) {
-		fprintf(to, "%s %s over %s: another certificate is shown: %s, issued by %s\n", when, is->target, is->name,
-		    fingerprint(is), is->evidence->issuer);
+		fprintf(to, "%s %s over %s: another certificate is shown: %s, issued by %s\n", when,
+		    is->target, is->name, fingerprint(is), is->evidence->issuer);
 		count++;
 	}
 	if (was != NULL && is->expected != NULL && was->as_expected != is->as_expected) {
-		fprintf(to, "%s %s over %s: the rule of line %u, %s, %s\n", when, is->target, is->name, is->expected_line,
-		    is->expected, is->as_expected ? "holds again" : "does not hold any more");
+		fprintf(to, "%s %s over %s: the rule of line %u, %s, %s\n", when, is->target, is->name,
+		    is->expected_line, is->expected, is->as_expected ?
+		    "holds again" : "does not hold any more");
 		count++;
 	}
 	return count;
 }
 
-static size_t print_item(const struct check_item *was, const struct check_item *is, const char *when, FILE *to)
+static size_t print_item(const struct check_item *was, const struct check_item *is, const char *when,
+    FILE *to)
 {
 	if (was != NULL && was->outcome == is->outcome)
 		return 0;
-	fprintf(to, "%s %s %s: %s: %s\n", when, is->what, is->subject, check_outcome_name(is->outcome), is->seen);
+	fprintf(to, "%s %s %s: %s: %s\n", when, is->what, is->subject, check_outcome_name(is->outcome),
+	    is->seen);
 	return 1;
 }
 

@@ -7,8 +7,8 @@
 #include "check/check_report.h"
 
 /*
- * Adds the findings.  A path that was shown a chain that does not verify, where another path to the same target was
- * shown one that does, is inspected from then on, whatever its own verdict was.
+ * Adds the findings.  A path that was shown a chain that does not verify, where another path to the same
+ * target was shown one that does, is inspected from then on, whatever its own verdict was.
  */
 void check_compare(struct check_report *report);
 

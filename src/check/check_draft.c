@@ -12,7 +12,8 @@
 #define ADDED "expect."
 
 /* The lines of the options' relay are always the same, so that a line tells the option. */
-enum line { LINE_SECTION = 1, LINE_LISTEN, LINE_TARGET, LINE_USER, LINE_PASSWORD, LINE_BUNDLE, LINE_TRUST, LINE_PATHS };
+enum line { LINE_SECTION = 1, LINE_LISTEN, LINE_TARGET, LINE_USER, LINE_PASSWORD, LINE_BUNDLE, LINE_TRUST,
+    LINE_PATHS };
 
 static void put(FILE *to, const char *key, const char *value)
 {
@@ -139,7 +140,8 @@ static const struct config_path *find_path(const struct config *config, const ch
 }
 
 /* Of a proxy by URL; one by NAME has a section of its own. */
-static void put_proxy(FILE *to, const struct check_draft *draft, const struct config *config, const char *path)
+static void put_proxy(FILE *to, const struct check_draft *draft, const struct config *config,
+    const char *path)
 {
 	const struct config_path *known = find_path(config, path);
 	size_t i;
@@ -160,8 +162,8 @@ static void put_proxy(FILE *to, const struct check_draft *draft, const struct co
 	}
 }
 
-void check_draft_add(struct check_draft *draft, const struct config *config, const char *target, const char *path,
-    unsigned rule_line)
+void check_draft_add(struct check_draft *draft, const struct config *config, const char *target,
+    const char *path, unsigned rule_line)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -193,7 +195,8 @@ struct config *check_draft_load(const struct check_draft *draft, struct config_r
 	return config_load_bytes(draft->name, draft->text, draft->len, report);
 }
 
-void check_draft_move_faults(const struct check_draft *draft, struct config_report *from, struct config_report *rules)
+void check_draft_move_faults(const struct check_draft *draft, struct config_report *from,
+    struct config_report *rules)
 {
 	size_t kept = 0, i, j;
 

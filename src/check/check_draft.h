@@ -24,15 +24,17 @@ struct check_draft; /* opaque */
 struct check_draft *check_draft_new(const char *file, const struct check_draft_options *options);
 void check_draft_free(struct check_draft *draft); /* NULL is fine */
 /*
- * Adds a relay with one path, for the rule on this line.  A proxy by NAME or URL takes its own settings from `config` (what
- * the file says; may be NULL), or those of the options where there is no file.  It gets no client certificate.
+ * Adds a relay with one path, for the rule on this line.  A proxy by NAME or URL takes its own settings from
+ * `config` (what the file says; may be NULL), or those of the options where there is no file.  It gets no
+ * client certificate.
  */
-void check_draft_add(struct check_draft *draft, const struct config *config, const char *target, const char *path,
-    unsigned rule_line);
+void check_draft_add(struct check_draft *draft, const struct config *config, const char *target,
+    const char *path, unsigned rule_line);
 /* As config_load(). */
 struct config *check_draft_load(const struct check_draft *draft, struct config_report *report);
 /* Moves faults in what was added to the report about the rules, at the rules' lines. */
-void check_draft_move_faults(const struct check_draft *draft, struct config_report *from, struct config_report *rules);
+void check_draft_move_faults(const struct check_draft *draft, struct config_report *from,
+    struct config_report *rules);
 /* For one without a file: puts the option before every fault, in place of the key. */
 void check_draft_name_options(const struct check_draft_options *options, struct config_report *report);
 /* Whether this relay was added. */

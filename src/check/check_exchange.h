@@ -1,5 +1,6 @@
 /*
- * check_exchange: one request on a tunnel, and its answer: bounded, under one deadline, then the tunnel is closed.
+ * check_exchange: one request on a tunnel, and its answer: bounded, under one deadline, then the tunnel is
+ * closed.
  */
 #ifndef MIDRELAY_CHECK_CHECK_EXCHANGE_H
 #define MIDRELAY_CHECK_CHECK_EXCHANGE_H
@@ -14,7 +15,8 @@ struct check_exchange_params {
 	const char *request;
 	size_t request_len; /* borrowed during the call; at most WIRE_STEP_BYTES */
 	int64_t timeout_ms;
-	bool cert_sent;     /* our certificate went over this tunnel and nothing has proven yet that it was accepted */
+	/* our certificate went over this tunnel and nothing has proven yet that it was accepted */
+	bool cert_sent;
 };
 
 struct check_exchange_result {
@@ -28,7 +30,10 @@ struct check_exchange_result {
 
 struct check_exchange;
 
-/* Called once, never from inside check_exchange_start, never after check_exchange_cancel; the exchange is gone then. */
+/*
+ * Called once, never from inside check_exchange_start, never after check_exchange_cancel; the exchange is
+ * gone then.
+ */
 typedef void check_exchange_done_fn(void *arg, struct check_exchange_result *result);
 
 /* Takes the tunnel. */

@@ -25,13 +25,14 @@ struct place {
 	const struct config_report *loaded;
 };
 
-static struct check_item *PRINTF_LIKE(5, 6) add_item(const struct place *place, const char *what, const char *subject,
-    enum check_outcome outcome, const char *fmt, ...)
+static struct check_item *PRINTF_LIKE(5, 6) add_item(const struct place *place, const char *what,
+    const char *subject, enum check_outcome outcome, const char *fmt, ...)
 {
 	struct check_item *item = check_report_add_item(place->report);
 	va_list ap;
 
-	item->relay = mem_strdup(place->report->file != NULL ? place->route->config->name : place->route->target_text);
+	item->relay = mem_strdup(place->report->file != NULL ?
+	    place->route->config->name : place->route->target_text);
 	item->what = what;
 	item->outcome = outcome;
 	text_escape(subject, strlen(subject), item->subject, sizeof(item->subject));
@@ -63,14 +64,16 @@ static void add_notes(const struct place *place, const char *key, const char *fi
 		const char *text = note->text, *remedy;
 		struct check_item *item;
 
-		if (note->line != line || strncmp(text, key, key_len) != 0 || strncmp(text + key_len, ": ", 2) != 0)
+		if (note->line != line || strncmp(text, key, key_len) != 0 || strncmp(text + key_len, ": ",
+		    2) != 0)
 			continue;
 		text += key_len + 2;
 		if (strncmp(text, file, file_len) == 0 && strncmp(text + file_len, ": ", 2) == 0)
 			text += file_len + 2;
 		/* "what is wrong; what to do" */
 		remedy = strstr(text, "; ");
-		item = add_item(place, key, file, CHECK_WARNED, "%.*s", remedy != NULL ? (int)(remedy - text) :
+		item = add_item(place, key, file, CHECK_WARNED, "%.*s", remedy != NULL ?
+		    (int)(remedy - text) :
 		    CHECK_TEXT_BYTES - 1, text);
 		if (remedy != NULL)
 			set_remedy(item, "%s", remedy + 2);
@@ -91,11 +94,13 @@ static void add_end(const struct place *place, const char *key, const char *file
 	if (left_s < 0) {
 		item = add_item(place, key, file, CHECK_FAILED, "the %s certificate (%.120s) ended at %s",
 		    cert_role_name(end->role), end->subject, when);
-		set_remedy(item, "renew it: upload the new one, wait until it is Active, then replace the file");
+		set_remedy(item, "renew it: upload the new one, wait until it is Active, then replace "
+		    "the file");
 	} else if (left_s < warning_s) {
-		item = add_item(place, key, file, CHECK_WARNED, "the %s certificate (%.120s) ends in %d days, at %s",
-		    cert_role_name(end->role), end->subject, (int)(left_s / DAY_S), when);
-		set_remedy(item, "renew it: upload the new one, wait until it is Active, then replace the file");
+		item = add_item(place, key, file, CHECK_WARNED, "the %s certificate (%.120s) ends in %d "
+		    "days, at %s", cert_role_name(end->role), end->subject, (int)(left_s / DAY_S), when);
+		set_remedy(item, "renew it: upload the new one, wait until it is Active, then replace "
+		    "the file");
 	} else if (end->role == CERT_LEAF) {
 		(void)add_item(place, key, file, CHECK_PASSED, "%.140s, ends in %d days, at %s", end->subject,
 		    (int)(left_s / DAY_S), when);
@@ -117,7 +122,8 @@ static void check_files(const struct place *place)
 	if (file != NULL)
 		add_notes(place, key, file);
 	if (relay->trust != NULL) {
-		(void)add_item(place, "trust", relay->trust, CHECK_PASSED, "read; the server must chain to it");
+		(void)add_item(place, "trust", relay->trust, CHECK_PASSED,
+		    "read; the server must chain to it");
 		add_notes(place, "trust", relay->trust);
 	}
 	if (relay->crl_file != NULL) {
@@ -133,13 +139,17 @@ static void add_owned(const struct place *place, const char *subject, const stru
 	struct check_item *item;
 
 	if (owner->is_midrelay) {
-		(void)add_item(place, "listen", subject, CHECK_PASSED, "a running midrelay (pid %d) listens there", (int)owner->pid);
+		(void)add_item(place, "listen", subject, CHECK_PASSED,
+		    "a running midrelay (pid %d) listens there", (int)owner->pid);
 	} else if (owner->pid != 0) {
-		item = add_item(place, "listen", subject, CHECK_FAILED, "taken by %s (pid %d)", owner->command, (int)owner->pid);
+		item = add_item(place, "listen", subject, CHECK_FAILED, "taken by %s (pid %d)",
+		    owner->command, (int)owner->pid);
 		set_remedy(item, "stop that program, or give this relay another address");
 	} else {
-		item = add_item(place, "listen", subject, CHECK_WARNED, "in use; by whom cannot be told as this user");
-		set_remedy(item, "run check as root, or as the user that midrelay runs as, to see who listens there");
+		item = add_item(place, "listen", subject, CHECK_WARNED,
+		    "in use; by whom cannot be told as this user");
+		set_remedy(item, "run check as root, or as the user that midrelay runs as, to see who "
+		    "listens there");
 	}
 }
 
@@ -169,12 +179,15 @@ static void check_tcp(const struct place *place, const struct addr *addr, const 
 		add_owned(place, subject, &owner);
 		break;
 	case EACCES:
-		item = add_item(place, "listen", subject, CHECK_WARNED, "this user may not bind port %u", addr_port(addr));
-		set_remedy(item, "start midrelay as root with user = NAME, with CAP_NET_BIND_SERVICE, or take a port above 1023");
+		item = add_item(place, "listen", subject, CHECK_WARNED, "this user may not bind port %u",
+		    addr_port(addr));
+		set_remedy(item, "start midrelay as root with user = NAME, with CAP_NET_BIND_SERVICE, or "
+		    "take a port above 1023");
 		break;
 	default:
 		item = add_item(place, "listen", subject, CHECK_FAILED, "%s", strerror(error));
-		set_remedy(item, error == EADDRNOTAVAIL ? "no interface of this host has that address: give listen one that is its own" :
+		set_remedy(item, error == EADDRNOTAVAIL ? "no interface of this host has that address: give "
+		    "listen one that is its own" :
 		    "give this relay another address");
 	}
 }
@@ -206,7 +219,8 @@ static void check_unix(const struct place *place, const struct addr *addr, const
 		return;
 	}
 	if (!S_ISSOCK(st.st_mode)) {
-		item = add_item(place, "listen", subject, CHECK_FAILED, "a file that is no socket is in the way");
+		item = add_item(place, "listen", subject, CHECK_FAILED,
+		    "a file that is no socket is in the way");
 		set_remedy(item, "remove it, or give this relay another address");
 		return;
 	}
@@ -214,7 +228,8 @@ static void check_unix(const struct place *place, const struct addr *addr, const
 	if (owner.listens)
 		add_owned(place, subject, &owner);
 	else
-		(void)add_item(place, "listen", subject, CHECK_PASSED, "free (a socket that was left behind will be replaced)");
+		(void)add_item(place, "listen", subject, CHECK_PASSED,
+		    "free (a socket that was left behind will be replaced)");
 }
 
 static void check_listens(const struct place *place)

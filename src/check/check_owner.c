@@ -1,4 +1,7 @@
-/* check_owner: see check_owner.h.  From address to socket by /proc/net (proc(5)), from socket to process by /proc/PID/fd. */
+/*
+ * check_owner: see check_owner.h.  From address to socket by /proc/net (proc(5)), from socket to process by
+ * /proc/PID/fd.
+ */
 #include "check/check_owner.h"
 
 #include <dirent.h>
@@ -56,8 +59,8 @@ static unsigned long find_tcp(const char *table, const struct addr *wanted)
 	if (file == NULL)
 		return 0;
 	while (found == 0 && fgets(line, sizeof(line), file) != NULL) {
-		if (sscanf(line, " %*d: %63s %*s %x %*s %*s %*s %*s %*s %lu", at, &state, &inode) == 3 && state == LISTENING &&
-		    parse_tcp(at, &addr) && same_place(&addr, wanted))
+		if (sscanf(line, " %*d: %63s %*s %x %*s %*s %*s %*s %*s %lu", at, &state, &inode) == 3 &&
+		    state == LISTENING && parse_tcp(at, &addr) && same_place(&addr, wanted))
 			found = inode;
 	}
 	fclose(file);
@@ -134,7 +137,8 @@ static void find_process(unsigned long inode, struct check_owner *owner)
 
 	snprintf(wanted, sizeof(wanted), "socket:[%lu]", inode);
 	while (processes != NULL && owner->pid == 0 && (entry = readdir(processes)) != NULL) {
-		if (entry->d_name[strspn(entry->d_name, "0123456789")] == '\0' && holds(entry->d_name, wanted))
+		if (entry->d_name[strspn(entry->d_name, "0123456789")] == '\0' && holds(entry->d_name,
+		    wanted))
 			name_process(entry->d_name, owner);
 	}
 	if (processes != NULL)

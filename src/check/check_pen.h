@@ -1,6 +1,6 @@
 /*
- * check_pen: what the table and the progress draw with: inks, marks, times, wrapped text.  For check/check_print_* and
- * check/check_progress alone.
+ * check_pen: what the table and the progress draw with: inks, marks, times, wrapped text.  For
+ * check/check_print_* and check/check_progress alone.
  */
 #ifndef MIDRELAY_CHECK_CHECK_PEN_H
 #define MIDRELAY_CHECK_CHECK_PEN_H
@@ -22,14 +22,17 @@ struct check_pen {
 	unsigned at; /* the column that the next character goes to */
 };
 
-enum check_ink { CHECK_INK_PLAIN, CHECK_INK_BOLD, CHECK_INK_DIM, CHECK_INK_GOOD, CHECK_INK_WARN, CHECK_INK_BAD };
+enum check_ink { CHECK_INK_PLAIN, CHECK_INK_BOLD, CHECK_INK_DIM, CHECK_INK_GOOD, CHECK_INK_WARN,
+    CHECK_INK_BAD };
 
 void check_pen_print(struct check_pen *pen, enum check_ink ink, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void check_pen_end_line(struct check_pen *pen);
 /* Blanks up to that column, if it is not reached yet. */
 void check_pen_go_to(struct check_pen *pen, unsigned column);
-/* The words of `text` from where the pen is, further lines from `indent` on, and the end of the last line.  A word
- * that fits no line is not cut. */
+/*
+ * The words of `text` from where the pen is, further lines from `indent` on, and the end of the last line.  A
+ * word that fits no line is not cut.
+ */
 void check_pen_wrap(struct check_pen *pen, enum check_ink ink, unsigned indent, const char *text);
 void check_pen_mark(struct check_pen *pen, enum check_outcome outcome);
 /* `len` times the letter of a stage, in its shade. */

@@ -6,7 +6,10 @@
 
 #include "check/check_pen.h"
 
-/* Failures with remedies, evidence, notes, this host, comparison, expectations: each where there is something to say. */
+/*
+ * Failures with remedies, evidence, notes, this host, comparison, expectations: each where there is something
+ * to say.
+ */
 void check_print_below(const struct check_report *report, struct check_pen *pen);
 
 /* "3 of 5 paths passed; …", with the rules first where there are some; the caller frees it. */

@@ -59,7 +59,8 @@ static json_t *to_diagnosis(const struct diagnosis *d)
 	set(object, "code", string(info->name));
 	set(object, "stage", string(diagnosis_stage_name(info->stage)));
 	set(object, "sentence", string(d->sentence));
-	set(object, "cause", d->cause == DIAGNOSIS_CAUSE_NONE ? json_null() : string(diagnosis_cause_info(d->cause)->name));
+	set(object, "cause", d->cause == DIAGNOSIS_CAUSE_NONE ?
+	    json_null() : string(diagnosis_cause_info(d->cause)->name));
 	set(object, "remedy", string(diagnosis_remedy(d)));
 	return object;
 }

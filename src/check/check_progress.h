@@ -1,8 +1,8 @@
 /*
  * check_progress: how far the paths are, drawn in place on a terminal while a check runs.
  *
- * A line for each path, as many as the terminal has room for; what is under way comes before what is done then.  A
- * frame is one write.  Where the stream is no terminal that can be drawn on, nothing is written.
+ * A line for each path, as many as the terminal has room for; what is under way comes before what is done
+ * then.  A frame is one write.  Where the stream is no terminal that can be drawn on, nothing is written.
  */
 #ifndef MIDRELAY_CHECK_CHECK_PROGRESS_H
 #define MIDRELAY_CHECK_CHECK_PROGRESS_H

@@ -1,8 +1,9 @@
 /*
- * check_report: what `midrelay check` has found, as plain data: every path of every relay, stage by stage, and the local
- * side.  The walk fills it, everything else reads it: comparison, rules, the printers.
+ * check_report: what `midrelay check` has found, as plain data: every path of every relay, stage by stage,
+ * and the local side.  The walk fills it, everything else reads it: comparison, rules, the printers.
  *
- * Texts are printable ASCII, bounded, and belong to the report.  Times are µs, points in time wall clock seconds.
+ * Texts are printable ASCII, bounded, and belong to the report.  Times are µs, points in time wall clock
+ * seconds.
  */
 #ifndef MIDRELAY_CHECK_CHECK_REPORT_H
 #define MIDRELAY_CHECK_CHECK_REPORT_H
@@ -14,8 +15,10 @@
 #include "dial/diagnosis.h"
 #include "tls/judge.h"
 
-/* The columns of the table.  TLS includes the judgement of the server; CERT is our certificate: asked for, and accepted,
- * which only the first answer proves; INSTANCE is what the target said to the probes. */
+/*
+ * The columns of the table.  TLS includes the judgement of the server; CERT is our certificate: asked for,
+ * and accepted, which only the first answer proves; INSTANCE is what the target said to the probes.
+ */
 enum check_stage {
 	CHECK_RESOLVE,
 	CHECK_CONNECT,
@@ -25,7 +28,8 @@ enum check_stage {
 	CHECK_INSTANCE,
 	CHECK_STAGE_COUNT
 };
-const char *check_stage_name(enum check_stage stage); /* "resolve" "connect" "proxy" "tls" "certificate" "instance" */
+/* "resolve" "connect" "proxy" "tls" "certificate" "instance" */
+const char *check_stage_name(enum check_stage stage);
 
 enum check_outcome {
 	CHECK_NOT_REACHED,
@@ -33,7 +37,8 @@ enum check_outcome {
 	CHECK_PASSED,
 	CHECK_WARNED, /* passed, and something is to be said: see the path's notes */
 	CHECK_FAILED,
-	CHECK_NOT_APPLICABLE, /* PROXY of a direct path, RESOLVE of an address, CERT without one, INSTANCE of no instance */
+	/* PROXY of a direct path, RESOLVE of an address, CERT without one, INSTANCE of no instance */
+	CHECK_NOT_APPLICABLE,
 };
 const char *check_outcome_name(enum check_outcome outcome); /* "not-reached" "under-way" "passed" … */
 
@@ -51,7 +56,8 @@ const char *check_verdict_name(enum check_verdict verdict); /* "clean" "inspecte
 struct check_step {
 	enum check_outcome outcome;
 	int64_t us;                  /* spent in it; -1: not reached or not applicable */
-	char seen[CHECK_TEXT_BYTES]; /* "10.1.2.3:3128", "HTTP/1.1 200 Connection established", … "" : nothing to tell */
+	/* "10.1.2.3:3128", "HTTP/1.1 200 Connection established", … "" : nothing to tell */
+	char seen[CHECK_TEXT_BYTES];
 };
 
 /* One request to the target and what came back. */
@@ -72,7 +78,8 @@ struct check_path {
 	bool direct;
 	struct check_step steps[CHECK_STAGE_COUNT];
 	struct diagnosis diagnosis; /* of the first stage that failed; DIAGNOSIS_OK */
-	struct diagnosis others[2]; /* further ones of the instance's probes; DIAGNOSIS_OK where there is none */
+	/* further ones of the instance's probes; DIAGNOSIS_OK where there is none */
+	struct diagnosis others[2];
 	enum check_verdict verdict;
 	char address[CHECK_TEXT_BYTES];     /* that was connected to, of the proxy or the target; "" */
 	char proxy_reply[CHECK_TEXT_BYTES]; /* the status line that opened the tunnel; "" */

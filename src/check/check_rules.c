@@ -1,6 +1,6 @@
 /*
- * check_rules: see check_rules.h.  Reads the file by the configuration's own reader, so that lines, comments and bad bytes
- * are treated alike.
+ * check_rules: see check_rules.h.  Reads the file by the configuration's own reader, so that lines, comments
+ * and bad bytes are treated alike.
  */
 #include "check/check_rules.h"
 
@@ -66,7 +66,8 @@ const struct check_rule *check_rules_at(const struct check_rules *rules, size_t 
 
 /* ---- one rule ---- */
 
-static void set_target(struct check_rule *rule, const struct config_entry *entry, struct config_report *report)
+static void set_target(struct check_rule *rule, const struct config_entry *entry,
+    struct config_report *report)
 {
 	struct error err;
 
@@ -89,7 +90,8 @@ static void set_path(struct check_rule *rule, const struct config_entry *entry, 
 		config_report_fault(report, entry->line, "path: %s", err.text);
 }
 
-static void set_expect(struct check_rule *rule, const struct config_entry *entry, struct config_report *report)
+static void set_expect(struct check_rule *rule, const struct config_entry *entry,
+    struct config_report *report)
 {
 	const char *nearest = text_nearest(entry->value, verdicts);
 	char shown[SHOWN_BYTES];
@@ -103,11 +105,12 @@ static void set_expect(struct check_rule *rule, const struct config_entry *entry
 		nearest = diagnosis_nearest(entry->value);
 	text_escape(entry->value, strlen(entry->value), shown, sizeof(shown));
 	if (nearest != NULL)
-		config_report_fault(report, entry->line, "expect: there is no '%s'; did you mean %s?", shown, nearest);
+		config_report_fault(report, entry->line, "expect: there is no '%s'; did you mean %s?", shown,
+		    nearest);
 	else
 		config_report_fault(report, entry->line,
-		    "expect: must be clean, inspected, blocked or a diagnosis code (midrelay explain lists them), not '%s'",
-		    shown);
+		    "expect: must be clean, inspected, blocked or a diagnosis code (midrelay explain lists "
+		    "them), not '%s'", shown);
 }
 
 static void report_unknown_key(const struct config_entry *entry, struct config_report *report)
@@ -115,9 +118,11 @@ static void report_unknown_key(const struct config_entry *entry, struct config_r
 	const char *nearest = text_nearest(entry->key, keys);
 
 	if (nearest != NULL)
-		config_report_fault(report, entry->line, "unknown key %s; did you mean %s?", entry->key, nearest);
+		config_report_fault(report, entry->line, "unknown key %s; did you mean %s?", entry->key,
+		    nearest);
 	else
-		config_report_fault(report, entry->line, "unknown key %s; a rule has target, path and expect", entry->key);
+		config_report_fault(report, entry->line, "unknown key %s; a rule has target, path and expect",
+		    entry->key);
 }
 
 /* `lines`: where each of the keys stood. */
@@ -133,7 +138,8 @@ static void set_entry(struct check_rule *rule, const struct config_entry *entry,
 		return;
 	}
 	if (lines[key] != 0) {
-		config_report_fault(report, entry->line, "%s was given before, at line %u", entry->key, lines[key]);
+		config_report_fault(report, entry->line, "%s was given before, at line %u", entry->key,
+		    lines[key]);
 		return;
 	}
 	lines[key] = entry->line;
@@ -148,7 +154,8 @@ static void set_entry(struct check_rule *rule, const struct config_entry *entry,
 }
 
 /* False, and said why: this section is no rule. */
-static bool make_rule(const struct config_section *section, struct check_rule *rule, struct config_report *report)
+static bool make_rule(const struct config_section *section, struct check_rule *rule,
+    struct config_report *report)
 {
 	size_t faults_before = report->fault_count, i;
 	unsigned lines[KEY_COUNT] = {0};
@@ -162,16 +169,18 @@ static bool make_rule(const struct config_section *section, struct check_rule *r
 	return report->fault_count == faults_before && !section->faulty;
 }
 
-static void check_twice(const struct check_rules *rules, const struct check_rule *rule, struct config_report *report)
+static void check_twice(const struct check_rules *rules, const struct check_rule *rule,
+    struct config_report *report)
 {
 	size_t i;
 
 	for (i = 0; i < rules->count; i++) {
 		const struct check_rule *other = &rules->items[i];
 
-		if (strcmp(other->target_text, rule->target_text) == 0 && strcmp(other->path, rule->path) == 0) {
-			config_report_fault(report, rule->line, "[%s]: line %u has a rule for %s over %s already", rule->name,
-			    other->line, rule->target_text, rule->path);
+		if (strcmp(other->target_text, rule->target_text) == 0 && strcmp(other->path,
+		    rule->path) == 0) {
+			config_report_fault(report, rule->line, "[%s]: line %u has a rule for %s over %s "
+			    "already", rule->name, other->line, rule->target_text, rule->path);
 			return;
 		}
 	}
@@ -188,9 +197,11 @@ struct check_rules *check_rules_load(const char *file, struct config_report *rep
 		return NULL;
 	}
 	if (text.section_count == 0 && report->fault_count == faults_before)
-		config_report_fault(report, 0, "holds no rule; one looks like [NAME] with target, path and expect");
+		config_report_fault(report, 0, "holds no rule; one looks like [NAME] with target, path and "
+		    "expect");
 	if (text.section_count > MAX_RULES)
-		config_report_fault(report, text.sections[MAX_RULES].line, "there are more than %u rules", MAX_RULES);
+		config_report_fault(report, text.sections[MAX_RULES].line, "there are more than %u rules",
+		    MAX_RULES);
 	rules->items = mem_calloc(text.section_count, sizeof(*rules->items));
 	for (i = 0; i < text.section_count && i < MAX_RULES; i++) {
 		struct check_rule *rule = &rules->items[rules->count];
@@ -224,9 +235,11 @@ static bool holds(const char *expect, const struct check_path *path)
 	if (strcmp(expect, "blocked") == 0)
 		return path->verdict == CHECK_BLOCKED;
 	for (i = 0; i < sizeof(path->others) / sizeof(path->others[0]); i++)
-		if (path->others[i].code != DIAGNOSIS_OK && strcmp(expect, diagnosis_name(path->others[i].code)) == 0)
+		if (path->others[i].code != DIAGNOSIS_OK && strcmp(expect,
+		    diagnosis_name(path->others[i].code)) == 0)
 			return true;
-	return path->diagnosis.code != DIAGNOSIS_OK && strcmp(expect, diagnosis_name(path->diagnosis.code)) == 0;
+	return path->diagnosis.code != DIAGNOSIS_OK && strcmp(expect,
+	    diagnosis_name(path->diagnosis.code)) == 0;
 }
 
 void check_rules_apply(const struct check_rules *rules, struct check_report *report)
@@ -242,7 +255,8 @@ void check_rules_apply(const struct check_rules *rules, struct check_report *rep
 		for (j = 0; j < report->path_count; j++) {
 			struct check_path *path = &report->paths[j];
 
-			if (strcmp(path->target, rule->target_text) != 0 || strcmp(path->name, rule->path) != 0)
+			if (strcmp(path->target, rule->target_text) != 0 || strcmp(path->name,
+			    rule->path) != 0)
 				continue;
 			matched = true;
 			free(path->expected);
@@ -252,8 +266,8 @@ void check_rules_apply(const struct check_rules *rules, struct check_report *rep
 		}
 		if (matched)
 			continue;
-		text = mem_printf("line %u, [%s]: %s over %s was not checked", rule->line, rule->name, rule->target_text,
-		    rule->path);
+		text = mem_printf("line %u, [%s]: %s over %s was not checked", rule->line, rule->name,
+		    rule->target_text, rule->path);
 		check_report_add_unmatched(report, text);
 		free(text);
 	}

@@ -6,8 +6,9 @@
  *	path   = http://proxy.corp.example:3128
  *	expect = clean
  *
- * One section a rule, whatever its name.  `path` is `direct`, a proxy's URL, or the NAME of a [proxy NAME] of the
- * configuration; `expect` is `clean`, `inspected`, `blocked` (any refusal by the proxy) or a diagnosis code.
+ * One section a rule, whatever its name.  `path` is `direct`, a proxy's URL, or the NAME of a [proxy NAME] of
+ * the configuration; `expect` is `clean`, `inspected`, `blocked` (any refusal by the proxy) or a diagnosis
+ * code.
  */
 #ifndef MIDRELAY_CHECK_CHECK_RULES_H
 #define MIDRELAY_CHECK_CHECK_RULES_H

@@ -1,8 +1,8 @@
 /*
  * check_run: see check_run.h.
  *
- * Answers for the flow.  What configuration is walked is check_setup's business, what is found out that of the walk, how it
- * is shown that of the printers.
+ * Answers for the flow.  What configuration is walked is check_setup's business, what is found out that of
+ * the walk, how it is shown that of the printers.
  */
 #include "check/check_run.h"
 
@@ -181,11 +181,14 @@ static bool is_one_path(const struct check_run *run)
 	check_walk_list(&params, report);
 	one = report->path_count == 1;
 	if (!one)
-		fprintf(stderr, "midrelay: --debug is for one path, and there are %zu:\n", report->path_count);
+		fprintf(stderr, "midrelay: --debug is for one path, and there are %zu:\n",
+		    report->path_count);
 	for (i = 0; i < report->path_count && !one; i++)
-		fprintf(stderr, "  %s: %s over %s\n", report->paths[i].relay, report->paths[i].target, report->paths[i].name);
+		fprintf(stderr, "  %s: %s over %s\n", report->paths[i].relay, report->paths[i].target,
+		    report->paths[i].name);
 	if (!one)
-		fputs("name a RELAY that has one path, or give --target with one --proxy or --direct\n", stderr);
+		fputs("name a RELAY that has one path, or give --target with one --proxy or --direct\n",
+		    stderr);
 	check_report_free(report);
 	return one;
 }

@@ -1,5 +1,6 @@
 /*
- * check_run: a check from its options to its exit status: configuration, walk, comparison, rules, output, repetition.
+ * check_run: a check from its options to its exit status: configuration, walk, comparison, rules, output,
+ * repetition.
  */
 #ifndef MIDRELAY_CHECK_CHECK_RUN_H
 #define MIDRELAY_CHECK_CHECK_RUN_H
@@ -14,7 +15,8 @@ bool check_format_parse(const char *word, enum check_format *format);
 /* All borrowed. */
 struct check_options {
 	const char *file;                 /* the configuration; NULL: there is none, see draft and rules */
-	struct check_draft_options draft; /* with a file the client_bundle alone: it takes the place of those in the file */
+	/* with a file the client_bundle alone: it takes the place of those in the file */
+	struct check_draft_options draft;
 	const char *rules;                /* --expect; NULL: none */
 	char *const *relays;              /* only these of the file's; none: all */
 	size_t relay_count;

@@ -15,7 +15,10 @@ struct check_setup {
 	struct config_report loaded; /* the notes that were taken */
 };
 
-/* EXIT_STATUS_OK; or what the faults, which stand on stderr, lead to: _CONFIG, or _USAGE where an option is at fault. */
+/*
+ * EXIT_STATUS_OK; or what the faults, which stand on stderr, lead to: _CONFIG, or _USAGE where an option is
+ * at fault.
+ */
 int check_setup_load(struct check_setup *setup, const struct check_options *options);
 void check_setup_clear(struct check_setup *setup);
 

@@ -36,11 +36,13 @@ static bool is_resolved(const struct relay_route *route, const struct relay_path
 	return !path->config->proxy.is_ip;
 }
 
-void check_steps_add(struct check_report *report, const struct relay_route *route, const struct relay_path *path)
+void check_steps_add(struct check_report *report, const struct relay_route *route,
+    const struct relay_path *path)
 {
 	struct check_path *seen = check_report_add_path(report);
 
-	seen->relay = mem_strdup(report->file != NULL && !check_draft_added(route->config) ? route->config->name :
+	seen->relay = mem_strdup(report->file != NULL && !check_draft_added(route->config) ?
+	    route->config->name :
 	    route->target_text);
 	seen->target = mem_strdup(route->target_text);
 	seen->name = mem_strdup(path->config->name);
@@ -99,7 +101,8 @@ void check_steps_opened(struct check_path *seen, const char *head, size_t len)
 	if (last_len > 0 && last[last_len - 1] == '\r')
 		last_len--;
 	text_escape(last, last_len, seen->proxy_reply, sizeof(seen->proxy_reply));
-	snprintf(seen->steps[CHECK_PROXY].seen, sizeof(seen->steps[CHECK_PROXY].seen), "%s", seen->proxy_reply);
+	snprintf(seen->steps[CHECK_PROXY].seen, sizeof(seen->steps[CHECK_PROXY].seen), "%s",
+	    seen->proxy_reply);
 }
 
 enum check_stage check_steps_stage(enum diagnosis_code code, enum check_stage otherwise)
@@ -179,8 +182,8 @@ static void fill_tls(struct check_path *seen, const struct stream *stream)
 		snprintf(text, CHECK_TEXT_BYTES, "%s %s", seen->tls_version, seen->cipher);
 	}
 	if (evidence != NULL && evidence->issuer[0] != '\0')
-		snprintf(text + strlen(text), CHECK_TEXT_BYTES - strlen(text), "%sissued by %s", text[0] != '\0' ? ", " : "",
-		    evidence->issuer);
+		snprintf(text + strlen(text), CHECK_TEXT_BYTES - strlen(text), "%sissued by %s",
+		    text[0] != '\0' ? ", " : "", evidence->issuer);
 }
 
 static void note_inspection(struct check_path *seen, enum config_inspection inspection)
@@ -191,13 +194,14 @@ static void note_inspection(struct check_path *seen, enum config_inspection insp
 	    inspection == CONFIG_INSPECTION_IGNORE ? "ignore" : "warn",
 	    (evidence->reasons & JUDGE_REASON_PRODUCT) != 0 ? " the issuer looks like " : "",
 	    (evidence->reasons & JUDGE_REASON_PRODUCT) != 0 ? evidence->product : "",
-	    (evidence->reasons & JUDGE_REASON_NO_SCT) != 0 ? " no Certificate Transparency timestamp came with it;" : "",
-	    (evidence->reasons & JUDGE_REASON_LOCAL_ANCHOR) != 0 ? " its root was added to this host's store" : "");
+	    (evidence->reasons & JUDGE_REASON_NO_SCT) != 0 ? " no Certificate Transparency timestamp came "
+	    "with it;" : "", (evidence->reasons & JUDGE_REASON_LOCAL_ANCHOR) != 0 ?
+	    " its root was added to this host's store" : "");
 }
 
 /* A certificate that ends soon, in words. */
-static void note_end(struct check_path *seen, enum check_stage stage, const char *whose, const struct cert_end *end,
-    int64_t warning_s)
+static void note_end(struct check_path *seen, enum check_stage stage, const char *whose,
+    const struct cert_end *end, int64_t warning_s)
 {
 	int64_t left_s = end->not_after - (int64_t)time(NULL);
 	time_t not_after = (time_t)end->not_after;
@@ -208,8 +212,8 @@ static void note_end(struct check_path *seen, enum check_stage stage, const char
 		return;
 	if (gmtime_r(&not_after, &tm) != NULL)
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	check_steps_note(seen, "%s certificate (%s) ends in %d days, at %s: %.100s", whose, cert_role_name(end->role),
-	    (int)(left_s / DAY_S), when, end->subject);
+	check_steps_note(seen, "%s certificate (%s) ends in %d days, at %s: %.100s", whose,
+	    cert_role_name(end->role), (int)(left_s / DAY_S), when, end->subject);
 	warn(seen, stage);
 }
 
@@ -223,14 +227,16 @@ static void fill_notes(struct check_path *seen, const struct relay_route *route,
 		warn(seen, CHECK_TLS);
 	}
 	if (seen->evidence != NULL && seen->evidence->pin_on_leaf) {
-		check_steps_note(seen, "pin matches the server's own key alone, which ends with its certificate: pin an issuer's");
+		check_steps_note(seen, "pin matches the server's own key alone, which ends with its "
+		    "certificate: pin an issuer's");
 		warn(seen, CHECK_TLS);
 	}
 	if (stream_server_end(stream, &end) != 0)
 		note_end(seen, CHECK_TLS, "the server's", &end, warning_s);
 }
 
-void check_steps_proven(struct check_path *seen, const struct relay_route *route, bool proven, const char *text)
+void check_steps_proven(struct check_path *seen, const struct relay_route *route, bool proven,
+    const char *text)
 {
 	int64_t warning_s = route->set->config->process.expiry_warning_ms / 1000;
 	struct check_step *step = &seen->steps[CHECK_CERT];
@@ -253,7 +259,8 @@ static void fill_cert(struct check_path *seen, const struct relay_route *route, 
 	seen->cert_requested = stream_cert_requested(stream);
 	if (!identity_has_cert(route->identity) || !seen->cert_requested) {
 		step->outcome = CHECK_NOT_APPLICABLE;
-		snprintf(step->seen, sizeof(step->seen), "%s", !seen->cert_requested ? "the server asks for none" :
+		snprintf(step->seen, sizeof(step->seen), "%s", !seen->cert_requested ?
+		    "the server asks for none" :
 		    "the server asks for one, and none is configured");
 		return;
 	}
@@ -290,7 +297,8 @@ void check_steps_dialled(struct check_path *seen, const struct relay_route *rout
 		fill_notes(seen, route, stream);
 	}
 	if (seen->cert_in_clear)
-		check_steps_note(seen, "TLS 1.2 showed the client certificate to everybody on the path; tls_min = 1.3 refuses that");
+		check_steps_note(seen, "TLS 1.2 showed the client certificate to everybody on the path; "
+		    "tls_min = 1.3 refuses that");
 }
 
 void check_steps_end(struct check_path *seen)
@@ -307,7 +315,8 @@ void check_steps_end(struct check_path *seen)
 	else if (code == DIAGNOSIS_OK)
 		seen->verdict = CHECK_CLEAN;
 	else if (diagnosis_info(code)->stage == DIAGNOSIS_STAGE_PROXY && code != DIAGNOSIS_PROXY_TIMEOUT &&
-	    code != DIAGNOSIS_PROXY_MALFORMED && code != DIAGNOSIS_PROXY_CLOSED && code != DIAGNOSIS_PROXY_TLS)
+	    code != DIAGNOSIS_PROXY_MALFORMED && code != DIAGNOSIS_PROXY_CLOSED &&
+	    code != DIAGNOSIS_PROXY_TLS)
 		seen->verdict = CHECK_BLOCKED;
 	else
 		seen->verdict = CHECK_BROKEN;

@@ -1,8 +1,8 @@
 /*
  * check_visit: see check_visit.h.
  *
- * Answers for the order: the dial, the first request on its tunnel, the others side by side on tunnels of their own.  What
- * a dial showed is put into words by check_steps, what an answer means by check_instance.
+ * Answers for the order: the dial, the first request on its tunnel, the others side by side on tunnels of
+ * their own.  What a dial showed is put into words by check_steps, what an answer means by check_instance.
  */
 #include "check/check_visit.h"
 
@@ -94,7 +94,8 @@ static void ask(struct inquiry *inquiry, struct tunnel *tunnel)
 	    .cert_sent = visit->params.seen->steps[CHECK_CERT].outcome == CHECK_UNDER_WAY,
 	};
 	char *bare = strchr(at.host, ':') != NULL ? mem_printf("[%s]", at.host) : mem_strdup(at.host);
-	char *request = check_question_request(inquiry->question, host != NULL ? host : bare, &params.request_len);
+	char *request = check_question_request(inquiry->question, host != NULL ? host : bare,
+	    &params.request_len);
 
 	params.request = request;
 	inquiry->exchange = check_exchange_start(&params, tunnel, on_answered, inquiry);
@@ -172,7 +173,10 @@ static void show_answer(const struct inquiry *inquiry)
 	    answer->server[0] != '\0' ? ", Server: " : "", answer->server);
 }
 
-/* The first failure is the path's diagnosis, others of other codes stand beside it; hibernation explains all others. */
+/*
+ * The first failure is the path's diagnosis, others of other codes stand beside it; hibernation explains all
+ * others.
+ */
 static void keep_diagnosis(struct check_path *seen, const struct diagnosis *diagnosis)
 {
 	size_t i;
@@ -232,8 +236,8 @@ static void judge_instance(struct check_visit *visit)
 	if (step->outcome == CHECK_FAILED) {
 		snprintf(step->seen, sizeof(step->seen), "%s", diagnosis_name(seen->diagnosis.code));
 	} else if (step->outcome == CHECK_WARNED) {
-		check_steps_note(seen, "POST /InstanceInfo.do?SOAP was answered with a SOAP fault: the instance works, and takes the "
-		    "call for another than a MID's");
+		check_steps_note(seen, "POST /InstanceInfo.do?SOAP was answered with a SOAP fault: the "
+		    "instance works, and takes the call for another than a MID's");
 	}
 	step->us = loop_clock_us() - visit->inquiries[0].began_us - (seen->steps[CHECK_CERT].us > 0 ?
 	    seen->steps[CHECK_CERT].us : 0);
@@ -257,7 +261,8 @@ static void judge_silence(struct check_visit *visit)
 		finish(visit);
 		return;
 	}
-	check_steps_proven(seen, visit->params.route, false, "asked for and sent; no answer proves that it was accepted");
+	check_steps_proven(seen, visit->params.route, false, "asked for and sent; no answer proves that it "
+	    "was accepted");
 	if (visit->is_instance || visit->params.probing == CHECK_PROBE_HTTP || stage == CHECK_TLS) {
 		check_steps_fail(seen, stage, diagnosis);
 		seen->steps[stage].us = visit->inquiries[0].result.us;
@@ -281,8 +286,10 @@ static void judge_first(struct check_visit *visit)
 		judge_silence(visit);
 		return;
 	}
-	visit->is_instance |= visit->params.probing == CHECK_PROBE_AUTO && check_instance_answered(&first->result.answer);
-	if (check_instance_refuses_cert(&first->result.answer, cert_sent, visit->params.route->target_text, &diagnosis)) {
+	visit->is_instance |= visit->params.probing == CHECK_PROBE_AUTO &&
+	    check_instance_answered(&first->result.answer);
+	if (check_instance_refuses_cert(&first->result.answer, cert_sent, visit->params.route->target_text,
+	    &diagnosis)) {
 		first->probe->outcome = CHECK_FAILED;
 		check_steps_fail(seen, CHECK_CERT, &diagnosis);
 		cert->us = first->result.us;
@@ -357,12 +364,13 @@ static void on_dialled(void *arg, struct dial_result *result)
 		finish(visit);
 	} else if (visit->params.probing == CHECK_PROBE_NONE) {
 		tunnel_free(result->tunnel, false);
-		check_steps_proven(seen, visit->params.route, false, "asked for and sent, not proven: nothing was asked");
+		check_steps_proven(seen, visit->params.route, false, "asked for and sent, not proven: "
+		    "nothing was asked");
 		seen->steps[CHECK_INSTANCE].outcome = CHECK_NOT_APPLICABLE;
 		finish(visit);
 	} else {
-		ask(add_inquiry(visit, visit->params.probing == CHECK_PROBE_HTTP ? CHECK_ASK_ROOT : CHECK_ASK_SERVER),
-		    result->tunnel);
+		ask(add_inquiry(visit, visit->params.probing == CHECK_PROBE_HTTP ?
+		    CHECK_ASK_ROOT : CHECK_ASK_SERVER), result->tunnel);
 	}
 	tell_change(visit);
 }
@@ -385,7 +393,8 @@ struct check_visit *check_visit_start(const struct check_visit_params *params)
 	visit->job.run = run_done;
 	visit->params = *params;
 	visit->is_instance = params->probing == CHECK_PROBE_INSTANCE ||
-	    (params->probing == CHECK_PROBE_AUTO && check_instance_has_name(params->route->config->target.host));
+	    (params->probing == CHECK_PROBE_AUTO &&
+	    check_instance_has_name(params->route->config->target.host));
 	visit->observer = (struct dial_observer){.on_phase = on_phase, .on_opened = on_opened, .arg = visit};
 	params->seen->began_us = loop_clock_us();
 	if (!relay_route_cert_is_usable(params->route->identity, &diagnosis)) {

@@ -16,10 +16,17 @@ struct check_visit_params {
 	struct check_path *seen;   /* filled as it goes */
 	enum check_probing probing;
 	int64_t probe_timeout_ms;  /* of one request */
-	/* As in dial_params, for the visit's dial, and the first request on its tunnel; `arg` is the one below.  May be NULL. */
+	/*
+	 * As in dial_params, for the visit's dial, and the first request on its tunnel; `arg` is the one
+	 * below.  May be NULL.
+	 */
 	void (*trace)(void *arg, const char *text);
-	void (*on_change)(void *arg); /* what is seen has changed; from the loop, and from inside check_visit_start */
-	/* Called once, never from inside check_visit_start, never after check_visit_cancel; the visit is gone then. */
+	/* what is seen has changed; from the loop, and from inside check_visit_start */
+	void (*on_change)(void *arg);
+	/*
+	 * Called once, never from inside check_visit_start, never after check_visit_cancel; the visit is gone
+	 * then.
+	 */
 	void (*on_done)(void *arg);
 	void *arg;
 };

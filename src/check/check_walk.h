@@ -19,10 +19,16 @@ struct check_walk_params {
 	size_t relay_count;    /* 0: all of them */
 	enum check_probing probing;
 	int64_t timeout_ms;    /* no request waits longer; 0: setup_timeout of its relay */
-	/* As in dial_params, for every path's dial, and the first request on its tunnel; `arg` is the one below.  May be NULL. */
+	/*
+	 * As in dial_params, for every path's dial, and the first request on its tunnel; `arg` is the one
+	 * below.  May be NULL.
+	 */
 	void (*trace)(void *arg, const char *text);
 	void (*on_change)(void *arg); /* may be NULL */
-	/* Called once, never from inside check_walk_start, never after check_walk_cancel; the walk is gone then. */
+	/*
+	 * Called once, never from inside check_walk_start, never after check_walk_cancel; the walk is gone
+	 * then.
+	 */
 	void (*on_done)(void *arg);
 	void *arg;
 };

@@ -76,7 +76,8 @@ struct config_header {
 struct config_path {
 	bool direct;
 	bool tls;                 /* the proxy's URL is https:// */
-	char *name;               /* "direct", the URL without credentials ("http://h:p"), or the section's NAME */
+	/* "direct", the URL without credentials ("http://h:p"), or the section's NAME */
+	char *name;
 	struct hostport proxy;    /* not for direct */
 	char *user;               /* NULL: no credentials */
 	char *password_ref;       /* a secret reference; NULL with user NULL */
@@ -132,7 +133,8 @@ struct config {
 	struct config_process process;
 	struct config_relay *relays;
 	size_t relay_count; /* at least 1 */
-	bool faulty;        /* only good for looking at the files that it names; relay_set_new() takes no other use of it */
+	/* only good for looking at the files that it names; relay_set_new() takes no other use of it */
+	bool faulty;
 };
 
 /* One fault or note, with the place it was found at. */
@@ -158,15 +160,20 @@ void config_report_note(struct config_report *report, unsigned line, const char 
 void config_report_sort(struct config_report *report);
 
 /*
- * Reads and validates FILE.  Every fault found is in *report (initialised by the caller).  With faults the result is
- * NULL, or `faulty`: what could be read, so that relay_set_new() can add the faults in the files that it names.  Bounded: a file above 1 MiB, a line above 64 kB, more than 1,000 relays are faults.
+ * Reads and validates FILE.  Every fault found is in *report (initialised by the caller).  With faults the
+ * result is NULL, or `faulty`: what could be read, so that relay_set_new() can add the faults in the files
+ * that it names.  Bounded: a file above 1 MiB, a line above 64 kB, more than 1,000 relays are faults.
  */
 struct config *config_load(const char *file, struct config_report *report);
 /* The same of text that is in no file; `name` stands for it. */
-struct config *config_load_bytes(const char *name, const char *bytes, size_t len, struct config_report *report);
+struct config *config_load_bytes(const char *name, const char *bytes, size_t len,
+    struct config_report *report);
 void config_free(struct config *config);
 
-/* How the path is called that an item of `proxy` makes ("http://h:p", NAME, "direct"); NULL: it is no URL.  The caller's. */
+/*
+ * How the path is called that an item of `proxy` makes ("http://h:p", NAME, "direct"); NULL: it is no URL.
+ * The caller's.
+ */
 char *config_path_name(const char *item, struct error *err);
 
 /* The line where `key` of this section was given, or that of the section itself when it was not. */

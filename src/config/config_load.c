@@ -436,7 +436,8 @@ struct config *config_load(const char *file, struct config_report *report)
 	return config;
 }
 
-struct config *config_load_bytes(const char *name, const char *bytes, size_t len, struct config_report *report)
+struct config *config_load_bytes(const char *name, const char *bytes, size_t len,
+    struct config_report *report)
 {
 	size_t faults_before = report->fault_count;
 	struct config_text text = {0};

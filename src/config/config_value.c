@@ -165,7 +165,8 @@ static bool set_key(void *field, const char *text, struct error *err)
 		return set_file(field, path, err);
 	}
 	if (strcasestr(text, "pin-value=") != NULL)
-		return error_set(err, "a PIN does not belong into the URI of a key, which is shown to many: set client_passphrase");
+		return error_set(err, "a PIN does not belong into the URI of a key, which is shown to many: "
+		    "set client_passphrase");
 	replace(field, mem_strdup(text));
 	return true;
 }
@@ -190,8 +191,10 @@ static bool set_secret(void *field, const char *text, struct error *err)
 			    err, "cred: needs the name of a systemd credential behind it, without a '/'");
 		break;
 	case SECRET_REF_SEALED:
-		if (*rest == '\0' || rest[strspn(rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")] != '\0')
-			return error_set(err, "sealed: needs the base64 text that `midrelay seal` printed behind it");
+		if (*rest == '\0' || rest[strspn(rest,
+		    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")] != '\0')
+			return error_set(err, "sealed: needs the base64 text that `midrelay seal` printed "
+			    "behind it");
 		break;
 	case SECRET_REF_LITERAL:
 		break;
@@ -316,7 +319,10 @@ static bool add_name(struct config_list *list, const char *text, struct error *e
 	return true;
 }
 
-/* The one form that 32 bytes have in base64 (RFC 4648): 43 digits, of which the last has two bits to spare, and one =. */
+/*
+ * The one form that 32 bytes have in base64 (RFC 4648): 43 digits, of which the last has two bits to spare,
+ * and one =.
+ */
 static bool add_pin(struct config_list *list, const char *text, struct error *err)
 {
 	static const char prefix[] = "sha256//";

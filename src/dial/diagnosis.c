@@ -1,4 +1,7 @@
-/* diagnosis: finding a row of the table, and the setting of one occurrence.  The rows stand in diagnosis_table.c. */
+/*
+ * diagnosis: finding a row of the table, and the setting of one occurrence.  The rows stand in
+ * diagnosis_table.c.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

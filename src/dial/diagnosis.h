@@ -2,8 +2,9 @@
  * diagnosis: the closed list of what can go wrong at run time, and what was seen when it did.
  *
  * One table feeds the log, the session line, the local 502, `explain`, and later `check`, metrics and exit
- * status.  A code is never renamed.  Its sentence (the *template of meaning*, for `explain`), remedy, stage and RFC 9209
- * proxy error type stand in diagnosis_table.c; the sentence of one occurrence is written where the fact is known.
+ * status.  A code is never renamed.  Its sentence (the *template of meaning*, for `explain`), remedy, stage
+ * and RFC 9209 proxy error type stand in diagnosis_table.c; the sentence of one occurrence is written where
+ * the fact is known.
  */
 #ifndef MIDRELAY_DIAL_DIAGNOSIS_H
 #define MIDRELAY_DIAL_DIAGNOSIS_H
@@ -87,8 +88,8 @@ struct diagnosis_info {
 };
 
 /*
- * Where one code stands for causes that want different remedies, the cause is told with it.  The table of causes is in
- * diagnosis_cause.c; a cause is never renamed either.
+ * Where one code stands for causes that want different remedies, the cause is told with it.  The table of
+ * causes is in diagnosis_cause.c; a cause is never renamed either.
  */
 enum diagnosis_cause {
 	DIAGNOSIS_CAUSE_NONE, /* the code's own remedy fits */

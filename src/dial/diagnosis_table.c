@@ -56,8 +56,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "resolve-failed",
 		.stage = DIAGNOSIS_STAGE_RESOLVE,
 		.meaning = "The name of the proxy, or of the target on a direct path, has no address.",
-		.remedy = "Run `getent ahosts NAME` on this host with the name in the sentence: correct it in "
-		    "the configuration if it is misspelt, else ask for it to be put into DNS, or mend "
+		.remedy = "Run `getent ahosts NAME` on this host with the name in the sentence: correct "
+		    "it in the configuration if it is misspelt, else ask for it to be put into DNS, or mend "
 		    "the search domains in /etc/resolv.conf or /etc/hosts; behind a proxy the target's "
 		    "own name need not resolve here.",
 		.proxy_status = "dns_error", .http_status = 502,
@@ -147,9 +147,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.stage = DIAGNOSIS_STAGE_PROXY,
 		.meaning = "The proxy wants authentication and names no scheme that midrelay speaks, or "
 		    "none at all.",
-		.remedy = "Show the proxy's operators the status line and the schemes in the sentence, and ask "
-		    "for Basic on CONNECT, or for a rule that lets this host reach the target without "
-		    "authentication.",
+		.remedy = "Show the proxy's operators the status line and the schemes in the sentence, "
+		    "and ask for Basic on CONNECT, or for a rule that lets this host reach the target "
+		    "without authentication.",
 		.proxy_status = "http_request_denied", .http_status = 502,
 	},
 	[DIAGNOSIS_PROXY_DENIED] = {
@@ -178,8 +178,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "proxy-status",
 		.stage = DIAGNOSIS_STAGE_PROXY,
 		.meaning = "The answer to CONNECT has a status that no other code covers.",
-		.remedy = "Look up the status in the sentence, and who answered (Server, Via): make sure that "
-		    "`proxy` names a forward proxy that permits CONNECT, and give its operators the "
+		.remedy = "Look up the status in the sentence, and who answered (Server, Via): make sure "
+		    "that `proxy` names a forward proxy that permits CONNECT, and give its operators the "
 		    "sentence and the time.",
 		.proxy_status = "http_protocol_error", .http_status = 502,
 	},
@@ -189,8 +189,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.stage = DIAGNOSIS_STAGE_PROXY,
 		.meaning = "What answered the CONNECT does not speak HTTP/1.x, or its reply exceeds every "
 		    "reasonable bound.",
-		.remedy = "The sentence says what came instead: the port in `proxy` is another service's; put "
-		    "the HTTP proxy's own port there.",
+		.remedy = "The sentence says what came instead: the port in `proxy` is another "
+		    "service's; put the HTTP proxy's own port there.",
 		.proxy_status = "http_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_PROXY_CLOSED] = {
@@ -219,23 +219,24 @@ const struct diagnosis_info diagnosis_table[] = {
 		.code = DIAGNOSIS_PROXY_TLS,
 		.name = "proxy-tls",
 		.stage = DIAGNOSIS_STAGE_PROXY,
-		.meaning = "TLS with an https:// proxy failed: it is not the proxy that it should be, does not "
-		    "speak TLS, or refused us; no credentials were sent to it unless its certificate verified.",
-		.remedy = "An https:// proxy needs a certificate that verifies, for the name it is listed by: "
-		    "the sentence says what its TLS ended with; give it, with the time, to the proxy's "
-		    "operators, and compare tls_min and tls_max where it names versions.",
+		.meaning = "TLS with an https:// proxy failed: it is not the proxy that it should be, "
+		    "does not speak TLS, or refused us; no credentials were sent to it unless its "
+		    "certificate verified.",
+		.remedy = "An https:// proxy needs a certificate that verifies, for the name it is "
+		    "listed by: the sentence says what its TLS ended with; give it, with the time, to the "
+		    "proxy's operators, and compare tls_min and tls_max where it names versions.",
 		.proxy_status = "tls_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_INSPECTED] = {
 		.code = DIAGNOSIS_TLS_INSPECTED,
 		.name = "tls-inspected",
 		.stage = DIAGNOSIS_STAGE_TLS,
-		.meaning = "What answered for the target looks like a proxy that inspects TLS; our certificate and "
-		    "data were not sent to it.",
-		.remedy = "Have the target exempted from TLS inspection on the proxy that the path names; a client "
-		    "certificate cannot pass an inspecting proxy. If the target has a private CA on purpose, name "
-		    "that CA with `trust`; `pin` the public key of its CA where no timestamps (SCTs) come with the "
-		    "certificate.",
+		.meaning = "What answered for the target looks like a proxy that inspects TLS; our "
+		    "certificate and data were not sent to it.",
+		.remedy = "Have the target exempted from TLS inspection on the proxy that the path names; a "
+		    "client certificate cannot pass an inspecting proxy. If the target has a private CA on "
+		    "purpose, name that CA with `trust`; `pin` the public key of its CA where no timestamps "
+		    "(SCTs) come with the certificate.",
 		.proxy_status = "tls_certificate_error", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_UNTRUSTED] = {
@@ -274,11 +275,12 @@ const struct diagnosis_info diagnosis_table[] = {
 		.code = DIAGNOSIS_TLS_REVOKED,
 		.name = "tls-revoked",
 		.stage = DIAGNOSIS_STAGE_TLS,
-		.meaning = "The server's certificate is revoked, or what `revocation` asks for does not prove that it "
-		    "is not.",
-		.remedy = "Revoked: the target's operators must replace the certificate; do not go round this. A list "
-		    "that is missing or out of date: fetch it anew into crl_file (the sentence names its issuer) "
-		    "and reload. No staple: the server sends none, so take `staple` out of `revocation`.",
+		.meaning = "The server's certificate is revoked, or what `revocation` asks for does not "
+		    "prove that it is not.",
+		.remedy = "Revoked: the target's operators must replace the certificate; do not go round "
+		    "this. A list that is missing or out of date: fetch it anew into crl_file (the sentence "
+		    "names its issuer) and reload. No staple: the server sends none, so take `staple` out of "
+		    "`revocation`.",
 		.proxy_status = "tls_certificate_error", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_PIN] = {
@@ -286,9 +288,10 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "tls-pin",
 		.stage = DIAGNOSIS_STAGE_TLS,
 		.meaning = "No certificate in the server's verified chain has a public key that `pin` lists.",
-		.remedy = "Look at the chain in the sentence: if it is your company's or a security product's, the "
-		    "path is inspected. If the server moved to another CA, as announced by its operators, change "
-		    "`pin`; a pin of the server's own certificate ends with its next renewal, so pin a CA.",
+		.remedy = "Look at the chain in the sentence: if it is your company's or a security "
+		    "product's, the path is inspected. If the server moved to another CA, as announced by "
+		    "its operators, change `pin`; a pin of the server's own certificate ends with its next "
+		    "renewal, so pin a CA.",
 		.proxy_status = "tls_certificate_error", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_ISSUER] = {
@@ -296,9 +299,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "tls-issuer",
 		.stage = DIAGNOSIS_STAGE_TLS,
 		.meaning = "No issuer in the server's verified chain has a name that `expect_issuer` lists.",
-		.remedy = "Look at the issuer in the sentence: if it is your company's or a security product's, the "
-		    "path is inspected. If the server moved to another CA, as announced by its operators, change "
-		    "`expect_issuer`.",
+		.remedy = "Look at the issuer in the sentence: if it is your company's or a security "
+		    "product's, the path is inspected. If the server moved to another CA, as announced by "
+		    "its operators, change `expect_issuer`.",
 		.proxy_status = "tls_certificate_error", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_VERSION] = {
@@ -316,8 +319,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "tls-alert",
 		.stage = DIAGNOSIS_STAGE_TLS,
 		.meaning = "The server ended the handshake with an alert that is not about our certificate.",
-		.remedy = "The alert's name is in the sentence: give it, with the target's name and the time, "
-		    "to the target's operators; when another path works, the alert comes from this "
+		.remedy = "The alert's name is in the sentence: give it, with the target's name and the "
+		    "time, to the target's operators; when another path works, the alert comes from this "
 		    "path's proxy.",
 		.proxy_status = "tls_alert_received", .http_status = 502,
 	},
@@ -326,8 +329,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "tls-not-tls",
 		.stage = DIAGNOSIS_STAGE_TLS,
 		.meaning = "What answered inside the tunnel does not speak TLS.",
-		.remedy = "Another service answers on this port: check the port in `target` (443 if left out), "
-		    "and ask the proxy's operators where the tunnel of this CONNECT ends.",
+		.remedy = "Another service answers on this port: check the port in `target` (443 if left "
+		    "out), and ask the proxy's operators where the tunnel of this CONNECT ends.",
 		.proxy_status = "tls_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_CLOSED] = {
@@ -335,9 +338,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.name = "tls-closed",
 		.stage = DIAGNOSIS_STAGE_TLS,
 		.meaning = "The connection was closed or reset in the middle of the TLS handshake.",
-		.remedy = "It broke off when the server had begun to answer: a filter that reads the server's "
-		    "certificate does this, or a lossy path; ask the network team for its log at this "
-		    "second, and compare with another path (`direct`, or another proxy).",
+		.remedy = "It broke off when the server had begun to answer: a filter that reads the "
+		    "server's certificate does this, or a lossy path; ask the network team for its log at "
+		    "this second, and compare with another path (`direct`, or another proxy).",
 		.proxy_status = "connection_terminated", .http_status = 502,
 	},
 	[DIAGNOSIS_TLS_TIMEOUT] = {
@@ -400,51 +403,52 @@ const struct diagnosis_info diagnosis_table[] = {
 		.stage = DIAGNOSIS_STAGE_INSTANCE,
 		.meaning = "The instance took the TLS handshake and then answered with its page for a client "
 		    "certificate that it refuses (HTTP 400), or for none.",
-		.remedy = "See on the instance that this leaf and its CA chain are uploaded and Active (compare the "
-		    "fingerprint in the log), then try `midrelay check`; after a renewal upload first, and swap the "
-		    "files when the new leaf is Active; if none was sent, set client_bundle.",
+		.remedy = "See on the instance that this leaf and its CA chain are uploaded and Active "
+		    "(compare the fingerprint in the log), then try `midrelay check`; after a renewal upload "
+		    "first, and swap the files when the new leaf is Active; if none was sent, set "
+		    "client_bundle.",
 		.proxy_status = "http_request_denied", .http_status = 502,
 	},
 	[DIAGNOSIS_INSTANCE_NOT_ADCV2] = {
 		.code = DIAGNOSIS_INSTANCE_NOT_ADCV2,
 		.name = "instance-not-adcv2",
 		.stage = DIAGNOSIS_STAGE_INSTANCE,
-		.meaning = "The instance answers, but not from the edge (ADCv2) that mutual authentication needs: "
-		    "/adcv2/server is not there.",
-		.remedy = "Check that `target` is the instance's own name, and not a portal's or a load balancer's; "
-		    "if it is, open a case with ServiceNow to have the instance moved to ADCv2.",
+		.meaning = "The instance answers, but not from the edge (ADCv2) that mutual authentication "
+		    "needs: /adcv2/server is not there.",
+		.remedy = "Check that `target` is the instance's own name, and not a portal's or a load "
+		    "balancer's; if it is, open a case with ServiceNow to have the instance moved to ADCv2.",
 		.proxy_status = "destination_unavailable", .http_status = 502,
 	},
 	[DIAGNOSIS_INSTANCE_NO_TLS_SUPPORT] = {
 		.code = DIAGNOSIS_INSTANCE_NO_TLS_SUPPORT,
 		.name = "instance-no-tls-support",
 		.stage = DIAGNOSIS_STAGE_INSTANCE,
-		.meaning = "The instance is behind ADCv2, but its answer to /adcv2/supports_tls does not say that "
-		    "mutual authentication is ready.",
-		.remedy = "Activate certificate-based authentication on the instance, upload an active CA chain and try "
-		    "again after some minutes; if the answer in the sentence stays the same, give it to ServiceNow "
-		    "in a case.",
+		.meaning = "The instance is behind ADCv2, but its answer to /adcv2/supports_tls does not say "
+		    "that mutual authentication is ready.",
+		.remedy = "Activate certificate-based authentication on the instance, upload an active CA "
+		    "chain and try again after some minutes; if the answer in the sentence stays the same, "
+		    "give it to ServiceNow in a case.",
 		.proxy_status = "destination_unavailable", .http_status = 502,
 	},
 	[DIAGNOSIS_INSTANCE_HIBERNATING] = {
 		.code = DIAGNOSIS_INSTANCE_HIBERNATING,
 		.name = "instance-hibernating",
 		.stage = DIAGNOSIS_STAGE_INSTANCE,
-		.meaning = "The instance sleeps: it answers every request with the same page, as developer instances "
-		    "do after a time without use.",
-		.remedy = "Wake it on developer.servicenow.com (sign in as its owner, and wait some minutes), then try "
-		    "again; nothing is wrong on this host or on the path.",
+		.meaning = "The instance sleeps: it answers every request with the same page, as developer "
+		    "instances do after a time without use.",
+		.remedy = "Wake it on developer.servicenow.com (sign in as its owner, and wait some "
+		    "minutes), then try again; nothing is wrong on this host or on the path.",
 		.proxy_status = "destination_unavailable", .http_status = 502,
 	},
 	[DIAGNOSIS_INSTANCE_STATUS] = {
 		.code = DIAGNOSIS_INSTANCE_STATUS,
 		.name = "instance-status",
 		.stage = DIAGNOSIS_STAGE_INSTANCE,
-		.meaning = "The path to the instance works, and the instance's answer has a status, or a form, that no "
-		    "other code covers.",
-		.remedy = "Read the status in the sentence: 5xx is the instance's own trouble or its maintenance "
-		    "(see its status page), 429 is its limit on requests, a redirect or 404 says that `target` is "
-		    "not an instance.",
+		.meaning = "The path to the instance works, and the instance's answer has a status, or a "
+		    "form, that no other code covers.",
+		.remedy = "Read the status in the sentence: 5xx is the instance's own trouble or its "
+		    "maintenance (see its status page), 429 is its limit on requests, a redirect or 404 says "
+		    "that `target` is not an instance.",
 		.proxy_status = "http_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_RELAY_TRUNCATED] = {

@@ -1,8 +1,9 @@
 /*
  * dial: see dial.h.
  *
- * Answers for the order of the stages and for their deadlines; this is the only file that knows both.  How each stage is
- * done stands in resolver, connect, dial_proxy and tls/stream; which path is dialled is reach's business.
+ * Answers for the order of the stages and for their deadlines; this is the only file that knows both.  How
+ * each stage is done stands in resolver, connect, dial_proxy and tls/stream; which path is dialled is reach's
+ * business.
  */
 #include "dial/dial.h"
 
@@ -168,18 +169,22 @@ static void start_resolve(struct dial *dial)
 		start_connect(dial, &addr, 1);
 	} else if (dial->peer->is_ip) {
 		if (!addr_parse_ip(dial->peer->host, dial->peer->port, &addr)) {
-			diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_RESOLVE_FAILED, "%s is not an address",
-			    dial->peer->host);
+			diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_RESOLVE_FAILED,
+			    "%s is not an address", dial->peer->host);
 			dial_finish(dial);
 			return;
 		}
 		start_connect(dial, &addr, 1);
 	} else {
-		/* A name server that is silent for half of the time is not waited for where an older answer is known. */
+		/*
+		 * A name server that is silent for half of the time is not waited for where an older answer
+		 * is known.
+		 */
 		dial->tries_stale = true;
 		set_deadline(dial, dial_relay(dial)->connect_timeout_ms / 2);
 		dial->query =
-		    resolver_ask(dial->params.resolver, dial->params.loop, dial->peer->host, on_resolved, dial);
+		    resolver_ask(dial->params.resolver, dial->params.loop, dial->peer->host, on_resolved,
+		    dial);
 	}
 }
 
@@ -245,15 +250,16 @@ static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
 		if (!relay_set_listens_at(route->set, &addrs[i]))
 			continue;
 		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_CONNECT_LOOP,
-		    "%s resolves to %s, where midrelay itself listens", dial_peer_text(dial, peer, sizeof(peer)),
-		    addr_format(&addrs[i], addr));
+		    "%s resolves to %s, where midrelay itself listens", dial_peer_text(dial, peer,
+		    sizeof(peer)), addr_format(&addrs[i], addr));
 		dial_finish(dial);
 		return;
 	}
 	dial->peer_addr = addrs[0];
 	dial->connector = connector_start(&params, on_connected, dial);
 	if (dial->connector == NULL) {
-		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "no timer for a connection attempt");
+		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT,
+		    "no timer for a connection attempt");
 		dial_finish(dial);
 	}
 }
@@ -284,7 +290,8 @@ void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 	wire_clear(&dial->wire);
 	dial->stream = stream_new(&params);
 	if (dial->stream == NULL) {
-		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "OpenSSL could not make a TLS session");
+		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT,
+		    "OpenSSL could not make a TLS session");
 		dial_finish(dial);
 		return;
 	}
@@ -376,7 +383,8 @@ static void step_tls(struct dial *dial)
 	if (dial_path(dial)->direct)
 		diagnosis_append(&dial->result.diagnosis, " (at %s)", addr_format(&dial->peer_addr, addr));
 	else
-		diagnosis_append(&dial->result.diagnosis, " (through %s)", dial_peer_text(dial, peer, sizeof(peer)));
+		diagnosis_append(&dial->result.diagnosis, " (through %s)", dial_peer_text(dial, peer,
+		    sizeof(peer)));
 	dial_finish(dial);
 }
 
@@ -405,30 +413,33 @@ static void time_out(struct dial *dial)
 	switch (dial->phase) {
 	case DIAL_RESOLVE:
 		deadline_text(dial, "connect_timeout", relay->connect_timeout_ms, limit, sizeof(limit));
-		diagnosis_set(d, DIAGNOSIS_RESOLVE_TIMEOUT, "%s was not resolved in time (%s)", dial->peer->host, limit);
+		diagnosis_set(d, DIAGNOSIS_RESOLVE_TIMEOUT, "%s was not resolved in time (%s)",
+		    dial->peer->host, limit);
 		break;
 	case DIAL_CONNECT:
 		deadline_text(dial, "connect_timeout", relay->connect_timeout_ms, limit, sizeof(limit));
-		diagnosis_set(d, DIAGNOSIS_CONNECT_TIMEOUT, "%s at %s did not take the connection in time (%s)", peer,
-		    addr_format(&dial->peer_addr, addr), limit);
+		diagnosis_set(d, DIAGNOSIS_CONNECT_TIMEOUT, "%s at %s did not take the connection in "
+		    "time (%s)", peer, addr_format(&dial->peer_addr, addr), limit);
 		break;
 	case DIAL_PROXY:
 		deadline_text(dial, "proxy_timeout", relay->proxy_timeout_ms, limit, sizeof(limit));
 		if (dial_path(dial)->tls && !dial->outer_ready) {
-			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not end the TLS handshake in time (%s)", peer,
-			    limit);
+			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not end the TLS handshake in "
+			    "time (%s)", peer, limit);
 			diagnosis_set_cause(d, DIAGNOSIS_CAUSE_PROXY_HANDSHAKE);
 		} else {
-			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not answer CONNECT %s in time (%s; %zu bytes "
-			    "came; %s credentials were sent)", peer, dial->params.route->target_text, limit,
-			    dial->reply_len, dial_path(dial)->user != NULL ? "our" : "no");
+			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not answer CONNECT %s in time (%s; "
+			    "%zu bytes came; %s credentials were sent)", peer,
+			    dial->params.route->target_text, limit, dial->reply_len,
+			    dial_path(dial)->user != NULL ? "our" : "no");
 		}
 		break;
 	case DIAL_TLS:
 		deadline_text(dial, "tls_timeout", relay->tls_timeout_ms, limit, sizeof(limit));
-		diagnosis_set(d, DIAGNOSIS_TLS_TIMEOUT, "the TLS handshake with %s did not end in time (%s%s%s)",
-		    dial->params.route->target_text, limit, dial_path(dial)->direct ? "; at " : "; through ",
-		    dial_path(dial)->direct ? addr_format(&dial->peer_addr, addr) : peer);
+		diagnosis_set(d, DIAGNOSIS_TLS_TIMEOUT, "the TLS handshake with %s did not end in time "
+		    "(%s%s%s)", dial->params.route->target_text, limit, dial_path(dial)->direct ?
+		    "; at " : "; through ", dial_path(dial)->direct ? addr_format(&dial->peer_addr,
+		    addr) : peer);
 		break;
 	case DIAL_DONE:
 		return;

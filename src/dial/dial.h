@@ -31,7 +31,8 @@ enum dial_phase { DIAL_RESOLVE, DIAL_CONNECT, DIAL_PROXY, DIAL_TLS, DIAL_DONE };
 /* Follows a dial as it goes; called from the loop, and from inside dial_start too.  Each may be NULL. */
 struct dial_observer {
 	void (*on_phase)(void *arg, enum dial_phase phase);            /* it begins */
-	void (*on_opened)(void *arg, const char *head, size_t len);    /* the proxy's answer that opened the tunnel */
+	/* the proxy's answer that opened the tunnel */
+	void (*on_opened)(void *arg, const char *head, size_t len);
 	void *arg;
 };
 
@@ -45,9 +46,9 @@ struct dial_params {
 	int64_t deadline_ms;       /* loop_now_ms() at which setup_timeout ends */
 	const struct dial_observer *observer; /* borrowed until done or cancelled; NULL: nobody */
 	/*
-	 * Told of the TLS with an https:// proxy and with the target, as in stream_params: each line begins with "proxy: "
-	 * or "target: ".  As long as the dial, and then its tunnel, lives, or until stream_end_trace(); never after
-	 * dial_cancel().  May be NULL.
+	 * Told of the TLS with an https:// proxy and with the target, as in stream_params: each line begins
+	 * with "proxy: " or "target: ".  As long as the dial, and then its tunnel, lives, or until
+	 * stream_end_trace(); never after dial_cancel().  May be NULL.
 	 */
 	void (*trace)(void *arg, const char *text);
 	void *trace_arg;
@@ -60,7 +61,10 @@ struct dial_result {
 	struct addr peer;                /* that was connected to, or tried last; len 0: none */
 	struct judge_evidence *evidence; /* the receiver's to free(); NULL: no server was judged */
 	bool cert_in_clear;              /* our certificate left under TLS 1.2 */
-	/* Nothing of ours was shown to a server: another path may be tried.  See reach.c for what else decides. */
+	/*
+	 * Nothing of ours was shown to a server: another path may be tried.  See reach.c for what else
+	 * decides.
+	 */
 	bool nothing_sent;
 };
 

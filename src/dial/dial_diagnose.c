@@ -18,8 +18,8 @@ void dial_diagnose_resolve(struct dial *dial, int gai_error)
 	dial_peer_text(dial, peer, sizeof(peer));
 	switch (gai_error) {
 	case EAI_AGAIN:
-		diagnosis_set(d, DIAGNOSIS_RESOLVE_FAILED, "no name server gave an answer for %s, which is %s: %s",
-		    dial->peer->host, peer, gai_strerror(gai_error));
+		diagnosis_set(d, DIAGNOSIS_RESOLVE_FAILED, "no name server gave an answer for %s, which is "
+		    "%s: %s", dial->peer->host, peer, gai_strerror(gai_error));
 		diagnosis_set_cause(d, DIAGNOSIS_CAUSE_RESOLVER_SILENT);
 		break;
 	case EAI_FAIL:
@@ -30,8 +30,8 @@ void dial_diagnose_resolve(struct dial *dial, int gai_error)
 		diagnosis_set_cause(d, DIAGNOSIS_CAUSE_RESOLVER_FAILED);
 		break;
 	default:
-		diagnosis_set(d, DIAGNOSIS_RESOLVE_FAILED, "%s, which is %s, does not resolve: %s", dial->peer->host,
-		    peer, gai_strerror(gai_error));
+		diagnosis_set(d, DIAGNOSIS_RESOLVE_FAILED, "%s, which is %s, does not resolve: %s",
+		    dial->peer->host, peer, gai_strerror(gai_error));
 	}
 }
 
@@ -63,7 +63,8 @@ static struct verdict verdict_of_errno(const struct dial *dial, const struct con
 	case EADDRNOTAVAIL:
 	case EAFNOSUPPORT:
 		if (has_source)
-			return (struct verdict){DIAGNOSIS_CONNECT_UNREACHABLE, DIAGNOSIS_CAUSE_SOURCE_ADDRESS};
+			return (struct verdict){DIAGNOSIS_CONNECT_UNREACHABLE,
+			    DIAGNOSIS_CAUSE_SOURCE_ADDRESS};
 		/* ip(7): no port is free; a host without IPv6 says the same of an IPv6 address. */
 		if (result->error == EADDRNOTAVAIL && result->addr.u.sa.sa_family == AF_INET)
 			return (struct verdict){DIAGNOSIS_LOCAL_LIMIT, DIAGNOSIS_CAUSE_LIMIT_PORTS};

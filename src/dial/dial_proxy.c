@@ -1,8 +1,9 @@
 /*
  * dial_proxy: the PROXY stage of a dial: TLS with an https:// proxy, the CONNECT sent, its answer awaited.
  *
- * What an answer means is http_connect's to say; when the stage begins and how long it may take is dial.c's.  The TLS
- * session with the proxy has an identity and sessions of its own: our certificate for the target is never shown here.
+ * What an answer means is http_connect's to say; when the stage begins and how long it may take is dial.c's.
+ * The TLS session with the proxy has an identity and sessions of its own: our certificate for the target is
+ * never shown here.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,14 +21,16 @@
 /* "http://proxy:3128", and behind a name the address that it led to. */
 #define PROXY_NAME_BYTES 192
 
-static void make_context(const struct dial *dial, struct http_connect_context *context, char name[PROXY_NAME_BYTES])
+static void make_context(const struct dial *dial, struct http_connect_context *context,
+    char name[PROXY_NAME_BYTES])
 {
 	char addr[ADDR_TEXT_BYTES];
 
 	if (dial->peer->is_ip)
 		snprintf(name, PROXY_NAME_BYTES, "%s", dial_path(dial)->name);
 	else
-		snprintf(name, PROXY_NAME_BYTES, "%s at %s", dial_path(dial)->name, addr_format(&dial->peer_addr, addr));
+		snprintf(name, PROXY_NAME_BYTES, "%s at %s", dial_path(dial)->name,
+		    addr_format(&dial->peer_addr, addr));
 	context->proxy_name = name;
 	context->target = dial->params.route->target_text;
 	context->sent_credentials = dial_path(dial)->user != NULL;
@@ -101,7 +104,8 @@ static size_t read_plain(struct dial *dial)
 
 	make_room(dial, 1);
 	do {
-		n = recv(watch_fd(dial->watch), dial->reply + dial->reply_len, dial->reply_size - dial->reply_len, 0);
+		n = recv(watch_fd(dial->watch), dial->reply + dial->reply_len,
+		    dial->reply_size - dial->reply_len, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return 0;
@@ -174,7 +178,8 @@ static void start_tls(struct dial *dial)
 	}
 	dial->outer = stream_new(&params);
 	if (dial->outer == NULL) {
-		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "OpenSSL could not make a TLS session");
+		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT,
+		    "OpenSSL could not make a TLS session");
 		dial_finish(dial);
 		return;
 	}

@@ -196,7 +196,9 @@ static void show_header(const char *line, unsigned *seen, char *shown, size_t sh
 	}
 }
 
-/* What a proxy that could not reach the target calls it: in its reason phrase, X-Squid-Error or Proxy-Status. */
+/*
+ * What a proxy that could not reach the target calls it: in its reason phrase, X-Squid-Error or Proxy-Status.
+ */
 static const struct {
 	const char *words;
 	enum diagnosis_cause cause;
@@ -385,7 +387,8 @@ void http_refusal_judge(const char *from, size_t len, int status, const struct h
 	diagnosis_set_cause(diagnosis, cause);
 	if (auth)
 		diagnosis_append(diagnosis, ", offering %s (%s credentials were sent)",
-		    no.offer.text[0] != '\0' ? no.offer.text : "no scheme", no.sent_credentials ? "our" : "no");
+		    no.offer.text[0] != '\0' ? no.offer.text : "no scheme", no.sent_credentials ?
+		    "our" : "no");
 	diagnosis_append(diagnosis, "%s%s", name_cause(&no, cause), shown);
 	free(head);
 }

@@ -1,8 +1,8 @@
 /*
  * identity_choice: see identity_choice.h.
  *
- * Answers for the state of a renewed certificate between its reload and its first acceptance.  The old identity is built
- * anew by relay_route; the news is told by relay/.
+ * Answers for the state of a renewed certificate between its reload and its first acceptance.  The old
+ * identity is built anew by relay_route; the news is told by relay/.
  */
 #include "dial/identity_choice.h"
 
@@ -102,7 +102,10 @@ struct identity_use identity_choice_pick(struct identity_choice *choice, int64_t
 	old = atomic_load(&choice->old);
 	if (atomic_load(&standing->went_back) && is_valid(old)) {
 		if (now_ms >= standing->next_try_ms && is_valid(use.identity)) {
-			/* Until its answer comes, and also if none does, since that may be the new one's fault, too. */
+			/*
+			 * Until its answer comes, and also if none does, since that may be the new one's
+			 * fault, too.
+			 */
 			standing->next_try_ms = now_ms + IDENTITY_FIRST_TRY_MS;
 			use.is_trial = true;
 		} else {

@@ -1,13 +1,14 @@
 /*
  * identity_choice: under which client certificate a relay's next dial goes.
  *
- * The configured one; but when, after a reload that changed it, the target refuses it before it was ever accepted (the
- * new leaf is not active there yet), dials go back to the last one that was accepted, while that is valid, and one dial at
- * a time tries the new one again.  Trust, pins and policy are always those of the configuration in force.
+ * The configured one; but when, after a reload that changed it, the target refuses it before it was ever
+ * accepted (the new leaf is not active there yet), dials go back to the last one that was accepted, while
+ * that is valid, and one dial at a time tries the new one again.  Trust, pins and policy are always those of
+ * the configuration in force.
  *
- * Each route has a choice of its own.  What is known of its certificate, the standing, is shared with the routes before
- * and after it, for as long as the relay keeps its name, its target and its leaf.  Any thread; no lock is taken but by a
- * dial or an outcome while there is something to decide.
+ * Each route has a choice of its own.  What is known of its certificate, the standing, is shared with the
+ * routes before and after it, for as long as the relay keeps its name, its target and its leaf.  Any thread;
+ * no lock is taken but by a dial or an outcome while there is something to decide.
  */
 #ifndef MIDRELAY_DIAL_IDENTITY_CHOICE_H
 #define MIDRELAY_DIAL_IDENTITY_CHOICE_H
@@ -27,14 +28,17 @@ struct identity_standing; /* opaque, counted */
 /* Zero-initialise. */
 struct identity_choice {
 	struct identity *identity; /* borrowed: the configured one, which outlives the choice */
-	/* The certificate that was accepted last, under the policy in force; NULL: none, or it is of no use any more. */
+	/*
+	 * The certificate that was accepted last, under the policy in force; NULL: none, or it is of no use
+	 * any more.
+	 */
 	_Atomic(struct identity *) old;
 	struct identity_standing *standing;
 };
 
 /*
- * Begins with the configured identity.  `before` (may be NULL): the choice that it follows on.  The result is the
- * identity whose certificate `old` is to be made of, counted, or NULL.
+ * Begins with the configured identity.  `before` (may be NULL): the choice that it follows on.  The result is
+ * the identity whose certificate `old` is to be made of, counted, or NULL.
  */
 struct identity *identity_choice_init(struct identity_choice *choice, struct identity *identity,
     const struct identity_choice *before);
@@ -60,7 +64,10 @@ enum identity_news {
 	IDENTITY_OLD_REFUSED, /* as well: it is dropped, and dials go under the new one */
 };
 
-/* The outcome of a use, once: the first answer was no refusal, or it was one.  A use without an answer has no outcome. */
+/*
+ * The outcome of a use, once: the first answer was no refusal, or it was one.  A use without an answer has no
+ * outcome.
+ */
 enum identity_news identity_choice_accepted(struct identity_choice *choice, const struct identity_use *use);
 enum identity_news identity_choice_refused(struct identity_choice *choice, const struct identity_use *use,
     int64_t now_ms);

@@ -1,8 +1,8 @@
 /*
  * reach: see reach.h.
  *
- * Answers for which path is dialled next and for what is told when none worked.  Keeps the paths' state up to date;
- * what the states mean stands in relay_route.
+ * Answers for which path is dialled next and for what is told when none worked.  Keeps the paths' state up to
+ * date; what the states mean stands in relay_route.
  */
 #include "dial/reach.h"
 
@@ -108,7 +108,10 @@ static bool moves_on(const struct dial_result *result)
 	    result->diagnosis.code != DIAGNOSIS_LOCAL_LIMIT;
 }
 
-/* The first failure is told in full, because the first path is the one that was meant; of the others the code. */
+/*
+ * The first failure is told in full, because the first path is the one that was meant; of the others the
+ * code.
+ */
 static void keep_failure(struct reach *reach, const struct dial_result *result, bool is_last_word)
 {
 	const struct relay_path *path = &reach->params.route->paths[reach->at];
@@ -122,8 +125,8 @@ static void keep_failure(struct reach *reach, const struct dial_result *result, 
 		reach->result.times = result->times;
 		reach->result.path = path;
 	} else {
-		snprintf(reach->others + used, sizeof(reach->others) - used, "%s%s: %s", used == 0 ? "" : ", ",
-		    path->config->name, diagnosis_name(result->diagnosis.code));
+		snprintf(reach->others + used, sizeof(reach->others) - used, "%s%s: %s", used == 0 ?
+		    "" : ", ", path->config->name, diagnosis_name(result->diagnosis.code));
 	}
 	reach->failures++;
 }
@@ -138,7 +141,8 @@ static void note_path(struct reach *reach, struct relay_path *path, const struct
 		relay_path_undecided(&path->state);
 		news = false;
 	} else {
-		news = relay_path_failed(&path->state, result->diagnosis.code, moves_on(result), loop_now_ms());
+		news = relay_path_failed(&path->state, result->diagnosis.code, moves_on(result),
+		    loop_now_ms());
 	}
 	if (news && reach->params.on_path != NULL)
 		reach->params.on_path(reach->params.arg, path, &result->diagnosis, result->evidence);
@@ -169,8 +173,8 @@ static void on_dialled(void *arg, struct dial_result *result)
 	reach->dial = NULL;
 	note_path(reach, path, result);
 	/* What a refused server showed is told with its refusal. */
-	relay_path_noticed(&path->state, result->tunnel != NULL ? result->evidence : NULL, result->cert_in_clear,
-	    tell_notice, &place);
+	relay_path_noticed(&path->state, result->tunnel != NULL ? result->evidence : NULL,
+	    result->cert_in_clear, tell_notice, &place);
 	free(result->evidence);
 	result->evidence = NULL;
 	if (result->tunnel != NULL) {
@@ -196,7 +200,8 @@ struct reach *reach_start(const struct reach_params *params)
 	reach->tried = mem_calloc(params->route->path_count, sizeof(*reach->tried));
 	reach->result.times = (struct dial_times){-1, -1, -1, -1};
 	reach->result.use = identity_choice_pick(&params->route->choice, loop_now_ms());
-	if (!relay_route_cert_is_usable(reach->result.use.identity, &reach->result.diagnosis) || !dial_next(reach))
+	if (!relay_route_cert_is_usable(reach->result.use.identity, &reach->result.diagnosis) ||
+	    !dial_next(reach))
 		finish(reach);
 	return reach;
 }

@@ -2,8 +2,8 @@
  * reach: a tunnel for one client, over the first path that works.
  *
  * Paths are dialled one after the other in the order of the configuration, those that rest last, all within
- * setup_timeout.  Moves on after every failure before TLS but a 403 (an answer, not a failure), and after a server
- * judged wrong: as long as nothing of ours was shown to a server.
+ * setup_timeout.  Moves on after every failure before TLS but a 403 (an answer, not a failure), and after a
+ * server judged wrong: as long as nothing of ours was shown to a server.
  */
 #ifndef MIDRELAY_DIAL_REACH_H
 #define MIDRELAY_DIAL_REACH_H
@@ -15,7 +15,8 @@ struct reach_result {
 	const struct relay_path *path; /* of the tunnel, or of the diagnosis; NULL: none was dialled */
 	struct diagnosis diagnosis;
 	struct dial_times times;       /* of that path */
-	struct identity_use use;       /* the receiver's to clear: what was dialled under, for the outcome to be told */
+	/* the receiver's to clear: what was dialled under, for the outcome to be told */
+	struct identity_use use;
 };
 
 struct reach_params {

@@ -17,12 +17,16 @@ enum relay_path_choice relay_path_choose(struct relay_path_state *state, int64_t
 		return RELAY_PATH_USE;
 	if (now_ms < until)
 		return RELAY_PATH_RESTS;
-	return atomic_compare_exchange_strong(&state->on_trial, &expected, true) ? RELAY_PATH_TRY : RELAY_PATH_RESTS;
+	return atomic_compare_exchange_strong(&state->on_trial, &expected, true) ?
+	    RELAY_PATH_TRY : RELAY_PATH_RESTS;
 }
 
 bool relay_path_worked(struct relay_path_state *state)
 {
-	/* Looked at before it is written: the line is shared by every worker, and nearly always says ok already. */
+	/*
+	 * Looked at before it is written: the line is shared by every worker, and nearly always says ok
+	 * already.
+	 */
 	if (atomic_load(&state->rest_until_ms) != 0)
 		atomic_store(&state->rest_until_ms, 0);
 	if (atomic_load(&state->on_trial))
@@ -90,12 +94,13 @@ const char *relay_path_notice_name(enum relay_path_notice notice)
 	return "?";
 }
 
-void relay_path_noticed(struct relay_path_state *state, const struct judge_evidence *evidence, bool cert_in_clear,
-    relay_path_notice_fn *tell, void *arg)
+void relay_path_noticed(struct relay_path_state *state, const struct judge_evidence *evidence,
+    bool cert_in_clear, relay_path_notice_fn *tell, void *arg)
 {
 	unsigned before;
 
-	if (cert_in_clear && !atomic_load(&state->told_in_clear) && !atomic_exchange(&state->told_in_clear, true))
+	if (cert_in_clear && !atomic_load(&state->told_in_clear) && !atomic_exchange(&state->told_in_clear,
+	    true))
 		tell(arg, RELAY_PATH_CERT_IN_CLEAR);
 	if (evidence == NULL || evidence->resumed)
 		return;

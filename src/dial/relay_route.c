@@ -1,8 +1,8 @@
 /*
  * relay_route: see relay_route.h.
  *
- * Answers for bringing configuration, secrets and identity together.  The state of paths stands in relay_path.c; what is
- * wrong inside a certificate file is tls/'s to say.
+ * Answers for bringing configuration, secrets and identity together.  The state of paths stands in
+ * relay_path.c; what is wrong inside a certificate file is tls/'s to say.
  */
 #include "dial/relay_route.h"
 
@@ -51,7 +51,8 @@ static struct secret *get_secret(struct relay_set *set, const char *ref, const c
 {
 	struct identity **identities = mem_calloc(set->route_count, sizeof(struct identity *));
 	struct relay_secret_request request = {
-	    .ref = ref, .key = key, .line = line, .identities = identities, .identity_count = set->route_count};
+	    .ref = ref, .key = key, .line = line, .identities = identities,
+	    .identity_count = set->route_count};
 	struct secret *secret;
 	size_t i;
 
@@ -84,8 +85,9 @@ static struct secret *build_request(struct relay_set *set, const struct config_p
 		request.password = password;
 		head = http_connect_build(&request);
 		if (secret_len(head) > CONNECT_MAX_BYTES)
-			config_report_fault(report, config->line, "the CONNECT to %s would have %zu bytes with its headers; proxies take "
-			    "far less: at most %d", config->name, secret_len(head), CONNECT_MAX_BYTES);
+			config_report_fault(report, config->line, "the CONNECT to %s would have %zu bytes "
+			    "with its headers; proxies take far less: at most %d", config->name,
+			    secret_len(head), CONNECT_MAX_BYTES);
 	}
 	secret_free(password);
 	free(names);
@@ -130,22 +132,24 @@ static enum judge_inspection judge_inspection(enum config_inspection inspection)
 }
 
 /* The relay of the same name and target, which may know of a certificate that is accepted there. */
-static const struct relay_route *find_before(const struct relay_set *previous, const struct config_relay *relay)
+static const struct relay_route *find_before(const struct relay_set *previous,
+    const struct config_relay *relay)
 {
 	size_t i;
 
 	for (i = 0; previous != NULL && i < previous->route_count; i++) {
 		const struct config_relay *before = previous->routes[i].config;
 
-		if (strcmp(before->name, relay->name) == 0 && strcmp(before->target.host, relay->target.host) == 0 &&
-		    before->target.port == relay->target.port)
+		if (strcmp(before->name, relay->name) == 0 && strcmp(before->target.host,
+		    relay->target.host) == 0 && before->target.port == relay->target.port)
 			return &previous->routes[i];
 	}
 	return NULL;
 }
 
 /* An old certificate that the policy in force does not permit is none. */
-static void build_choice(struct relay_route *route, const struct relay_route *before, struct identity_params params)
+static void build_choice(struct relay_route *route, const struct relay_route *before,
+    struct identity_params params)
 {
 	struct identity *from = identity_choice_init(&route->choice, route->identity,
 	    before != NULL ? &before->choice : NULL);
@@ -281,7 +285,10 @@ static struct identity *build_proxy_identity(const struct relay_set *set, const 
 	    .trust = config->trust,
 	    .tls_min = TLS1_2_VERSION,
 	    .tls_max = TLS1_3_VERSION,
-	    /* A company's proxy has a company's certificate: whether a path is inspected is asked of the target. */
+	    /*
+	     * A company's proxy has a company's certificate: whether a path is inspected is asked of the
+	     * target.
+	     */
 	    .rules = {.inspection = JUDGE_INSPECTION_OFF},
 	};
 	struct identity_faults faults;
@@ -346,7 +353,8 @@ static bool has_sealed_passphrase(const struct config_relay *relay)
 }
 
 /* Keys that need nothing sealed come first: they may open the passphrases of the others. */
-static void build_identities(struct relay_set *set, const struct relay_set *previous, struct config_report *report)
+static void build_identities(struct relay_set *set, const struct relay_set *previous,
+    struct config_report *report)
 {
 	size_t i, round;
 
@@ -358,14 +366,17 @@ static void build_identities(struct relay_set *set, const struct relay_set *prev
 	}
 }
 
-/* Adds the faults in the files of a configuration that has faults of its own, so that all are told in one go. */
+/*
+ * Adds the faults in the files of a configuration that has faults of its own, so that all are told in one go.
+ */
 static void check_files(struct relay_set *set, struct config_report *report)
 {
 	size_t i, j;
 
 	for (i = 0; i < set->route_count; i++) {
 		const struct config_relay *relay = &set->config->relays[i];
-		bool one_form = relay->client_bundle == NULL || (relay->client_cert == NULL && relay->client_key == NULL);
+		bool one_form = relay->client_bundle == NULL || (relay->client_cert == NULL &&
+		    relay->client_key == NULL);
 		bool whole = (relay->client_cert == NULL) == (relay->client_key == NULL) &&
 		    (relay->client_chain == NULL || relay->client_cert != NULL) &&
 		    ((relay->revocation & CONFIG_REVOCATION_CRL) == 0 || relay->crl_file != NULL);
@@ -377,7 +388,8 @@ static void check_files(struct relay_set *set, struct config_report *report)
 			const struct config_path *path = &relay->paths[j];
 
 			if (path->password_ref != NULL)
-				secret_free(get_secret(set, path->password_ref, "password", path->password_line, report));
+				secret_free(get_secret(set, path->password_ref, "password",
+				    path->password_line, report));
 		}
 	}
 }
@@ -477,13 +489,13 @@ bool relay_route_cert_is_usable(const struct identity *identity, struct diagnosi
 	case IDENTITY_VALID:
 		return true;
 	case IDENTITY_NOT_YET_VALID:
-		diagnosis_set(diagnosis, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s is not valid before %s",
-		    subject, when);
+		diagnosis_set(diagnosis, DIAGNOSIS_CLIENT_CERT_EXPIRED,
+		    "the client certificate %s is not valid before %s", subject, when);
 		diagnosis_set_cause(diagnosis, DIAGNOSIS_CAUSE_NOT_YET_VALID);
 		break;
 	case IDENTITY_EXPIRED:
-		diagnosis_set(diagnosis, DIAGNOSIS_CLIENT_CERT_EXPIRED, "the client certificate %s expired at %s", subject,
-		    when);
+		diagnosis_set(diagnosis, DIAGNOSIS_CLIENT_CERT_EXPIRED,
+		    "the client certificate %s expired at %s", subject, when);
 		break;
 	}
 	return false;

@@ -1,8 +1,8 @@
 /*
  * resolver: see resolver.h.
  *
- * Answers for threads, sharing and the memory of good answers.  What getaddrinfo does (hosts file, nsswitch, DNS,
- * search lists) is the system's business on purpose.
+ * Answers for threads, sharing and the memory of good answers.  What getaddrinfo does (hosts file, nsswitch,
+ * DNS, search lists) is the system's business on purpose.
  */
 #include "dial/resolver.h"
 
@@ -72,7 +72,8 @@ static void look_up(const char *host, struct resolver_answer *answer)
 	for (ai = list; ai != NULL && answer->count < RESOLVER_MAX_ADDRS; ai = ai->ai_next) {
 		struct addr *addr = &answer->addrs[answer->count];
 
-		if (ai->ai_addrlen > sizeof(addr->u) || (ai->ai_family != AF_INET && ai->ai_family != AF_INET6))
+		if (ai->ai_addrlen > sizeof(addr->u) || (ai->ai_family != AF_INET &&
+		    ai->ai_family != AF_INET6))
 			continue;
 		memcpy(&addr->u, ai->ai_addr, ai->ai_addrlen);
 		addr->len = ai->ai_addrlen;
@@ -85,7 +86,8 @@ static void look_up(const char *host, struct resolver_answer *answer)
 
 static bool is_passing_failure(int gai_error)
 {
-	return gai_error == EAI_AGAIN || gai_error == EAI_SYSTEM || gai_error == EAI_MEMORY || gai_error == EAI_FAIL;
+	return gai_error == EAI_AGAIN || gai_error == EAI_SYSTEM || gai_error == EAI_MEMORY ||
+	    gai_error == EAI_FAIL;
 }
 
 /* Called with the lock held. */
@@ -213,8 +215,8 @@ void resolver_free(struct resolver *resolver)
 }
 
 /*
- * Called with the lock held.  A thread more when there are more questions than idle threads (those that were woken and
- * have not come yet are among the idle); without any, the question waits for its deadline.
+ * Called with the lock held.  A thread more when there are more questions than idle threads (those that were
+ * woken and have not come yet are among the idle); without any, the question waits for its deadline.
  */
 static void thread_start(struct resolver *resolver)
 {

@@ -1,9 +1,10 @@
 /*
- * resolver: names to addresses by getaddrinfo, in helper threads, so that no loop ever waits for a name server.
+ * resolver: names to addresses by getaddrinfo, in helper threads, so that no loop ever waits for a name
+ * server.
  *
- * One for the process.  Questions for the same name that are under way are asked once; an answer serves further
- * questions for RESOLVER_FRESH_MS.  The last good answer of a name is kept for the times when the resolver is slow or
- * says "try again".
+ * One for the process.  Questions for the same name that are under way are asked once; an answer serves
+ * further questions for RESOLVER_FRESH_MS.  The last good answer of a name is kept for the times when the
+ * resolver is slow or says "try again".
  */
 #ifndef MIDRELAY_DIAL_RESOLVER_H
 #define MIDRELAY_DIAL_RESOLVER_H
@@ -17,8 +18,8 @@
 
 #define RESOLVER_FRESH_MS 5000
 /*
- * One name that hangs must not hold up another: a thread more for each question that finds none idle, up to this many; one
- * that has been idle for RESOLVER_IDLE_S ends.
+ * One name that hangs must not hold up another: a thread more for each question that finds none idle, up to
+ * this many; one that has been idle for RESOLVER_IDLE_S ends.
  */
 #define RESOLVER_THREADS 64
 #define RESOLVER_IDLE_S 60

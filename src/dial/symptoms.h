@@ -1,6 +1,6 @@
 /*
- * symptoms: what a MID Server, its log or its instance says when something is wrong, found by words, and which
- * diagnoses to look at.  The table for `explain`; nothing at run time depends on it.
+ * symptoms: what a MID Server, its log or its instance says when something is wrong, found by words, and
+ * which diagnoses to look at.  The table for `explain`; nothing at run time depends on it.
  */
 #ifndef MIDRELAY_DIAL_SYMPTOMS_H
 #define MIDRELAY_DIAL_SYMPTOMS_H
@@ -24,9 +24,9 @@ size_t symptom_count(void);
 const struct symptom *symptom_at(size_t i);
 
 /*
- * The symptom whose words the text has (upper and lower case alike): most of the text's own words, or, in a longer text
- * such as a whole line of a log, most of the symptom's.  Or NULL; then up to `near_max` symptoms that have some word of
- * it stand in `near`, the likeliest first, and *near_count says how many.
+ * The symptom whose words the text has (upper and lower case alike): most of the text's own words, or, in a
+ * longer text such as a whole line of a log, most of the symptom's.  Or NULL; then up to `near_max` symptoms
+ * that have some word of it stand in `near`, the likeliest first, and *near_count says how many.
  */
 const struct symptom *symptom_find(const char *text, const struct symptom **near, size_t near_max,
     size_t *near_count);

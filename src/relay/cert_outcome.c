@@ -1,4 +1,7 @@
-/* cert_outcome: see cert_outcome.h.  What an outcome leads to is decided by dial/identity_choice; the words are here. */
+/*
+ * cert_outcome: see cert_outcome.h.  What an outcome leads to is decided by dial/identity_choice; the words
+ * are here.
+ */
 #include "relay/cert_outcome.h"
 
 #include <stdlib.h>
@@ -51,8 +54,8 @@ static void log_went_back(const struct cert_outcome *outcome, const struct diagn
 		ends = identity_ends(old, &count);
 		log_str(&line, "relay", outcome->route->config->name);
 		log_str(&line, "code", diagnosis_name(diagnosis->code));
-		log_str(&line, "msg", "the target does not accept the new client certificate: connections go under the "
-		    "one before again; upload the new one there, and see that it is active");
+		log_str(&line, "msg", "the target does not accept the new client certificate: connections go "
+		    "under the one before again; upload the new one there, and see that it is active");
 		log_str(&line, "subject", identity_subject(outcome->use.identity));
 		log_str(&line, "sha256", identity_fingerprint(outcome->use.identity));
 		log_str(&line, "old_subject", identity_subject(old));
@@ -64,7 +67,8 @@ static void log_went_back(const struct cert_outcome *outcome, const struct diagn
 	identity_unref(old);
 }
 
-static void log_about(const struct cert_outcome *outcome, enum log_level level, const char *event, const char *msg)
+static void log_about(const struct cert_outcome *outcome, enum log_level level, const char *event,
+    const char *msg)
 {
 	struct log_line line;
 
@@ -77,21 +81,23 @@ static void log_about(const struct cert_outcome *outcome, enum log_level level, 
 	log_end(&line);
 }
 
-static void tell_news(const struct cert_outcome *outcome, enum identity_news news, const struct diagnosis *diagnosis)
+static void tell_news(const struct cert_outcome *outcome, enum identity_news news,
+    const struct diagnosis *diagnosis)
 {
 	switch (news) {
 	case IDENTITY_NO_NEWS:
 		break;
 	case IDENTITY_ACCEPTED:
-		log_about(outcome, LOG_INFO, "certificate-accepted", "the target accepts the new client certificate; the "
-		    "one before is dropped");
+		log_about(outcome, LOG_INFO, "certificate-accepted", "the target accepts the new client "
+		    "certificate; the one before is dropped");
 		break;
 	case IDENTITY_WENT_BACK:
 		log_went_back(outcome, diagnosis);
 		break;
 	case IDENTITY_OLD_REFUSED:
-		log_about(outcome, LOG_WARN, "certificate-fallback-over", "the target does not accept the client "
-		    "certificate from before any more either: connections go under the new one");
+		log_about(outcome, LOG_WARN, "certificate-fallback-over",
+		    "the target does not accept the client certificate from before any more either: "
+		    "connections go under the new one");
 		break;
 	}
 }
@@ -102,15 +108,19 @@ static void refused(struct cert_outcome *outcome, const struct diagnosis *diagno
 	    relay_path_slot(outcome->path, outcome->loop_index, &outcome->use);
 
 	outcome->told = true;
-	/* The server keeps its verdict on our certificate with the session: who resumed it would be refused for good. */
+	/*
+	 * The server keeps its verdict on our certificate with the session: who resumed it would be refused
+	 * for good.
+	 */
 	if (slot != NULL)
 		tls_session_slot_clear(slot);
 	log_refused(outcome, diagnosis);
-	tell_news(outcome, identity_choice_refused(&outcome->route->choice, &outcome->use, loop_now_ms()), diagnosis);
+	tell_news(outcome, identity_choice_refused(&outcome->route->choice, &outcome->use, loop_now_ms()),
+	    diagnosis);
 }
 
-void cert_outcome_begin(struct cert_outcome *outcome, struct relay_route *route, const struct relay_path *path,
-    unsigned loop_index, const struct identity_use *use)
+void cert_outcome_begin(struct cert_outcome *outcome, struct relay_route *route,
+    const struct relay_path *path, unsigned loop_index, const struct identity_use *use)
 {
 	outcome->route = route;
 	outcome->path = path;
@@ -144,9 +154,11 @@ void cert_outcome_end(struct cert_outcome *outcome, const struct diagnosis *diag
 		refused(outcome, diagnosis);
 }
 
-const struct diagnosis *cert_outcome_diagnosis(const struct cert_outcome *outcome, const struct diagnosis *diagnosis)
+const struct diagnosis *cert_outcome_diagnosis(const struct cert_outcome *outcome,
+    const struct diagnosis *diagnosis)
 {
-	bool is_end = diagnosis->code == DIAGNOSIS_OK || diagnosis_info(diagnosis->code)->stage == DIAGNOSIS_STAGE_RELAY;
+	bool is_end = diagnosis->code == DIAGNOSIS_OK ||
+	    diagnosis_info(diagnosis->code)->stage == DIAGNOSIS_STAGE_RELAY;
 
 	return outcome->refusal != NULL && is_end ? outcome->refusal : diagnosis;
 }

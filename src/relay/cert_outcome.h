@@ -1,6 +1,6 @@
 /*
- * cert_outcome: what one session showed of our client certificate, told to its relay's choice and to the log: the events
- * certificate-refused, certificate-fallback, certificate-fallback-over and certificate-accepted.
+ * cert_outcome: what one session showed of our client certificate, told to its relay's choice and to the log:
+ * the events certificate-refused, certificate-fallback, certificate-fallback-over and certificate-accepted.
  */
 #ifndef MIDRELAY_RELAY_CERT_OUTCOME_H
 #define MIDRELAY_RELAY_CERT_OUTCOME_H
@@ -19,15 +19,16 @@ struct cert_outcome {
 };
 
 /* A dial has ended, whatever came of it.  Takes the use. */
-void cert_outcome_begin(struct cert_outcome *outcome, struct relay_route *route, const struct relay_path *path,
-    unsigned loop_index, const struct identity_use *use);
+void cert_outcome_begin(struct cert_outcome *outcome, struct relay_route *route,
+    const struct relay_path *path, unsigned loop_index, const struct identity_use *use);
 /* The first answer has been looked at. */
 void cert_outcome_answered(struct cert_outcome *outcome, enum first_answer_verdict verdict,
     const struct diagnosis *diagnosis);
 /* The session has no tunnel, or ends.  Any number of times, also before the beginning. */
 void cert_outcome_end(struct cert_outcome *outcome, const struct diagnosis *diagnosis);
 /* The diagnosis that the session's line bears: a refusal says more than how a connection ended after it. */
-const struct diagnosis *cert_outcome_diagnosis(const struct cert_outcome *outcome, const struct diagnosis *diagnosis);
+const struct diagnosis *cert_outcome_diagnosis(const struct cert_outcome *outcome,
+    const struct diagnosis *diagnosis);
 void cert_outcome_clear(struct cert_outcome *outcome);
 
 #endif

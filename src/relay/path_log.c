@@ -1,6 +1,6 @@
 /*
- * path_log: see path_log.h.  The words alone; what is news is decided by relay_path's state, how often it is told by
- * log_limit.
+ * path_log: see path_log.h.  The words alone; what is news is decided by relay_path's state, how often it is
+ * told by log_limit.
  */
 #include "relay/path_log.h"
 
@@ -71,15 +71,18 @@ static const char *notice_text(enum relay_path_notice notice)
 {
 	switch (notice) {
 	case RELAY_PATH_INSPECTED:
-		return "THIS PATH LOOKS INSPECTED and is used all the same, as `inspection` says: whoever inspects it "
+		return "THIS PATH LOOKS INSPECTED and is used all the same, as `inspection` says: whoever "
+		    "inspects it "
 		       "reads and can change everything";
 	case RELAY_PATH_NOT_INSPECTED:
 		return "this path does not look inspected any more";
 	case RELAY_PATH_CERT_IN_CLEAR:
-		return "the target speaks TLS 1.2, with which the client certificate (not its key) crosses the path "
+		return "the target speaks TLS 1.2, with which the client certificate (not its key) crosses "
+		    "the path "
 		       "readable for all; tls_min = 1.3 refuses that";
 	case RELAY_PATH_PIN_ON_LEAF:
-		return "pin matches only the server's own key, which may change with its next certificate: pin the key of "
+		return "pin matches only the server's own key, which may change with its next certificate: "
+		    "pin the key of "
 		       "its CA";
 	}
 	return "";

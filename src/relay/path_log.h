@@ -1,6 +1,6 @@
 /*
- * path_log: the log events about paths: path-ok, path-failed, inspection-found, inspection-gone, certificate-in-clear,
- * pin-on-leaf, tls-trace.
+ * path_log: the log events about paths: path-ok, path-failed, inspection-found, inspection-gone,
+ * certificate-in-clear, pin-on-leaf, tls-trace.
  */
 #ifndef MIDRELAY_RELAY_PATH_LOG_H
 #define MIDRELAY_RELAY_PATH_LOG_H

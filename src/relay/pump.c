@@ -151,7 +151,10 @@ static void begin_ending(struct pump *pump)
 		pump->on_stir(pump->arg);
 }
 
-/* A side that takes no more bytes: what it still has to say may say why, so its input is read to the end first. */
+/*
+ * A side that takes no more bytes: what it still has to say may say why, so its input is read to the end
+ * first.
+ */
 static void side_broke(struct pump_side *side)
 {
 	side->broken = true;
@@ -164,8 +167,8 @@ static void side_broke(struct pump_side *side)
 /* See pump.h: the client was done, had its answer, and got our close_notify sent for it. */
 static bool is_late_end(const struct pump *pump, const struct pump_side *from, enum stream_status status)
 {
-	return from == &pump->target && (status == STREAM_TRUNCATED || status == STREAM_RESET) && pump->client.in_done &&
-	    pump->target.out_shut && pump->answered;
+	return from == &pump->target && (status == STREAM_TRUNCATED || status == STREAM_RESET) &&
+	    pump->client.in_done && pump->target.out_shut && pump->answered;
 }
 
 static void end_read(struct pump *pump, struct pump_side *from, enum stream_status status)
@@ -181,8 +184,8 @@ static void end_read(struct pump *pump, struct pump_side *from, enum stream_stat
 		    from->bytes);
 		break;
 	case STREAM_RESET:
-		diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET, "the %s reset the connection after %" PRIu64
-		    " bytes", from->name, from->bytes);
+		diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET,
+		    "the %s reset the connection after %" PRIu64 " bytes", from->name, from->bytes);
 		break;
 	case STREAM_FAILED:
 		dial_diagnose_stream(from->stream, &pump->diagnosis);
@@ -352,12 +355,15 @@ static void judge_broken(struct pump *pump)
 	/* Only our close_notify found nobody any more. */
 	if (broken == &pump->target && broken->in_done && pump->client.in_done)
 		return;
-	diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET, "the %s closed the connection while bytes were on their "
-	    "way to it", broken->name);
+	diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET, "the %s closed the connection while bytes "
+	    "were on their way to it", broken->name);
 	begin_ending(pump);
 }
 
-/* A side that became readable or writable: moves on what that allows, the direction away from it or towards it. */
+/*
+ * A side that became readable or writable: moves on what that allows, the direction away from it or towards
+ * it.
+ */
 static void step(struct pump *pump, struct pump_side *side, bool readable, bool writable)
 {
 	struct pump_side *other = side == &pump->client ? &pump->target : &pump->client;
@@ -385,8 +391,8 @@ static void step(struct pump *pump, struct pump_side *side, bool readable, bool 
 	judge_broken(pump);
 	if (pump->ending) {
 		end_when_delivered(pump);
-	} else if (pump->client.in_done && pump->target.in_done && pump->client.out_shut && pump->target.out_shut &&
-	    (pump->target.broken || !side_pending(&pump->target))) {
+	} else if (pump->client.in_done && pump->target.in_done && pump->client.out_shut &&
+	    pump->target.out_shut && (pump->target.broken || !side_pending(&pump->target))) {
 		end_now(pump);
 	}
 	if (!pump->over)
@@ -427,7 +433,10 @@ void pump_start(struct pump *pump, const struct pump_params *params)
 	free(params->tunnel);
 	watch_set_owner(pump->client.watch, on_client_ready, pump);
 	watch_set_owner(pump->target.watch, on_target_ready, pump);
-	/* The client has usually spoken by now; the target's turn comes when it is readable, or has spoken already. */
+	/*
+	 * The client has usually spoken by now; the target's turn comes when it is readable, or has spoken
+	 * already.
+	 */
 	flow(pump, &pump->client, &pump->target);
 	if (!pump->over && stream_buffered(pump->target.stream))
 		watch_again(pump->target.watch);

@@ -1,15 +1,15 @@
 /*
  * pump: moving bytes between a client and a tunnel until both sides are done.
  *
- * Two symmetric sides and one function for both directions.  What the kernel or TLS does not take at once waits in
- * that side's wire (a buffer borrowed from the loop), and nothing more is read for it meanwhile: a slow reader stops
- * the fast writer, and an idle pump holds no buffer.
+ * Two symmetric sides and one function for both directions.  What the kernel or TLS does not take at once
+ * waits in that side's wire (a buffer borrowed from the loop), and nothing more is read for it meanwhile: a
+ * slow reader stops the fast writer, and an idle pump holds no buffer.
  *
- * Ends: the client's FIN becomes close_notify, the target's close_notify becomes a FIN, each behind the bytes before
- * it; the other direction goes on.  A target that is gone without close_notify is no clean end: what was decrypted is
- * delivered, then the owner is told to reset the client.  One exception, because nginx and others never answer a
- * close_notify: when the client has ended first, after an answer, and the target sent nothing more, nothing can have been
- * cut off that the client waited for.
+ * Ends: the client's FIN becomes close_notify, the target's close_notify becomes a FIN, each behind the bytes
+ * before it; the other direction goes on.  A target that is gone without close_notify is no clean end: what
+ * was decrypted is delivered, then the owner is told to reset the client.  One exception, because nginx and
+ * others never answer a close_notify: when the client has ended first, after an answer, and the target sent
+ * nothing more, nothing can have been cut off that the client waited for.
  */
 #ifndef MIDRELAY_RELAY_PUMP_H
 #define MIDRELAY_RELAY_PUMP_H
@@ -51,7 +51,9 @@ struct pump {
 	void (*on_end)(void *arg);
 	/* Bytes moved after a silence, or one side came to its end: deadlines may have to be set anew. */
 	void (*on_stir)(void *arg);
-	/* Called at most once: what the target's first answer is; its bytes go on to the client all the same. */
+	/*
+	 * Called at most once: what the target's first answer is; its bytes go on to the client all the same.
+	 */
 	void (*on_answer)(void *arg, enum first_answer_verdict verdict, const struct diagnosis *diagnosis);
 	void *arg;
 	bool stirs; /* on_stir is wanted at the next byte; the owner sets it */

@@ -64,8 +64,8 @@ char *refusal_http_answer(const struct diagnosis *diagnosis, size_t *len)
 	char *body, *answer;
 
 	quote(diagnosis->sentence, details, sizeof(details));
-	body = mem_printf("midrelay: %d %s\n\n%s: %s\n\n%s\n", info->http_status, status_name(info->http_status),
-	    info->name, diagnosis->sentence, diagnosis_remedy(diagnosis));
+	body = mem_printf("midrelay: %d %s\n\n%s: %s\n\n%s\n", info->http_status,
+	    status_name(info->http_status), info->name, diagnosis->sentence, diagnosis_remedy(diagnosis));
 	answer = mem_printf("HTTP/1.1 %d midrelay: %s: %s\r\n"
 	    "Proxy-Status: midrelay; error=%s; details=\"%s: %s\"\r\n"
 	    "Content-Type: text/plain; charset=utf-8\r\n"
@@ -137,7 +137,10 @@ static void start_drain(struct refusal *refusal)
 
 static void start_send(struct refusal *refusal)
 {
-	/* RFC 8446 6.2: a fatal alert, handshake_failure, in a record of the oldest version that all clients read. */
+	/*
+	 * RFC 8446 6.2: a fatal alert, handshake_failure, in a record of the oldest version that all clients
+	 * read.
+	 */
 	static const unsigned char alert[] = {21, 3, 1, 0, 2, 2, 40};
 	enum wire_status status = WIRE_BROKEN;
 	size_t len;

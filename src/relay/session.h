@@ -4,8 +4,8 @@
  *	DIALING → RELAYING → HALF_CLOSED → CLOSED
  *	       ↘ REFUSING ↗
  *
- * Every state has a deadline, and every session that had a tunnel ends in one `session` line.  Those that had none are
- * failures, which log_limit counts.
+ * Every state has a deadline, and every session that had a tunnel ends in one `session` line.  Those that had
+ * none are failures, which log_limit counts.
  */
 #ifndef MIDRELAY_RELAY_SESSION_H
 #define MIDRELAY_RELAY_SESSION_H

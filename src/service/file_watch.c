@@ -1,7 +1,8 @@
 /*
  * file_watch: see file_watch.h.
  *
- * Answers for signatures and for which files count.  When to look, and what a change leads to, is renewal.c's.
+ * Answers for signatures and for which files count.  When to look, and what a change leads to, is
+ * renewal.c's.
  */
 #include "service/file_watch.h"
 
@@ -22,7 +23,8 @@
 #define MAX_DIR_ENTRIES 4096
 #define SECOND_NS INT64_C(1000000000)
 
-enum { WORD_ERROR, WORD_TARGET, WORD_DEVICE, WORD_INODE, WORD_MODE, WORD_SIZE, WORD_MTIME, WORD_CTIME, WORD_TREE, WORDS };
+enum { WORD_ERROR, WORD_TARGET, WORD_DEVICE, WORD_INODE, WORD_MODE, WORD_SIZE, WORD_MTIME, WORD_CTIME,
+    WORD_TREE, WORDS };
 
 struct signature {
 	uint64_t words[WORDS];

@@ -1,13 +1,16 @@
 /*
- * renewal: looks at the files for change and reloads, patiently: what is half written is left alone for a few looks
- * before anyone is told that it is wrong; and looks at what expires.
+ * renewal: looks at the files for change and reloads, patiently: what is half written is left alone for a few
+ * looks before anyone is told that it is wrong; and looks at what expires.
  */
 #include <stdlib.h>
 #include <time.h>
 
 #include "service/service_internal.h"
 
-/* Looks after a change in which a reload may fail before that is a fault; and in all, where changes do not end. */
+/*
+ * Looks after a change in which a reload may fail before that is a fault; and in all, where changes do not
+ * end.
+ */
 #define LOOKS_AFTER_CHANGE 3
 #define LOOKS_IN_ALL 10
 /* So long may changes follow on each other before one is taken though it is fresh. */

@@ -1,9 +1,9 @@
 /*
  * service: see service.h.
  *
- * Answers for the order of things: what is read as whom, what is bound when, and what a signal leads to.  How a reload
- * is built and swapped is reload.c's, the way out drain.c's.  The main thread's loop has only this to do, so that
- * reading files at a reload holds up no session; sessions live in the workers' loops.
+ * Answers for the order of things: what is read as whom, what is bound when, and what a signal leads to.  How
+ * a reload is built and swapped is reload.c's, the way out drain.c's.  The main thread's loop has only this
+ * to do, so that reading files at a reload holds up no session; sessions live in the workers' loops.
  */
 #include "service/service.h"
 
@@ -98,7 +98,8 @@ static void check_file_limit(const struct config_process *process)
 		return;
 	log_int(&line, "limit", (int64_t)have);
 	log_int(&line, "needed", (int64_t)need);
-	log_str(&line, "msg", "max_connections needs more open files than the limit allows (LimitNOFILE=, ulimit -n)");
+	log_str(&line, "msg", "max_connections needs more open files than the limit allows (LimitNOFILE=, "
+	    "ulimit -n)");
 	log_end(&line);
 }
 

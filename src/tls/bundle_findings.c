@@ -323,8 +323,8 @@ static void examine_key(const struct bundle *bundle, const struct bundle_arrange
 	} else if (arranged->leaf != NULL && !bundle_key_signs(bundle->key, arranged->leaf)) {
 		provider_key_take_fault(&err);
 		add(findings, BUNDLE_KEY_DAMAGED, bundle->key_origin, "%.*s", 600,
-		    err.text[0] != '\0' ? err.text : "what the private key signs does not verify with the certificate, or it "
-		    "cannot sign at all");
+		    err.text[0] != '\0' ? err.text : "what the private key signs does not verify with the "
+		    "certificate, or it cannot sign at all");
 	}
 }
 

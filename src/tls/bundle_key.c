@@ -22,8 +22,9 @@
 static bool refuse_cipher(const char *cipher, struct error *err)
 {
 	return error_set(err,
-	    "the key is encrypted with %s, which OpenSSL has in its legacy provider at most; encrypt it anew with: "
-	    "openssl pkcs8 -topk8 -provider legacy -provider default -v2 aes-256-cbc -in OLD -out NEW", cipher);
+	    "the key is encrypted with %s, which OpenSSL has in its legacy provider at most; encrypt it anew "
+	    "with: openssl pkcs8 -topk8 -provider legacy -provider default -v2 aes-256-cbc -in OLD -out NEW",
+	    cipher);
 }
 
 static bool refuse_damaged(const char *reason, struct error *err)

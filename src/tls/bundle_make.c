@@ -74,9 +74,10 @@ bool bundle_make(const struct bundle *bundle, const struct bundle_outputs *outpu
 	if (bundle_findings_worst(findings) == BUNDLE_SEVERITY_REFUSED || arranged.leaf == NULL)
 		ok = error_set(err, "nothing was written: this would not work");
 	else if (outputs->full != NULL && bundle->key != NULL && provider_key_is(bundle->key))
-		ok = error_set(err, "nothing was written: the key (%.600s) cannot leave its TPM or token, so it cannot be put into a "
-		    "bundle; leave out -o and write the parts to upload by --leaf and --chain, and name the key itself by "
-		    "client_key beside client_cert and client_chain", bundle->key_origin);
+		ok = error_set(err, "nothing was written: the key (%.600s) cannot leave its TPM or token, so "
+		    "it cannot be put into a bundle; leave out -o and write the parts to upload by --leaf "
+		    "and --chain, and name the key itself by client_key beside client_cert and client_chain",
+		    bundle->key_origin);
 	else
 		ok = (outputs->full == NULL || write_full(outputs->full, bundle, &arranged, err)) &&
 		     (outputs->leaf == NULL || write_leaf(outputs->leaf, &arranged, err)) &&

@@ -78,7 +78,8 @@ static X509 *find_leaf(const struct bundle *bundle)
 
 static bool refuse_mismatch(const struct bundle *bundle, struct error *err)
 {
-	char name[NAME_TEXT_BYTES], file[FILE_TEXT_BYTES], key_id[KEY_ID_TEXT_BYTES], cert_id[KEY_ID_TEXT_BYTES];
+	char name[NAME_TEXT_BYTES], file[FILE_TEXT_BYTES], key_id[KEY_ID_TEXT_BYTES],
+	    cert_id[KEY_ID_TEXT_BYTES];
 	X509 *shown = sk_X509_value(bundle->certs, 0);
 	int i;
 

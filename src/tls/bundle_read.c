@@ -152,8 +152,8 @@ static bool read_key_block(const struct bundle_read *how, const struct block_typ
 	return set_key(found, key, encrypted, how->name, err);
 }
 
-static bool read_tss2_block(const struct bundle_read *how, const struct bundle_pem_block *block, struct bundle *found,
-    struct error *err)
+static bool read_tss2_block(const struct bundle_read *how, const struct bundle_pem_block *block,
+    struct bundle *found, struct error *err)
 {
 	EVP_PKEY *key = provider_key_from_tss2(block->der, block->der_len, how->passphrase, err);
 
@@ -191,8 +191,8 @@ static bool on_pfx_key(void *arg, EVP_PKEY *key, unsigned number, struct error *
 	return true;
 }
 
-static bool read_pfx(const struct bundle_read *how, const unsigned char *der, size_t len, struct bundle *found,
-    struct error *err)
+static bool read_pfx(const struct bundle_read *how, const unsigned char *der, size_t len,
+    struct bundle *found, struct error *err)
 {
 	struct pfx_target target = {how, found};
 	const struct bundle_pfx_sink sink = {on_pfx_cert, on_pfx_key, &target};
@@ -205,7 +205,8 @@ static bool read_pkcs7(const unsigned char *der, size_t len, struct bundle *foun
 	const unsigned char *at = der;
 	PKCS7 *pkcs7 = d2i_PKCS7(NULL, &at, (long)len);
 	STACK_OF(X509) *certs =
-	    pkcs7 != NULL && PKCS7_type_is_signed(pkcs7) && pkcs7->d.sign != NULL ? pkcs7->d.sign->cert : NULL;
+	    pkcs7 != NULL && PKCS7_type_is_signed(pkcs7) && pkcs7->d.sign != NULL ?
+	    pkcs7->d.sign->cert : NULL;
 	bool ok = sk_X509_num(certs) > 0;
 	int i;
 

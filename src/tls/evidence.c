@@ -1,8 +1,8 @@
 /*
  * evidence: see evidence.h.
  *
- * Looks, and does not judge.  Names are compared as they are printed, and by each part's own text, so that a comma or
- * an umlaut in `expect_issuer` need not be escaped.
+ * Looks, and does not judge.  Names are compared as they are printed, and by each part's own text, so that a
+ * comma or an umlaut in `expect_issuer` need not be escaped.
  */
 #include "tls/evidence.h"
 
@@ -85,7 +85,8 @@ static bool pin_of(const X509 *cert, char pin[PIN_BYTES])
 	return true;
 }
 
-static void match_pins(STACK_OF(X509) *chain, const struct judge_rules *rules, struct judge_evidence *evidence)
+static void match_pins(STACK_OF(X509) *chain, const struct judge_rules *rules,
+    struct judge_evidence *evidence)
 {
 	char pin[PIN_BYTES];
 	bool leaf = false, other = false;
@@ -131,7 +132,8 @@ static bool name_contains(const X509_NAME *name, const char *text)
 	return false;
 }
 
-static void match_issuers(STACK_OF(X509) *chain, const struct judge_rules *rules, struct judge_evidence *evidence)
+static void match_issuers(STACK_OF(X509) *chain, const struct judge_rules *rules,
+    struct judge_evidence *evidence)
 {
 	size_t j;
 	int i;
@@ -206,8 +208,8 @@ void evidence_collect(SSL *ssl, const struct judge_rules *rules, const struct an
 	match_pins(chain, rules, evidence);
 	match_issuers(chain, rules, evidence);
 	if (rules->staple)
-		evidence->staple = revocation_check_staple(ssl, evidence->staple_text, sizeof(evidence->staple_text))
-		    ? JUDGE_STAPLE_GOOD
+		evidence->staple = revocation_check_staple(ssl, evidence->staple_text,
+		    sizeof(evidence->staple_text)) ? JUDGE_STAPLE_GOOD
 		    : JUDGE_STAPLE_REFUSED;
 	if (cert_has_sct(leaf))
 		evidence->sct |= JUDGE_SCT_CERT;

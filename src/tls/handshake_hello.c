@@ -1,4 +1,7 @@
-/* handshake_hello: ClientHello, ServerHello and HelloRetryRequest in words (RFC 8446 section 4.1, RFC 5246 7.4.1). */
+/*
+ * handshake_hello: ClientHello, ServerHello and HelloRetryRequest in words (RFC 8446 section 4.1, RFC 5246
+ * 7.4.1).
+ */
 #include <string.h>
 
 #include "tls/handshake_internal.h"
@@ -16,9 +19,9 @@ enum extension_type {
 };
 
 /* RFC 8446 4.1.3: the random of a ServerHello that is a HelloRetryRequest. */
-static const unsigned char retry_random[RANDOM_BYTES] = {0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d,
-    0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8,
-    0xa8, 0x33, 0x9c};
+static const unsigned char retry_random[RANDOM_BYTES] = {0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe,
+    0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e,
+    0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
 
 static const SSL_CIPHER *find_cipher(struct handshake_words *words, unsigned number)
 {
@@ -77,13 +80,15 @@ static void tell_key_exchange(
 
 	handshake_line_add(line, "ClientHello groups:");
 	handshake_find_extension(extensions, EXTENSION_GROUPS, &body);
-	handshake_line_add_names(line, body.left > 0 ? handshake_read_vector(&body, 2) : body, handshake_group_name);
+	handshake_line_add_names(line, body.left > 0 ? handshake_read_vector(&body, 2) : body,
+	    handshake_group_name);
 	handshake_line_add(line, "; key shares:");
 	if (handshake_find_extension(extensions, EXTENSION_KEY_SHARE, &body)) {
 		shares = handshake_read_vector(&body, 2);
 		while (shares.left > 0) {
 			handshake_line_add(
-			    line, " %s", handshake_group_name((unsigned)handshake_read_number(&shares, 2), buf));
+			    line, " %s", handshake_group_name((unsigned)handshake_read_number(&shares, 2),
+			    buf));
 			handshake_read_vector(&shares, 2);
 		}
 	} else {
@@ -138,7 +143,8 @@ bool handshake_is_retry_request(struct handshake_reader server_hello)
 	    memcmp(server_hello.at + 2, retry_random, sizeof(retry_random)) == 0;
 }
 
-static void add_group(struct handshake_words *words, struct handshake_reader extensions, struct handshake_line *line)
+static void add_group(struct handshake_words *words, struct handshake_reader extensions,
+    struct handshake_line *line)
 {
 	struct handshake_reader body;
 	char buf[HANDSHAKE_NAME_BYTES];
@@ -149,13 +155,15 @@ static void add_group(struct handshake_words *words, struct handshake_reader ext
 	handshake_line_add(line, "; group %s", handshake_group_name(words->group, buf));
 }
 
-static bool resumes(const struct handshake_words *words, struct handshake_reader id, struct handshake_reader extensions)
+static bool resumes(const struct handshake_words *words, struct handshake_reader id,
+    struct handshake_reader extensions)
 {
 	struct handshake_reader body;
 
 	if (words->tls13)
 		return handshake_find_extension(extensions, EXTENSION_PSK, &body);
-	return id.left > 0 && id.left == words->session_id_len && memcmp(id.at, words->session_id, id.left) == 0;
+	return id.left > 0 && id.left == words->session_id_len && memcmp(id.at, words->session_id,
+	    id.left) == 0;
 }
 
 void handshake_tell_server_hello(struct handshake_words *words, struct handshake_reader body,
@@ -189,7 +197,8 @@ void handshake_tell_server_hello(struct handshake_words *words, struct handshake
 	add_group(words, extensions, line);
 	if (!retry)
 		handshake_line_add(line, "; %s",
-		    resumes(words, id, extensions) ? "the session that was offered is resumed" : "a new session");
+		    resumes(words, id, extensions) ? "the session that was offered is "
+		    "resumed" : "a new session");
 	handshake_line_add(line, "; ");
 	handshake_line_add_extensions(line, extensions);
 }

@@ -1,4 +1,6 @@
-/* handshake_internal: what handshake_words.c, handshake_hello.c and handshake_read.c share; for nobody else. */
+/*
+ * handshake_internal: what handshake_words.c, handshake_hello.c and handshake_read.c share; for nobody else.
+ */
 #ifndef MIDRELAY_TLS_HANDSHAKE_INTERNAL_H
 #define MIDRELAY_TLS_HANDSHAKE_INTERNAL_H
 
@@ -32,7 +34,8 @@ void handshake_line_add(struct handshake_line *line, const char *fmt, ...) PRINT
 void handshake_line_add_escaped(struct handshake_line *line, struct handshake_reader bytes);
 typedef const char *handshake_name_fn(unsigned number, char buf[HANDSHAKE_NAME_BYTES]);
 /* A list of 16 bit numbers by name; "none" when it is empty. */
-void handshake_line_add_names(struct handshake_line *line, struct handshake_reader list, handshake_name_fn *name);
+void handshake_line_add_names(struct handshake_line *line, struct handshake_reader list,
+    handshake_name_fn *name);
 /* ALPN's list of names, or the names of all extensions. */
 void handshake_line_add_alpn(struct handshake_line *line, struct handshake_reader extensions);
 void handshake_line_add_extensions(struct handshake_line *line, struct handshake_reader extensions);

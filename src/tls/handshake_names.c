@@ -1,4 +1,7 @@
-/* handshake_names: tables from the registries of RFC 8446, RFC 5246 and their successors (IANA, "TLS Parameters"). */
+/*
+ * handshake_names: tables from the registries of RFC 8446, RFC 5246 and their successors (IANA, "TLS
+ * Parameters").
+ */
 #include "tls/handshake_names.h"
 
 #include <stddef.h>

@@ -83,7 +83,8 @@ void handshake_line_add_escaped(struct handshake_line *line, struct handshake_re
 	handshake_line_add(line, "%s", text_escape(bytes.at, bytes.left, text, sizeof(text)));
 }
 
-void handshake_line_add_names(struct handshake_line *line, struct handshake_reader list, handshake_name_fn *name)
+void handshake_line_add_names(struct handshake_line *line, struct handshake_reader list,
+    handshake_name_fn *name)
 {
 	char buf[HANDSHAKE_NAME_BYTES];
 

@@ -1,7 +1,8 @@
 /*
  * handshake_words: see handshake_words.h.
  *
- * Answers for which message is told how; the hellos are handshake_hello.c's, reading within bounds handshake_read.c's.
+ * Answers for which message is told how; the hellos are handshake_hello.c's, reading within bounds
+ * handshake_read.c's.
  */
 #include "tls/handshake_words.h"
 
@@ -29,9 +30,9 @@ void handshake_words_cert(struct handshake_words *words, const char *what, size_
 	struct bundle_report_cert report = {0};
 
 	bundle_report_describe(&report, cert, "");
-	handshake_line_add(&line, "%s %zu of %zu: %.400s; issuer %.400s; valid %s to %s; key %s; signed with %s; SHA-256 %s",
-	    what, n, of, report.subject, report.issuer, report.not_before, report.not_after, report.key, report.signature,
-	    report.sha256);
+	handshake_line_add(&line, "%s %zu of %zu: %.400s; issuer %.400s; valid %s to %s; key %s; signed with "
+	    "%s; SHA-256 %s", what, n, of, report.subject, report.issuer, report.not_before, report.not_after,
+	    report.key, report.signature, report.sha256);
 	handshake_line_end(&line, words);
 }
 
@@ -53,7 +54,8 @@ static struct handshake_reader next_cert(const struct handshake_words *words, st
 }
 
 static void tell_received_cert(
-    struct handshake_words *words, size_t n, size_t of, struct handshake_reader der, struct handshake_line *line)
+    struct handshake_words *words, size_t n, size_t of, struct handshake_reader der,
+    struct handshake_line *line)
 {
 	const unsigned char *at = der.at;
 	X509 *cert = d2i_X509(NULL, &at, (long)der.left);
@@ -61,8 +63,8 @@ static void tell_received_cert(
 	if (cert != NULL) {
 		handshake_words_cert(words, "the server's certificate", n, of, cert);
 	} else {
-		handshake_line_add(line, "the server's certificate %zu of %zu: %zu bytes that are no certificate", n, of,
-		    der.left);
+		handshake_line_add(line, "the server's certificate %zu of %zu: %zu bytes that are no "
+		    "certificate", n, of, der.left);
 		handshake_line_end(line, words);
 	}
 	X509_free(cert);
@@ -83,7 +85,8 @@ static void tell_certificate(
 	handshake_line_add(line, ": %zu certificate%s", count, count == 1 ? "" : "s");
 	if (sent) {
 		words->client_certs = (unsigned)count;
-		handshake_line_add(line, "%s", count == 0 ? ": the server asked, and gets none of ours" : " of ours");
+		handshake_line_add(line, "%s", count == 0 ? ": the server asked, and gets none "
+		    "of ours" : " of ours");
 		return;
 	}
 	handshake_line_end(line, words);
@@ -178,7 +181,8 @@ static void tell_server_key_exchange(
 	tell_signature(words, false, &body, line);
 }
 
-static void tell_ticket(struct handshake_words *words, struct handshake_reader body, struct handshake_line *line)
+static void tell_ticket(struct handshake_words *words, struct handshake_reader body,
+    struct handshake_line *line)
 {
 	unsigned long lifetime_s = handshake_read_number(&body, 4);
 
@@ -186,7 +190,8 @@ static void tell_ticket(struct handshake_words *words, struct handshake_reader b
 		handshake_read_number(&body, 4);
 		handshake_read_vector(&body, 1);
 	}
-	handshake_line_add(line, ": a ticket of %zu bytes for %lu s", handshake_read_vector(&body, 2).left, lifetime_s);
+	handshake_line_add(line, ": a ticket of %zu bytes for %lu s", handshake_read_vector(&body, 2).left,
+	    lifetime_s);
 }
 
 static void tell_encrypted_extensions(struct handshake_reader body, struct handshake_line *line)
@@ -230,7 +235,8 @@ static void tell_body(struct handshake_words *words, bool sent, unsigned type, s
 		break;
 	case SSL3_MT_CERTIFICATE_STATUS:
 		handshake_read_number(&body, 1);
-		handshake_line_add(line, ": an OCSP staple of %zu bytes", handshake_read_vector(&body, 3).left);
+		handshake_line_add(line, ": an OCSP staple of %zu bytes", handshake_read_vector(&body,
+		    3).left);
 		break;
 	case SSL3_MT_KEY_UPDATE:
 		if (handshake_read_number(&body, 1) == 1)
@@ -266,11 +272,13 @@ void handshake_words_alert(struct handshake_words *words, bool sent, const void 
 {
 	bool broken = false;
 	struct handshake_reader all = {bytes, len, &broken};
-	unsigned level = (unsigned)handshake_read_number(&all, 1), alert = (unsigned)handshake_read_number(&all, 1);
+	unsigned level = (unsigned)handshake_read_number(&all, 1),
+	    alert = (unsigned)handshake_read_number(&all, 1);
 	char buf[HANDSHAKE_NAME_BYTES];
 
 	if (broken)
-		handshake_words_say(words, "%s an alert of %zu bytes, which is malformed", sent ? "sent" : "received", len);
+		handshake_words_say(words, "%s an alert of %zu bytes, which is malformed", sent ?
+		    "sent" : "received", len);
 	else
 		handshake_words_say(words, "%s alert: %s (%u), %s", sent ? "sent" : "received",
 		    handshake_alert_name(alert, buf), alert, level == SSL3_AL_FATAL ? "fatal"

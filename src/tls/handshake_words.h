@@ -1,10 +1,10 @@
 /*
  * handshake_words: TLS messages told in words, for people who must find out why a handshake failed.
  *
- * Pure: the bytes of whole handshake messages and alerts in, lines of text out.  The bytes come from outside: lengths
- * are checked, what is not what it says is called malformed and never an error.  A line is printable ASCII, foreign
- * text in it escaped, and shorter than HANDSHAKE_WORDS_LINE_BYTES; a message makes a bounded number of lines.  Nothing
- * secret is shown, and none of the random, key and signature bytes.
+ * Pure: the bytes of whole handshake messages and alerts in, lines of text out.  The bytes come from outside:
+ * lengths are checked, what is not what it says is called malformed and never an error.  A line is printable
+ * ASCII, foreign text in it escaped, and shorter than HANDSHAKE_WORDS_LINE_BYTES; a message makes a bounded
+ * number of lines.  Nothing secret is shown, and none of the random, key and signature bytes.
  *
  * Messages: RFC 8446 section 4 (TLS 1.3), RFC 5246 section 7.4 and RFC 8422 (TLS 1.2).
  */
@@ -20,7 +20,10 @@
 #define HANDSHAKE_WORDS_MAX_CERTS 10
 #define HANDSHAKE_WORDS_MAX_CAS 20
 
-/* One client's connection; what later messages need of earlier ones.  Zero-initialise, then set the first four. */
+/*
+ * One client's connection; what later messages need of earlier ones.  Zero-initialise, then set the first
+ * four.
+ */
 struct handshake_words {
 	SSL *ssl;            /* borrowed; asked for the names of cipher suites, not looked into */
 	void (*line)(void *arg, const char *text);
@@ -47,6 +50,7 @@ void handshake_words_cert(struct handshake_words *words, const char *what, size_
 void handshake_words_chain(struct handshake_words *words, const char *what, STACK_OF(X509) *chain);
 
 /* A line of the caller's own. */
-void handshake_words_say(struct handshake_words *words, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void handshake_words_say(struct handshake_words *words, const char *fmt, ...) __attribute__((format(printf, 2,
+    3)));
 
 #endif

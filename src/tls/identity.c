@@ -116,7 +116,8 @@ static bool check_key(const struct client_cert *client, struct identity_fault *f
 		return true;
 	provider_key_take_fault(&why);
 	if (why.text[0] != '\0')
-		return identity_fault_set(fault, client->key_option, "%s: %s", client->bundle->key_file, why.text);
+		return identity_fault_set(fault, client->key_option, "%s: %s", client->bundle->key_file,
+		    why.text);
 	return identity_fault_set(fault, client->key_option,
 		    "%s: what the private key signs does not verify with the "
 		    "certificate: the key is damaged",
@@ -181,13 +182,14 @@ static void keep_ends(struct identity *identity, const struct client_cert *clien
 }
 
 /* What the configuration's keys and files are called does not matter any more: the certificate was in use. */
-static bool copy_client_cert(struct identity *identity, const struct identity *from, struct identity_fault *fault)
+static bool copy_client_cert(struct identity *identity, const struct identity *from,
+    struct identity_fault *fault)
 {
 	STACK_OF(X509) *chain = NULL;
 
 	ERR_clear_error();
-	if (!SSL_CTX_get0_chain_certs(from->ctx, &chain) || !SSL_CTX_use_certificate(identity->ctx, from->leaf) ||
-	    !SSL_CTX_use_PrivateKey(identity->ctx, SSL_CTX_get0_privatekey(from->ctx)) ||
+	if (!SSL_CTX_get0_chain_certs(from->ctx, &chain) || !SSL_CTX_use_certificate(identity->ctx,
+	    from->leaf) || !SSL_CTX_use_PrivateKey(identity->ctx, SSL_CTX_get0_privatekey(from->ctx)) ||
 	    (chain != NULL && !SSL_CTX_set1_chain(identity->ctx, chain)))
 		return identity_fault_set(fault, "client_bundle", "OpenSSL refuses %s (%s)", from->subject,
 		    ERR_reason_error_string(ERR_peek_last_error()));
@@ -243,13 +245,16 @@ static bool load_client_cert(struct identity *identity, const struct identity_pa
 static bool load_crl(struct identity *identity, const struct identity_params *params, identity_note_fn *note,
     void *note_arg, struct identity_fault *fault)
 {
-	if (!params->rules.crl || params->trust_of != NULL || revocation_load_crl(identity->ctx, params->crl_file, note, note_arg, &fault->err))
+	if (!params->rules.crl || params->trust_of != NULL || revocation_load_crl(identity->ctx,
+	    params->crl_file, note, note_arg, &fault->err))
 		return true;
 	fault->key = "crl_file";
 	return false;
 }
 
-/* Who names the store by the environment has chosen it as a whole; nothing in it is more local than the rest. */
+/*
+ * Who names the store by the environment has chosen it as a whole; nothing in it is more local than the rest.
+ */
 static bool system_store_is_named(void)
 {
 	return secure_getenv(X509_get_default_cert_file_env()) != NULL ||
@@ -303,7 +308,8 @@ struct identity *identity_new(const struct identity_params *params, identity_not
 			faults->count--;
 		judge_rules_copy(&identity->rules, &params->rules);
 		identity->rules.trust_system = params->trust == NULL;
-		if (params->trust == NULL && params->rules.inspection != JUDGE_INSPECTION_OFF && !system_store_is_named())
+		if (params->trust == NULL && params->rules.inspection != JUDGE_INSPECTION_OFF &&
+		    !system_store_is_named())
 			identity->origin = anchor_origin_new("");
 	}
 	ERR_clear_error();

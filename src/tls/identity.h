@@ -25,7 +25,10 @@ struct identity_params {
 	const char *ciphers, *ciphersuites, *groups;
 	struct judge_rules rules; /* trust_system is set by identity_new() */
 	const char *crl_file;     /* with rules.crl */
-	/* Certificate, key and chain are this one's instead of a file's, and the trust is that one's; both or neither. */
+	/*
+	 * Certificate, key and chain are this one's instead of a file's, and the trust is that one's; both or
+	 * neither.
+	 */
 	const struct identity *cert_of, *trust_of;
 };
 
@@ -48,8 +51,8 @@ typedef void identity_note_fn(void *arg, const char *key, const char *text);
 enum identity_validity { IDENTITY_NO_CERT, IDENTITY_VALID, IDENTITY_NOT_YET_VALID, IDENTITY_EXPIRED };
 
 /*
- * Builds all, or says which parameters are at fault.  An expired or not yet valid client certificate is no fault here
- * (it stops its relay alone, at run time): see identity_validity().
+ * Builds all, or says which parameters are at fault.  An expired or not yet valid client certificate is no
+ * fault here (it stops its relay alone, at run time): see identity_validity().
  */
 struct identity *identity_new(const struct identity_params *params, identity_note_fn *note, void *note_arg,
     struct identity_faults *faults);
@@ -58,7 +61,8 @@ void identity_unref(struct identity *identity);             /* any thread; NULL 
 
 SSL_CTX *identity_ctx(const struct identity *identity); /* borrowed */
 const struct judge_rules *identity_rules(const struct identity *identity);           /* borrowed */
-const struct anchor_origin *identity_anchor_origin(const struct identity *identity); /* borrowed; may be NULL */
+/* borrowed; may be NULL */
+const struct anchor_origin *identity_anchor_origin(const struct identity *identity);
 bool identity_has_cert(const struct identity *identity);
 /* Judged now; *when (may be NULL) gets the decisive notAfter/notBefore as text. */
 enum identity_validity identity_validity(const struct identity *identity, char *when, size_t when_bytes);

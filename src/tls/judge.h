@@ -1,11 +1,13 @@
 /*
- * judge: whether a server may have our certificate and data: evidence in, verdict out.  Pure, and without OpenSSL.
+ * judge: whether a server may have our certificate and data: evidence in, verdict out.  Pure, and without
+ * OpenSSL.
  *
- * A chain, name or validity that fails, a revocation that is not ruled out, a `pin` or `expect_issuer` that does not
- * match refuse the server always.  It is judged *inspected* when an issuer names a product that inspects TLS (whether
- * or not the chain verifies); or, with the system's store and no matching pin, when no Certificate Transparency
- * timestamp (SCT, RFC 6962) comes with its certificate; or, with the system's store, when the anchor was added to it
- * locally.  What that leads to says `inspection`.  SCTs are not validated: that there are some is weak evidence.
+ * A chain, name or validity that fails, a revocation that is not ruled out, a `pin` or `expect_issuer` that
+ * does not match refuse the server always.  It is judged *inspected* when an issuer names a product that
+ * inspects TLS (whether or not the chain verifies); or, with the system's store and no matching pin, when no
+ * Certificate Transparency timestamp (SCT, RFC 6962) comes with its certificate; or, with the system's store,
+ * when the anchor was added to it locally.  What that leads to says `inspection`.  SCTs are not validated:
+ * that there are some is weak evidence.
  */
 #ifndef MIDRELAY_TLS_JUDGE_H
 #define MIDRELAY_TLS_JUDGE_H
@@ -33,7 +35,8 @@ struct judge_rules {
 	char **issuers; /* one must be contained in a name in the chain, if there are any */
 	size_t issuer_count;
 };
-void judge_rules_copy(struct judge_rules *to, const struct judge_rules *from); /* judge_rules_clear() ends it */
+/* judge_rules_clear() ends it */
+void judge_rules_copy(struct judge_rules *to, const struct judge_rules *from);
 void judge_rules_clear(struct judge_rules *rules);
 
 enum judge_match { JUDGE_NOT_DEMANDED, JUDGE_MATCHED, JUDGE_NOT_MATCHED };
@@ -69,8 +72,8 @@ struct judge_evidence {
 };
 
 /*
- * Fills evidence->reasons, and *fault when the server is refused.  `host` is for the sentence.  Returns whether the
- * server may have what is ours.
+ * Fills evidence->reasons, and *fault when the server is refused.  `host` is for the sentence.  Returns
+ * whether the server may have what is ours.
  */
 bool judge_server(const struct judge_rules *rules, const char *host, struct judge_evidence *evidence,
     struct tls_fault *fault);

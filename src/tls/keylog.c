@@ -22,15 +22,16 @@ static bool check_file(const char *path, int fd, struct error *err)
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, "%s is not a regular file", path);
 	if ((st.st_mode & 0007) != 0)
-		return error_set(err, "%s is open to every user of this host (mode %04o), and whoever has it can read all "
-		    "traffic; use chmod o= on it", path, (unsigned)(st.st_mode & 07777));
+		return error_set(err, "%s is open to every user of this host (mode %04o), and whoever has it "
+		    "can read all traffic; use chmod o= on it", path, (unsigned)(st.st_mode & 07777));
 	return true;
 }
 
 bool keylog_open(const char *path, struct error *err)
 {
 	/* O_NONBLOCK: a FIFO without a reader is refused, not waited for. */
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+	    0600);
 
 	if (fd < 0)
 		return error_set_errno(err, errno, "%s cannot be opened%s", path,

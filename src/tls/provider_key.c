@@ -1,10 +1,12 @@
 /*
- * provider_key: a built-in OpenSSL provider with two operations, made of a vault_key: to be a key, and to sign.
+ * provider_key: a built-in OpenSSL provider with two operations, made of a vault_key: to be a key, and to
+ * sign.
  *
- * An EVP_PKEY of a foreign provider does not serve as it is: Debian 12's tpm2-openssl claims to export private keys and
- * hands over the public half, with which OpenSSL then tries to sign; preferring that provider instead would send every
- * digest of the session to the TPM.  Here the digest is made by the default provider, and only the signature of it is
- * asked of the device.  (provider-keymgmt(7), provider-signature(7))
+ * An EVP_PKEY of a foreign provider does not serve as it is: Debian 12's tpm2-openssl claims to export
+ * private keys and hands over the public half, with which OpenSSL then tries to sign; preferring that
+ * provider instead would send every digest of the session to the TPM.  Here the digest is made by the default
+ * provider, and only the signature of it is asked of the device.  (provider-keymgmt(7),
+ * provider-signature(7))
  */
 #include "tls/provider_key.h"
 
@@ -93,7 +95,8 @@ static int key_import(void *data, int selection, const OSSL_PARAM params[])
 	size_t len;
 
 	(void)selection;
-	if (param == NULL || held->key != NULL || OSSL_PARAM_get_octet_ptr(param, &pointer, &len) != 1 || len != sizeof(pointer))
+	if (param == NULL || held->key != NULL || OSSL_PARAM_get_octet_ptr(param, &pointer, &len) != 1 ||
+	    len != sizeof(pointer))
 		return 0;
 	held->key = vault_key_ref(*(struct vault_key *const *)pointer);
 	return 1;
@@ -111,8 +114,8 @@ static int key_export(void *data, int selection, OSSL_CALLBACK *cb, void *arg)
 static const OSSL_PARAM *key_export_types(int selection)
 {
 	static const OSSL_PARAM types[] = {OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_N, NULL, 0),
-	    OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0), OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0),
-	    OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0), OSSL_PARAM_END};
+	    OSSL_PARAM_BN(OSSL_PKEY_PARAM_RSA_E, NULL, 0), OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
+	    NULL, 0), OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_PUB_KEY, NULL, 0), OSSL_PARAM_END};
 
 	return (selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) != 0 ? NULL : types;
 }
@@ -127,8 +130,8 @@ static int key_get_params(void *data, OSSL_PARAM params[])
 static const OSSL_PARAM *key_gettable(void *provider)
 {
 	static const OSSL_PARAM gettable[] = {OSSL_PARAM_int(OSSL_PKEY_PARAM_BITS, NULL),
-	    OSSL_PARAM_int(OSSL_PKEY_PARAM_SECURITY_BITS, NULL), OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE, NULL),
-	    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST, NULL, 0),
+	    OSSL_PARAM_int(OSSL_PKEY_PARAM_SECURITY_BITS, NULL), OSSL_PARAM_int(OSSL_PKEY_PARAM_MAX_SIZE,
+	    NULL), OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_DEFAULT_DIGEST, NULL, 0),
 	    OSSL_PARAM_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, NULL, 0), OSSL_PARAM_END};
 
 	(void)provider;
@@ -141,7 +144,8 @@ static const char *ec_operation_name(int operation)
 }
 
 #define KEY_FUNCTIONS                                                                                        \
-	{OSSL_FUNC_KEYMGMT_NEW, (void (*)(void))key_new}, {OSSL_FUNC_KEYMGMT_FREE, (void (*)(void))key_free},   \
+	{OSSL_FUNC_KEYMGMT_NEW, (void (*)(void))key_new},                                                    \
+	    {OSSL_FUNC_KEYMGMT_FREE, (void (*)(void))key_free},                                              \
 	    {OSSL_FUNC_KEYMGMT_HAS, (void (*)(void))key_has},                                                \
 	    {OSSL_FUNC_KEYMGMT_MATCH, (void (*)(void))key_match},                                            \
 	    {OSSL_FUNC_KEYMGMT_IMPORT, (void (*)(void))key_import},                                          \
@@ -188,8 +192,10 @@ static void *signing_dup(void *ctx)
 static bool set_padding(struct signing *signing, const OSSL_PARAM *param)
 {
 	if (param->data_type == OSSL_PARAM_UTF8_STRING)
-		signing->padding = strcasecmp(param->data, OSSL_PKEY_RSA_PAD_MODE_PSS) == 0 ? RSA_PKCS1_PSS_PADDING
-		                 : strcasecmp(param->data, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) == 0 ? RSA_PKCS1_PADDING : 0;
+		signing->padding = strcasecmp(param->data, OSSL_PKEY_RSA_PAD_MODE_PSS) == 0 ?
+		    RSA_PKCS1_PSS_PADDING
+		                 : strcasecmp(param->data, OSSL_PKEY_RSA_PAD_MODE_PKCSV15) == 0 ?
+		                 RSA_PKCS1_PADDING : 0;
 	else if (OSSL_PARAM_get_int(param, &signing->padding) != 1)
 		return false;
 	return signing->padding == RSA_PKCS1_PADDING || signing->padding == RSA_PKCS1_PSS_PADDING;
@@ -233,17 +239,20 @@ static int signing_init(void *ctx, const char *digest, void *data, const OSSL_PA
 	return signing->key != NULL && signing_set_params(signing, params);
 }
 
-static int sign(void *ctx, unsigned char *signature, size_t *len, size_t room, const unsigned char *text, size_t text_len)
+static int sign(void *ctx, unsigned char *signature, size_t *len, size_t room, const unsigned char *text,
+    size_t text_len)
 {
 	struct signing *signing = ctx;
 	unsigned char hash[EVP_MAX_MD_SIZE];
-	struct vault_signing what = {.digest_name = signing->digest, .padding = signing->padding, .hash = hash};
+	struct vault_signing what = {.digest_name = signing->digest, .padding = signing->padding,
+	    .hash = hash};
 
 	*len = (size_t)EVP_PKEY_get_size(vault_key_public(signing->key));
 	if (signature == NULL)
 		return 1;
 	last_fault.text[0] = '\0';
-	if (room < *len || EVP_Q_digest(NULL, signing->digest, NULL, text, text_len, hash, &what.hash_len) != 1)
+	if (room < *len || EVP_Q_digest(NULL, signing->digest, NULL, text, text_len, hash,
+	    &what.hash_len) != 1)
 		return 0;
 	if (vault_key_sign(signing->key, &what, signature, len, &last_fault))
 		return 1;
@@ -251,7 +260,8 @@ static int sign(void *ctx, unsigned char *signature, size_t *len, size_t room, c
 }
 
 static const OSSL_DISPATCH signature_functions[] = {{OSSL_FUNC_SIGNATURE_NEWCTX, (void (*)(void))signing_new},
-    {OSSL_FUNC_SIGNATURE_FREECTX, (void (*)(void))signing_free}, {OSSL_FUNC_SIGNATURE_DUPCTX, (void (*)(void))signing_dup},
+    {OSSL_FUNC_SIGNATURE_FREECTX, (void (*)(void))signing_free}, {OSSL_FUNC_SIGNATURE_DUPCTX,
+     (void (*)(void))signing_dup},
     {OSSL_FUNC_SIGNATURE_DIGEST_SIGN_INIT, (void (*)(void))signing_init},
     {OSSL_FUNC_SIGNATURE_DIGEST_SIGN, (void (*)(void))sign},
     {OSSL_FUNC_SIGNATURE_SET_CTX_PARAMS, (void (*)(void))signing_set_params},
@@ -261,8 +271,10 @@ static const OSSL_DISPATCH signature_functions[] = {{OSSL_FUNC_SIGNATURE_NEWCTX,
 
 static const OSSL_ALGORITHM *on_query(void *provider, int operation, int *no_cache)
 {
-	static const OSSL_ALGORITHM keys[] = {{"RSA:rsaEncryption:1.2.840.113549.1.1.1", "provider=" NAME, rsa_key_functions, NULL},
-	    {"EC:id-ecPublicKey:1.2.840.10045.2.1", "provider=" NAME, ec_key_functions, NULL}, {NULL, NULL, NULL, NULL}};
+	static const OSSL_ALGORITHM keys[] = {{"RSA:rsaEncryption:1.2.840.113549.1.1.1", "provider=" NAME,
+	    rsa_key_functions, NULL},
+	    {"EC:id-ecPublicKey:1.2.840.10045.2.1", "provider=" NAME, ec_key_functions, NULL}, {NULL, NULL,
+	     NULL, NULL}};
 	static const OSSL_ALGORITHM signatures[] = {
 	    {"RSA:rsaEncryption:1.2.840.113549.1.1.1", "provider=" NAME, signature_functions, NULL},
 	    {"ECDSA", "provider=" NAME, signature_functions, NULL}, {NULL, NULL, NULL, NULL}};
@@ -272,9 +284,11 @@ static const OSSL_ALGORITHM *on_query(void *provider, int operation, int *no_cac
 	return operation == OSSL_OP_KEYMGMT ? keys : operation == OSSL_OP_SIGNATURE ? signatures : NULL;
 }
 
-static int on_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out, void **provider)
+static int on_start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const OSSL_DISPATCH **out,
+    void **provider)
 {
-	static const OSSL_DISPATCH functions[] = {{OSSL_FUNC_PROVIDER_QUERY_OPERATION, (void (*)(void))on_query}, {0, NULL}};
+	static const OSSL_DISPATCH functions[] = {{OSSL_FUNC_PROVIDER_QUERY_OPERATION,
+	    (void (*)(void))on_query}, {0, NULL}};
 	static char context; /* OpenSSL wants one */
 
 	(void)handle;
@@ -293,8 +307,8 @@ static void make_own_ctx(void)
 	if (own_ctx == NULL)
 		return;
 	/* The default provider is for the public half: it has the encoders. */
-	if (OSSL_PROVIDER_add_builtin(own_ctx, NAME, on_start) != 1 || OSSL_PROVIDER_load(own_ctx, NAME) == NULL ||
-	    OSSL_PROVIDER_load(own_ctx, "default") == NULL) {
+	if (OSSL_PROVIDER_add_builtin(own_ctx, NAME, on_start) != 1 || OSSL_PROVIDER_load(own_ctx,
+	    NAME) == NULL || OSSL_PROVIDER_load(own_ctx, "default") == NULL) {
 		OSSL_LIB_CTX_free(own_ctx);
 		own_ctx = NULL;
 	}
@@ -310,8 +324,10 @@ static EVP_PKEY *wrap(struct vault_key *held, struct error *err)
 	EVP_PKEY *key = NULL;
 
 	if (CRYPTO_THREAD_run_once(&once, make_own_ctx) == 1 && own_ctx != NULL)
-		ctx = EVP_PKEY_CTX_new_from_name(own_ctx, EVP_PKEY_is_a(vault_key_public(held), "EC") ? "EC" : "RSA", "provider=" NAME);
-	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 || EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR, params) != 1) {
+		ctx = EVP_PKEY_CTX_new_from_name(own_ctx, EVP_PKEY_is_a(vault_key_public(held), "EC") ?
+		    "EC" : "RSA", "provider=" NAME);
+	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 || EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_KEYPAIR,
+	    params) != 1) {
 		error_set(err, "OpenSSL does not take the key in");
 		key = NULL;
 	}

@@ -1,6 +1,6 @@
 /*
- * provider_vault: opens providers, fetches keys through OSSL_STORE or a decoder, signs, and does all that again when a
- * device has come back.  How TLS gets to use such a key is provider_key.c's business.
+ * provider_vault: opens providers, fetches keys through OSSL_STORE or a decoder, signs, and does all that
+ * again when a device has come back.  How TLS gets to use such a key is provider_key.c's business.
  */
 #include "tls/provider_vault.h"
 
@@ -32,7 +32,8 @@
 /* A provider, and all keys behind it. */
 struct vault {
 	const char *provider; /* NULL: what openssl.cnf activates */
-	const char *query;    /* preferred, not demanded: decoders and stores of the default provider serve, too */
+	/* preferred, not demanded: decoders and stores of the default provider serve, too */
+	const char *query;
 	const char *install;
 	OSSL_LIB_CTX *ctx; /* NULL: closed */
 	OSSL_PROVIDER *usual, *own;
@@ -126,7 +127,8 @@ static void vault_close(struct vault *vault)
 static bool is_installed(const char *provider)
 {
 	const char *named = secure_getenv("OPENSSL_MODULES");
-	char *file = mem_printf("%s/%s.so", named != NULL ? named : OPENSSL_info(OPENSSL_INFO_MODULES_DIR), provider);
+	char *file = mem_printf("%s/%s.so", named != NULL ? named : OPENSSL_info(OPENSSL_INFO_MODULES_DIR),
+	    provider);
 	bool there = access(file, F_OK) == 0;
 
 	free(file);
@@ -139,14 +141,14 @@ static bool refuse_provider(const struct vault *vault, struct error *err)
 
 	take_reason(reason);
 	if (!is_installed(vault->provider))
-		return error_set(err, "OpenSSL's provider \"%s\", which such a key needs, is not installed: install %s",
-		    vault->provider, vault->install);
+		return error_set(err, "OpenSSL's provider \"%s\", which such a key needs, is not installed: "
+		    "install %s", vault->provider, vault->install);
 	if (vault == TPM2)
-		return error_set(err, "OpenSSL's provider \"tpm2\" cannot reach the TPM (%s): it takes /dev/tpmrm0 unless the "
-		    "environment variable TPM2OPENSSL_TCTI says otherwise, and midrelay's account must be in the group of "
-		    "that device (tss)", reason);
-	return error_set(err, "OpenSSL's provider \"%s\" does not start (%s): see its section in openssl.cnf, which also names "
-	    "the PKCS#11 module", vault->provider, reason);
+		return error_set(err, "OpenSSL's provider \"tpm2\" cannot reach the TPM (%s): it takes "
+		    "/dev/tpmrm0 unless the environment variable TPM2OPENSSL_TCTI says otherwise, and "
+		    "midrelay's account must be in the group of that device (tss)", reason);
+	return error_set(err, "OpenSSL's provider \"%s\" does not start (%s): see its section in "
+	    "openssl.cnf, which also names the PKCS#11 module", vault->provider, reason);
 }
 
 /* openssl.cnf counts here, too: pkcs11-provider finds the name of its module there. */
@@ -200,13 +202,15 @@ static int on_passphrase(char *buf, int buf_bytes, int writing, void *arg)
 static EVP_PKEY *fetch_from_store(const struct vault_key *key, struct asking *asking)
 {
 	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(on_passphrase, 0);
-	OSSL_STORE_CTX *store = OSSL_STORE_open_ex(key->uri, key->vault->ctx, key->vault->query, ui, asking, NULL, NULL, NULL);
+	OSSL_STORE_CTX *store = OSSL_STORE_open_ex(key->uri, key->vault->ctx, key->vault->query, ui, asking,
+	    NULL, NULL, NULL);
 	EVP_PKEY *found = NULL;
 	int objects;
 
 	if (store != NULL)
 		(void)OSSL_STORE_expect(store, OSSL_STORE_INFO_PKEY);
-	for (objects = 0; store != NULL && found == NULL && objects < MAX_STORE_OBJECTS && !OSSL_STORE_eof(store); objects++) {
+	for (objects = 0; store != NULL && found == NULL && objects < MAX_STORE_OBJECTS &&
+	    !OSSL_STORE_eof(store); objects++) {
 		OSSL_STORE_INFO *info = OSSL_STORE_load(store);
 
 		if (info != NULL && OSSL_STORE_INFO_get_type(info) == OSSL_STORE_INFO_PKEY)
@@ -222,12 +226,13 @@ static EVP_PKEY *fetch_from_block(const struct vault_key *key, struct asking *as
 {
 	EVP_PKEY *found = NULL;
 	OSSL_DECODER_CTX *decoder =
-	    OSSL_DECODER_CTX_new_for_pkey(&found, "PEM", NULL, NULL, EVP_PKEY_KEYPAIR, key->vault->ctx, key->vault->query);
+	    OSSL_DECODER_CTX_new_for_pkey(&found, "PEM", NULL, NULL, EVP_PKEY_KEYPAIR, key->vault->ctx,
+	    key->vault->query);
 	BIO *pem = BIO_new(BIO_s_mem());
 
-	if (decoder == NULL || pem == NULL || PEM_write_bio(pem, TSS2_PEM_NAME, "", key->der, (long)key->der_len) <= 0 ||
-	    OSSL_DECODER_CTX_set_pem_password_cb(decoder, on_passphrase, asking) != 1 ||
-	    OSSL_DECODER_from_bio(decoder, pem) != 1) {
+	if (decoder == NULL || pem == NULL || PEM_write_bio(pem, TSS2_PEM_NAME, "", key->der,
+	    (long)key->der_len) <= 0 || OSSL_DECODER_CTX_set_pem_password_cb(decoder, on_passphrase,
+	    asking) != 1 || OSSL_DECODER_from_bio(decoder, pem) != 1) {
 		EVP_PKEY_free(found);
 		found = NULL;
 	}
@@ -242,20 +247,23 @@ static bool refuse_key(const struct vault_key *key, const struct asking *asking,
 
 	take_reason(reason);
 	if (asking->asked && asking->passphrase == NULL)
-		return error_set(err, "the key has a passphrase or PIN: set client_passphrase (on the command line: --passphrase)");
+		return error_set(err, "the key has a passphrase or PIN: set client_passphrase (on the "
+		    "command line: --passphrase)");
 	if (key->uri == NULL)
-		return error_set(err, "the TPM does not load the key (%s): it must have been made in this very TPM, and its parent "
-		    "must be there%s", reason, asking->asked ? "; or client_passphrase is wrong" : "");
+		return error_set(err, "the TPM does not load the key (%s): it must have been made in this "
+		    "very TPM, and its parent must be there%s", reason, asking->asked ?
+		    "; or client_passphrase is wrong" : "");
 	if (key->vault->provider == NULL)
-		return error_set(err, "no provider that openssl.cnf activates has a key there (%s): known here are handle: (TPM 2), "
-		    "pkcs11: and what openssl.cnf adds", reason);
-	return error_set(err, "OpenSSL's provider \"%s\" finds no private key there (%s)%s", key->vault->provider, reason,
-	    asking->asked ? "; or client_passphrase is wrong" : "");
+		return error_set(err, "no provider that openssl.cnf activates has a key there (%s): known "
+		    "here are handle: (TPM 2), pkcs11: and what openssl.cnf adds", reason);
+	return error_set(err, "OpenSSL's provider \"%s\" finds no private key there (%s)%s",
+	    key->vault->provider, reason, asking->asked ? "; or client_passphrase is wrong" : "");
 }
 
 /*
- * The public half as the default provider's, so that nothing but signing goes to the device; its own provider's word on
- * whether two keys are the same is not taken either (tpm2-openssl 1.1.1 finds different EC keys equal).
+ * The public half as the default provider's, so that nothing but signing goes to the device; its own
+ * provider's word on whether two keys are the same is not taken either (tpm2-openssl 1.1.1 finds different EC
+ * keys equal).
  */
 static EVP_PKEY *copy_public(EVP_PKEY *key)
 {
@@ -263,8 +271,9 @@ static EVP_PKEY *copy_public(EVP_PKEY *key)
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, EVP_PKEY_get0_type_name(key), NULL);
 	EVP_PKEY *copy = NULL;
 
-	if (ctx == NULL || EVP_PKEY_todata(key, EVP_PKEY_PUBLIC_KEY, &params) != 1 || EVP_PKEY_fromdata_init(ctx) != 1 ||
-	    EVP_PKEY_fromdata(ctx, &copy, EVP_PKEY_PUBLIC_KEY, params) != 1)
+	if (ctx == NULL || EVP_PKEY_todata(key, EVP_PKEY_PUBLIC_KEY, &params) != 1 ||
+	    EVP_PKEY_fromdata_init(ctx) != 1 || EVP_PKEY_fromdata(ctx, &copy, EVP_PKEY_PUBLIC_KEY,
+	    params) != 1)
 		copy = NULL;
 	OSSL_PARAM_free(params);
 	EVP_PKEY_CTX_free(ctx);
@@ -304,8 +313,9 @@ static bool fetch(struct vault_key *key, struct error *err)
 }
 
 /*
- * What the TPM has wrapped takes one of its few places while it is loaded, so the same content is loaded once: sessions
- * keep the key of their time through any number of reloads.  A URI is asked anew what it stands for.
+ * What the TPM has wrapped takes one of its few places while it is loaded, so the same content is loaded
+ * once: sessions keep the key of their time through any number of reloads.  A URI is asked anew what it
+ * stands for.
  */
 static struct vault_key *find_same(const struct vault *vault, const struct vault_source *source)
 {
@@ -315,7 +325,8 @@ static struct vault_key *find_same(const struct vault *vault, const struct vault
 		return NULL;
 	for (key = vault->keys; key != NULL; key = key->next)
 		if (key->uri == NULL && key->der_len == source->der_len &&
-		    memcmp(key->der, source->der, source->der_len) == 0 && secret_equal(key->passphrase, source->passphrase))
+		    memcmp(key->der, source->der, source->der_len) == 0 && secret_equal(key->passphrase,
+		    source->passphrase))
 			return key;
 	return NULL;
 }
@@ -408,11 +419,11 @@ static bool set_padding(const struct vault_key *key, EVP_PKEY_CTX *ctx, int padd
 }
 
 /*
- * Cheap beside what it follows.  A handle may hold another key than it did, which the device does not mind; and old TPMs
- * take a longer PSS salt.  Either would look as if the server refused the certificate.
+ * Cheap beside what it follows.  A handle may hold another key than it did, which the device does not mind;
+ * and old TPMs take a longer PSS salt.  Either would look as if the server refused the certificate.
  */
-static bool verifies(const struct vault_key *key, const struct vault_signing *what, const unsigned char *signature,
-    size_t len)
+static bool verifies(const struct vault_key *key, const struct vault_signing *what,
+    const unsigned char *signature, size_t len)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->public, NULL);
 	bool ok = ctx != NULL && EVP_PKEY_verify_init(ctx) == 1 &&
@@ -427,8 +438,8 @@ static bool verifies(const struct vault_key *key, const struct vault_signing *wh
 	return ok;
 }
 
-static bool sign_once(struct vault_key *key, const struct vault_signing *what, unsigned char *signature, size_t *len,
-    struct error *err)
+static bool sign_once(struct vault_key *key, const struct vault_signing *what, unsigned char *signature,
+    size_t *len, struct error *err)
 {
 	EVP_PKEY_CTX *ctx;
 	EVP_MD *digest;
@@ -440,25 +451,27 @@ static bool sign_once(struct vault_key *key, const struct vault_signing *what, u
 	ERR_clear_error();
 	ctx = EVP_PKEY_CTX_new_from_pkey(key->vault->ctx, key->real, key->vault->query);
 	digest = EVP_MD_fetch(key->vault->ctx, what->digest_name, "provider=default");
-	ok = ctx != NULL && digest != NULL && EVP_PKEY_sign_init(ctx) == 1 && set_padding(key, ctx, what->padding) &&
+	ok = ctx != NULL && digest != NULL && EVP_PKEY_sign_init(ctx) == 1 && set_padding(key, ctx,
+	    what->padding) &&
 	     EVP_PKEY_CTX_set_signature_md(ctx, digest) == 1 &&
 	     EVP_PKEY_sign(ctx, signature, len, what->hash, what->hash_len) == 1;
 	if (!ok)
 		error_set(err, "the key does not sign (%s)", take_reason(reason));
 	else if (!verifies(key, what, signature, *len))
 		ok = error_set(err, "what it signs does not verify%s", what->padding == RSA_PKCS1_PSS_PADDING
-			? ": some TPMs make RSA-PSS signatures with a salt that TLS does not take; use an EC key, or tls_max = 1.2" : "");
+			? ": some TPMs make RSA-PSS signatures with a salt that TLS does not take; use an EC "
+			    "key, or tls_max = 1.2" : "");
 	EVP_MD_free(digest);
 	EVP_PKEY_CTX_free(ctx);
 	return ok;
 }
 
 /*
- * Once more, with all opened anew: the device may have come back as another one, and what was open of the old one is of no
- * use.  Other keys are fetched again when they are asked.
+ * Once more, with all opened anew: the device may have come back as another one, and what was open of the old
+ * one is of no use.  Other keys are fetched again when they are asked.
  */
-static bool sign_again(struct vault_key *key, const struct vault_signing *what, unsigned char *signature, size_t *len,
-    struct error *err)
+static bool sign_again(struct vault_key *key, const struct vault_signing *what, unsigned char *signature,
+    size_t *len, struct error *err)
 {
 	vault_close(key->vault);
 	if (sign_once(key, what, signature, len, err))
@@ -470,9 +483,12 @@ static bool sign_again(struct vault_key *key, const struct vault_signing *what, 
 	return false;
 }
 
-/* A key that never signed is not asked twice: it may have the wrong passphrase, and devices count such attempts. */
-bool vault_key_sign(struct vault_key *key, const struct vault_signing *what, unsigned char *signature, size_t *len,
-    struct error *err)
+/*
+ * A key that never signed is not asked twice: it may have the wrong passphrase, and devices count such
+ * attempts.
+ */
+bool vault_key_sign(struct vault_key *key, const struct vault_signing *what, unsigned char *signature,
+    size_t *len, struct error *err)
 {
 	size_t room = *len;
 	bool ok;

@@ -1,12 +1,13 @@
 /*
- * provider_vault: private keys that stay where they are, in a TPM or a PKCS#11 token, behind a provider of OpenSSL's.
+ * provider_vault: private keys that stay where they are, in a TPM or a PKCS#11 token, behind a provider of
+ * OpenSSL's.
  *
- * The provider lives in a library context of its own.  There it can be loaded, lost and loaded again while the rest of
- * the process goes on with the default provider: once in the default context, it would be offered every digest and every
- * random number, and loading it by name would put the default provider out.
+ * The provider lives in a library context of its own.  There it can be loaded, lost and loaded again while
+ * the rest of the process goes on with the default provider: once in the default context, it would be offered
+ * every digest and every random number, and loading it by name would put the default provider out.
  *
- * One lock covers all of it: Debian 12's tpm2-openssl has one conversation with the TPM and no lock of its own.  What is
- * held under it are single commands to the device.
+ * One lock covers all of it: Debian 12's tpm2-openssl has one conversation with the TPM and no lock of its
+ * own.  What is held under it are single commands to the device.
  *
  * A key that failed is tried again at most once a second; in between, what is asked of it fails at once.
  */
@@ -46,7 +47,7 @@ struct vault_signing {
 };
 
 /* *len: room, then what is used of it.  From any thread. */
-bool vault_key_sign(struct vault_key *key, const struct vault_signing *what, unsigned char *signature, size_t *len,
-    struct error *err) MUST_CHECK;
+bool vault_key_sign(struct vault_key *key, const struct vault_signing *what, unsigned char *signature,
+    size_t *len, struct error *err) MUST_CHECK;
 
 #endif

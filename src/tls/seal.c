@@ -134,7 +134,8 @@ bool seal_open_by(const char *ref, struct identity *const *identities, size_t co
 	bool ok;
 
 	for (i = 0; i < count; i++) {
-		EVP_PKEY *key = identities[i] == NULL ? NULL : SSL_CTX_get0_privatekey(identity_ctx(identities[i]));
+		EVP_PKEY *key = identities[i] == NULL ?
+		    NULL : SSL_CTX_get0_privatekey(identity_ctx(identities[i]));
 
 		if (key != NULL)
 			keys[key_count++] = key;
@@ -144,7 +145,8 @@ bool seal_open_by(const char *ref, struct identity *const *identities, size_t co
 	return ok;
 }
 
-bool seal_open(const char *ref, EVP_PKEY *const *keys, size_t key_count, struct secret **secret, struct error *err)
+bool seal_open(const char *ref, EVP_PKEY *const *keys, size_t key_count, struct secret **secret,
+    struct error *err)
 {
 	CMS_ContentInfo *cms;
 	bool ours;
@@ -158,7 +160,8 @@ bool seal_open(const char *ref, EVP_PKEY *const *keys, size_t key_count, struct 
 	CMS_ContentInfo_free(cms);
 	ERR_clear_error();
 	if (!ours)
-		return error_set(err, "the sealed secret is damaged: copy the line of `midrelay seal` again, or seal it again");
+		return error_set(err, "the sealed secret is damaged: copy the line of `midrelay seal` again, "
+		    "or seal it again");
 	for (i = 0; i < key_count; i++) {
 		*secret = provider_key_is(keys[i]) ? NULL : open_with(ref, keys[i]);
 		if (*secret != NULL)
@@ -166,8 +169,9 @@ bool seal_open(const char *ref, EVP_PKEY *const *keys, size_t key_count, struct 
 	}
 	for (i = 0; i < key_count; i++) {
 		if (provider_key_is(keys[i]))
-			return error_set(err, "the client key stays in its TPM or token and only signs: it opens no sealed secret; use "
-			    "file: or cred: (systemd-creds can bind a credential to the TPM)");
+			return error_set(err, "the client key stays in its TPM or token and only signs: it "
+			    "opens no sealed secret; use file: or cred: (systemd-creds can bind a credential "
+			    "to the TPM)");
 	}
 	if (key_count == 0)
 		return error_set(err, "there is no client key to open the sealed secret with");

@@ -16,12 +16,13 @@ static bool check_cert(X509 *cert, const char *name, struct error *err)
 
 	bundle_name_text(X509_get_subject_name(cert), subject, sizeof(subject));
 	if (key == NULL)
-		return error_set(err, "%s: the key of %s is of a kind that OpenSSL does not know", name, subject);
+		return error_set(err, "%s: the key of %s is of a kind that OpenSSL does not know", name,
+		    subject);
 	/* The key usage bits bind those who rely on the certificate; here its owner writes to himself. */
 	if (EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "EC"))
 		return true;
-	return error_set(err, "%s: a %s key (%s) can only sign, nothing can be encrypted to it: use one with an RSA or EC key",
-	    name, EVP_PKEY_get0_type_name(key), subject);
+	return error_set(err, "%s: a %s key (%s) can only sign, nothing can be encrypted to it: use one with "
+	    "an RSA or EC key", name, EVP_PKEY_get0_type_name(key), subject);
 }
 
 struct seal_recipients *seal_recipients_new(void)
@@ -51,7 +52,8 @@ static bool has_key_of(const struct seal_recipients *recipients, X509 *cert)
 	int i;
 
 	for (i = 0; i < sk_X509_num(recipients->certs); i++) {
-		if (EVP_PKEY_eq(X509_get0_pubkey(sk_X509_value(recipients->certs, i)), X509_get0_pubkey(cert)) == 1)
+		if (EVP_PKEY_eq(X509_get0_pubkey(sk_X509_value(recipients->certs, i)),
+		    X509_get0_pubkey(cert)) == 1)
 			return true;
 	}
 	return false;
@@ -90,15 +92,16 @@ bool seal_recipients_add_file(struct seal_recipients *recipients, const char *fi
 	return ok;
 }
 
-bool seal_recipients_add_identity(struct seal_recipients *recipients, const struct identity *identity, const char *name,
-    struct error *err)
+bool seal_recipients_add_identity(struct seal_recipients *recipients, const struct identity *identity,
+    const char *name, struct error *err)
 {
 	X509 *cert = SSL_CTX_get0_certificate(identity_ctx(identity));
 	EVP_PKEY *key = SSL_CTX_get0_privatekey(identity_ctx(identity));
 
 	if (key != NULL && provider_key_is(key))
 		return error_set(err, "%s: its client key " SIGNS_ONLY, name);
-	return cert != NULL ? add_cert(recipients, cert, name, err) : error_set(err, "%s has no client certificate", name);
+	return cert != NULL ? add_cert(recipients, cert, name, err) : error_set(err,
+	    "%s has no client certificate", name);
 }
 
 bool seal_recipients_include(const struct seal_recipients *recipients, const struct identity *identity)

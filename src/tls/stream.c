@@ -1,10 +1,10 @@
 /*
  * stream: see stream.h.
  *
- * Answers for driving OpenSSL on a descriptor and for telling the ends apart.  The BIO below stands between OpenSSL and
- * the descriptor: it reads straight into OpenSSL's buffer, and gathers what OpenSSL writes so that one step costs one
- * send; a stream inside another has the BIO of stream_nested.c instead.  The server is judged in stream_judge.c; the words
- * for everything else that fails are stream_fault.c's.
+ * Answers for driving OpenSSL on a descriptor and for telling the ends apart.  The BIO below stands between
+ * OpenSSL and the descriptor: it reads straight into OpenSSL's buffer, and gathers what OpenSSL writes so
+ * that one step costs one send; a stream inside another has the BIO of stream_nested.c instead.  The server
+ * is judged in stream_judge.c; the words for everything else that fails are stream_fault.c's.
  */
 #include "tls/stream.h"
 
@@ -60,7 +60,9 @@ static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
 		stream->end = n == 0 ? STREAM_TRUNCATED : STREAM_RESET;
 		return 0;
 	}
-	/* The descriptor is watched level-triggered: more bytes, or the FIN behind these, will be announced. */
+	/*
+	 * The descriptor is watched level-triggered: more bytes, or the FIN behind these, will be announced.
+	 */
 	stream->drained = (size_t)n < len;
 	stream->received += (uint64_t)n;
 	stream_note_first_bytes(stream, buf, (size_t)n);
@@ -173,7 +175,9 @@ void tls_session_slot_clear(struct tls_session_slot *slot)
 	slot->not_after = 0;
 }
 
-/* A duplicate for each connection: a shared session stops being resumable when one of its connections fails. */
+/*
+ * A duplicate for each connection: a shared session stops being resumable when one of its connections fails.
+ */
 static void offer_session(struct stream *stream)
 {
 	struct tls_session_slot *slot = stream->slot;
@@ -401,7 +405,9 @@ enum stream_status stream_write(struct stream *stream, const void *buf, size_t l
 		if (n <= 0) {
 			enum stream_status status = judge(stream, n);
 
-			/* The gather buffer holds a whole step and renegotiation is off: nothing to wait for. */
+			/*
+			 * The gather buffer holds a whole step and renegotiation is off: nothing to wait for.
+			 */
 			midrelay_assert(status != STREAM_BLOCKED);
 			stream->wire->pool->gather_len = 0;
 			/* Records of the outer stream are lost with it: no other may follow them. */

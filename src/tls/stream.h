@@ -1,13 +1,13 @@
 /*
- * stream: one non-blocking TLS client stream on a descriptor, or inside another stream (TLS to a proxy around TLS to
- * the target), and the judgement of the server inside its handshake.
+ * stream: one non-blocking TLS client stream on a descriptor, or inside another stream (TLS to a proxy around
+ * TLS to the target), and the judgement of the server inside its handshake.
  *
- * OpenSSL is driven directly.  Its output is gathered and sent by one system call per step; what the kernel does not
- * take waits in the stream's wire, so that SSL_write never has to be retried.  Nothing here waits: the caller watches
- * the descriptor, for reading always, for writing while stream_pending().
+ * OpenSSL is driven directly.  Its output is gathered and sent by one system call per step; what the kernel
+ * does not take waits in the stream's wire, so that SSL_write never has to be retried.  Nothing here waits:
+ * the caller watches the descriptor, for reading always, for writing while stream_pending().
  *
- * The server is judged while the handshake still waits for our certificate: chain and name in the verify call-back,
- * the last word in the certificate call-back, which runs when the server has asked for one.
+ * The server is judged while the handshake still waits for our certificate: chain and name in the verify
+ * call-back, the last word in the certificate call-back, which runs when the server has asked for one.
  */
 #ifndef MIDRELAY_TLS_STREAM_H
 #define MIDRELAY_TLS_STREAM_H
@@ -23,8 +23,8 @@
 #include "tls/judge.h"
 
 /*
- * The last session a path was given, for resumption.  It belongs to one identity, target, path, policy and loop, and is
- * dropped with them.  Zero-initialise.
+ * The last session a path was given, for resumption.  It belongs to one identity, target, path, policy and
+ * loop, and is dropped with them.  Zero-initialise.
  */
 struct tls_session_slot {
 	SSL_SESSION *session;
@@ -34,24 +34,26 @@ void tls_session_slot_clear(struct tls_session_slot *slot);
 
 struct stream_params {
 	struct identity *identity;     /* the stream takes a count */
-	const char *host;              /* SNI and the name that is verified; an IP address by its SAN, without SNI */
+	/* SNI and the name that is verified; an IP address by its SAN, without SNI */
+	const char *host;
 	bool host_is_ip;
 	bool require_cert_request;     /* a server that asks for no certificate is refused */
 	struct tls_session_slot *slot; /* borrowed, outlives the stream; NULL: no resumption */
 	/*
-	 * An established stream that this one lives inside, or NULL.  Owned from success on: whoever has the inner stream
-	 * has both, and every function below serves both.
+	 * An established stream that this one lives inside, or NULL.  Owned from success on: whoever has the
+	 * inner stream has both, and every function below serves both.
 	 */
 	struct stream *outer;
 	int fd;                        /* borrowed; the outer's where there is one */
 	struct wire_pool *pool;
-	const void *prefix;            /* bytes that arrived behind the proxy's answer: the beginning of the stream */
+	/* bytes that arrived behind the proxy's answer: the beginning of the stream */
+	const void *prefix;
 	size_t prefix_len;
 	/*
-	 * Told of the handshake and of what follows it below the data: every message and alert, both chains, the verdict.
-	 * One line at a time, printable ASCII without secrets, shorter than STREAM_TRACE_BYTES, that begins with
-	 * `trace_peer` (static: "target", "proxy") and ": ".  As long as the stream lives, or until stream_end_trace();
-	 * never from stream_free().  NULL: nothing of it is set up.
+	 * Told of the handshake and of what follows it below the data: every message and alert, both chains,
+	 * the verdict.  One line at a time, printable ASCII without secrets, shorter than STREAM_TRACE_BYTES,
+	 * that begins with `trace_peer` (static: "target", "proxy") and ": ".  As long as the stream lives,
+	 * or until stream_end_trace(); never from stream_free().  NULL: nothing of it is set up.
 	 */
 	void (*trace)(void *arg, const char *text);
 	void *trace_arg;
@@ -63,7 +65,8 @@ enum stream_status {
 	STREAM_OK,
 	STREAM_BLOCKED,   /* wait for the descriptor */
 	STREAM_CLOSED,    /* close_notify came: a clean end */
-	STREAM_TRUNCATED, /* the peer is gone without close_notify, or its outer stream ended, however cleanly */
+	/* the peer is gone without close_notify, or its outer stream ended, however cleanly */
+	STREAM_TRUNCATED,
 	STREAM_RESET,     /* the descriptor failed */
 	STREAM_FAILED,    /* see stream_fault() */
 };
@@ -85,21 +88,24 @@ void stream_end_trace(struct stream *stream);
 enum stream_status stream_handshake(struct stream *stream);
 
 /*
- * Reads as many records as fit into buf (at least 16 kB).  *len bytes were read whatever the status; the status says
- * why it stopped: OK when buf is full.
+ * Reads as many records as fit into buf (at least 16 kB).  *len bytes were read whatever the status; the
+ * status says why it stopped: OK when buf is full.
  */
 enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_bytes, size_t *len);
 /* The descriptor became readable (again). */
 void stream_set_readable(struct stream *stream);
 
-/* Takes all `len` (at most WIRE_STEP_BYTES) bytes.  Nothing may be pending.  OK, BLOCKED (a rest is pending), RESET, FAILED. */
+/*
+ * Takes all `len` (at most WIRE_STEP_BYTES) bytes.  Nothing may be pending.  OK, BLOCKED (a rest is pending),
+ * RESET, FAILED.
+ */
 enum stream_status stream_write(struct stream *stream, const void *buf, size_t len);
 /* Bytes wait for the descriptor to be writable. */
 bool stream_pending(const struct stream *stream);
 enum stream_status stream_flush(struct stream *stream);
 /*
- * Sends close_notify, once; reading goes on.  The same statuses as stream_write.  An outer stream's close_notify
- * follows as soon as both directions of the inner one have ended.
+ * Sends close_notify, once; reading goes on.  The same statuses as stream_write.  An outer stream's
+ * close_notify follows as soon as both directions of the inner one have ended.
  */
 enum stream_status stream_shutdown(struct stream *stream);
 
@@ -115,22 +121,25 @@ uint64_t stream_received(const struct stream *stream);
 const struct tls_fault *stream_fault(const struct stream *stream);
 const char *stream_version(const struct stream *stream); /* "TLSv1.3" */
 const char *stream_cipher(const struct stream *stream);
-const char *stream_group(const struct stream *stream); /* of the key exchange: "x25519"; "" where there was none */
+/* of the key exchange: "x25519"; "" where there was none */
+const char *stream_group(const struct stream *stream);
 /*
- * What was seen of the server; the caller's to free(), once.  NULL before it was judged.  Kept apart, since a session
- * lasts longer than the interest in it.
+ * What was seen of the server; the caller's to free(), once.  NULL before it was judged.  Kept apart, since a
+ * session lasts longer than the interest in it.
  */
 struct judge_evidence *stream_take_evidence(struct stream *stream);
 /* Our certificate left under TLS 1.2, readable for all on the path. */
 bool stream_cert_in_clear(const struct stream *stream);
 bool stream_resumed(const struct stream *stream);
 /*
- * When the first certificate of the server's chain ends, that this handshake verified (wall clock, s); 0 when it verified
- * none (a resumed session).  `end` may be NULL: the time alone is cheap.
+ * When the first certificate of the server's chain ends, that this handshake verified (wall clock, s); 0 when
+ * it verified none (a resumed session).  `end` may be NULL: the time alone is cheap.
  */
 int64_t stream_server_end(const struct stream *stream, struct cert_end *end);
 bool stream_cert_requested(const struct stream *stream);
-/* Our certificate, or a byte of data, may have left: the path must not be changed under the client any more. */
+/*
+ * Our certificate, or a byte of data, may have left: the path must not be changed under the client any more.
+ */
 bool stream_cert_sent(const struct stream *stream);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * stream_fault: which fault a failed TLS step was, and the words for it.
  *
- * Answers for telling alerts, versions, plain text and closed connections apart.  The words for a server that did not
- * verify come from verify.c and take precedence.
+ * Answers for telling alerts, versions, plain text and closed connections apart.  The words for a server that
+ * did not verify come from verify.c and take precedence.
  */
 #include <openssl/err.h>
 #include <openssl/tls1.h>
@@ -46,7 +46,8 @@ static bool looks_like_tls(const struct stream *stream)
 	    (stream->first_len == 1 || stream->first[1] == 3));
 }
 
-static enum stream_status with_detail(struct stream *stream, enum tls_fault_detail detail, enum stream_status status)
+static enum stream_status with_detail(struct stream *stream, enum tls_fault_detail detail,
+    enum stream_status status)
 {
 	stream->fault.detail = detail;
 	return status;
@@ -139,9 +140,10 @@ static enum stream_status fail_alert(struct stream *stream, int alert)
 	if (!stream->got_data && alert_is_about_cert(stream, alert)) {
 		if (!identity_has_cert(stream->identity))
 			return with_detail(stream, TLS_FAULT_NO_CERT, fail(stream, TLS_FAULT_CERT_REJECTED,
-			    "%s demands a client certificate and none is configured (alert: %s)", stream->host, name));
-		return fail(stream, TLS_FAULT_CERT_REJECTED, "%s refused the client certificate %s (alert: %s)",
-		    stream->host, identity_subject(stream->identity), name);
+			    "%s demands a client certificate and none is configured (alert: %s)",
+			    stream->host, name));
+		return fail(stream, TLS_FAULT_CERT_REJECTED, "%s refused the client certificate %s "
+		    "(alert: %s)", stream->host, identity_subject(stream->identity), name);
 	}
 	return with_detail(stream, detail_of_alert(alert),
 	    fail(stream, TLS_FAULT_ALERT, "%s sent the TLS alert: %s", stream->host, name));
@@ -180,8 +182,8 @@ static enum stream_status fail_ended(struct stream *stream)
 		    "%s: the connection was %s without an answer to the TLS ClientHello", stream->host, how));
 	if (stream->cert_sent)
 		return with_detail(stream, TLS_FAULT_AFTER_CERT, fail(stream, TLS_FAULT_CLOSED,
-		    "%s: the connection was %s in the middle of the TLS handshake, after the client certificate %s had "
-		    "been sent", stream->host, how, identity_subject(stream->identity)));
+		    "%s: the connection was %s in the middle of the TLS handshake, after the client "
+		    "certificate %s had been sent", stream->host, how, identity_subject(stream->identity)));
 	return fail(stream, TLS_FAULT_CLOSED, "%s: the connection was %s in the middle of the TLS handshake",
 	    stream->host, how);
 }
@@ -205,8 +207,8 @@ enum stream_status stream_judge_failure(struct stream *stream)
 	if (stream->end != STREAM_OK)
 		return stream->established ? stream->end : fail_ended(stream);
 	if (!stream->established && reason_is_version(reason))
-		return fail(stream, TLS_FAULT_VERSION, "%s answered with a TLS version that is not allowed here (%s)",
-		    stream->host, text);
+		return fail(stream, TLS_FAULT_VERSION, "%s answered with a TLS version that is not allowed "
+		    "here (%s)", stream->host, text);
 	return with_detail(stream, TLS_FAULT_ENDED_HERE,
 	    fail(stream, TLS_FAULT_ALERT, "TLS with %s was ended here: %s", stream->host, text));
 }

@@ -1,4 +1,7 @@
-/* stream_internal: what stream.c, stream_nested.c, stream_judge.c, stream_fault.c and stream_trace.c share; for nobody else. */
+/*
+ * stream_internal: what stream.c, stream_nested.c, stream_judge.c, stream_fault.c and stream_trace.c share;
+ * for nobody else.
+ */
 #ifndef MIDRELAY_TLS_STREAM_INTERNAL_H
 #define MIDRELAY_TLS_STREAM_INTERNAL_H
 

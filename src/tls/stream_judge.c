@@ -1,9 +1,9 @@
 /*
  * stream_judge: the judgement of the server at its places in the handshake.
  *
- * Answers for when; what is seen is evidence.c's, what it leads to judge.c's.  The verify call-back is too early for
- * the last word (in TLS 1.2 the staple comes later); the certificate call-back comes when the server has asked for our
- * certificate and nothing of ours has been sent.
+ * Answers for when; what is seen is evidence.c's, what it leads to judge.c's.  The verify call-back is too
+ * early for the last word (in TLS 1.2 the staple comes later); the certificate call-back comes when the
+ * server has asked for our certificate and nothing of ours has been sent.
  */
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -26,8 +26,8 @@ static int on_sct_add(SSL *ssl, unsigned type, unsigned context, const unsigned 
 	return 1;
 }
 
-static int on_sct_parse(SSL *ssl, unsigned type, unsigned context, const unsigned char *in, size_t in_len, X509 *cert,
-    size_t chain_index, int *alert, void *arg)
+static int on_sct_parse(SSL *ssl, unsigned type, unsigned context, const unsigned char *in, size_t in_len,
+    X509 *cert, size_t chain_index, int *alert, void *arg)
 {
 	struct stream *stream = SSL_get_app_data(ssl);
 
@@ -39,9 +39,10 @@ static int on_sct_parse(SSL *ssl, unsigned type, unsigned context, const unsigne
 void stream_prepare_judgement(struct identity *identity)
 {
 	/* With explicit trust the administrator's word decides, and servers need not be asked. */
-	if (identity_rules(identity)->trust_system && identity_rules(identity)->inspection != JUDGE_INSPECTION_OFF)
-		(void)SSL_CTX_add_custom_ext(identity_ctx(identity), TLSEXT_TYPE_signed_certificate_timestamp, SCT_CONTEXT,
-		    on_sct_add, NULL, NULL, on_sct_parse, NULL);
+	if (identity_rules(identity)->trust_system &&
+	    identity_rules(identity)->inspection != JUDGE_INSPECTION_OFF)
+		(void)SSL_CTX_add_custom_ext(identity_ctx(identity), TLSEXT_TYPE_signed_certificate_timestamp,
+		    SCT_CONTEXT, on_sct_add, NULL, NULL, on_sct_parse, NULL);
 	ERR_clear_error();
 }
 

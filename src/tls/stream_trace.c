@@ -1,8 +1,9 @@
 /*
  * stream_trace: the handshake of one stream told to whoever asked for it.
  *
- * Answers for when something is told and for what OpenSSL alone knows (the verified chain, the verdict, the end); the
- * words for messages are handshake_words.c's.  Without a `trace` in stream_params nothing of this exists.
+ * Answers for when something is told and for what OpenSSL alone knows (the verified chain, the verdict, the
+ * end); the words for messages are handshake_words.c's.  Without a `trace` in stream_params nothing of this
+ * exists.
  */
 #include <openssl/err.h>
 #include <stdio.h>
@@ -106,7 +107,8 @@ void stream_trace_unverified(struct stream *stream, X509_STORE_CTX *store)
 
 	handshake_words_chain(words, "chain as far as it was built", X509_STORE_CTX_get0_chain(store));
 	handshake_words_say(words, "the server's chain does not verify: %s (at certificate %d)",
-	    X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)), X509_STORE_CTX_get_error_depth(store) + 1);
+	    X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)),
+	    X509_STORE_CTX_get_error_depth(store) + 1);
 }
 
 void stream_trace_judged(struct stream *stream, bool accepted)
@@ -114,7 +116,8 @@ void stream_trace_judged(struct stream *stream, bool accepted)
 	struct handshake_words *words = &stream->trace->words;
 
 	if (SSL_session_reused(stream->ssl) == 1)
-		handshake_words_say(words, "no chain to verify: the session inherits the verdict of the one it resumes");
+		handshake_words_say(words, "no chain to verify: the session inherits the verdict of the one "
+		    "it resumes");
 	else
 		handshake_words_chain(words, "verified chain", SSL_get0_verified_chain(stream->ssl));
 	if (!accepted)
@@ -137,8 +140,8 @@ static void tell_done(struct stream *stream)
 	struct handshake_words *words = &stream->trace->words;
 	char group[HANDSHAKE_NAME_BYTES], theirs[HANDSHAKE_NAME_BYTES], ours[HANDSHAKE_NAME_BYTES];
 
-	handshake_words_say(words, "handshake done: %s; cipher %s; group %s; %s; server signature %s; our certificate %s; "
-	    "our signature %s",
+	handshake_words_say(words, "handshake done: %s; cipher %s; group %s; %s; server signature %s; our "
+	    "certificate %s; our signature %s",
 	    SSL_get_version(stream->ssl), SSL_get_cipher_name(stream->ssl),
 	    words->group == 0 ? "none" : handshake_group_name(words->group, group),
 	    SSL_session_reused(stream->ssl) == 1 ? "session resumed" : "new session",
@@ -160,11 +163,13 @@ void stream_trace_handshake_end(struct stream *stream, enum stream_status status
 	case STREAM_CLOSED:
 	case STREAM_TRUNCATED:
 	case STREAM_RESET:
-		handshake_words_say(words, "handshake failed: the connection ended; our certificate %s", cert_fate(stream));
+		handshake_words_say(words, "handshake failed: the connection ended; our certificate %s",
+		    cert_fate(stream));
 		break;
 	case STREAM_FAILED:
 		handshake_words_say(
-		    words, "handshake failed: %s; our certificate %s", stream->fault.sentence, cert_fate(stream));
+		    words, "handshake failed: %s; our certificate %s", stream->fault.sentence,
+		    cert_fate(stream));
 		break;
 	}
 }

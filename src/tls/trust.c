@@ -35,8 +35,9 @@ static bool add_all(X509_STORE *store, const struct bundle *found, const char *f
 		X509 *cert = sk_X509_value(found->certs, i);
 
 		/*
-		 * OpenSSL reads a certificate's extensions at its first use and keeps what it found: here, before
-		 * several workers verify with it.  (What the extensions say is the verification's business.)
+		 * OpenSSL reads a certificate's extensions at its first use and keeps what it found: here,
+		 * before several workers verify with it.  (What the extensions say is the verification's
+		 * business.)
 		 */
 		(void)X509_check_purpose(cert, -1, 0);
 		ERR_clear_error();

@@ -1,7 +1,8 @@
 /*
- * Feeds bytes as a bundle file, as a file of trust and as one of revocation lists: whatever they are, reading, ordering
- * and judging end, and a fault has a sentence.  With FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION the bound for deriving
- * keys is low, and the MAC of a PFX is not asked.
+ * Feeds bytes as a bundle file, as a file of trust and as one of revocation lists: whatever they are,
+ * reading, ordering and judging end, and a fault has a sentence.  With
+ * FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION the bound for deriving keys is low, and the MAC of a PFX is not
+ * asked.
  */
 #include <openssl/err.h>
 #include <openssl/ssl.h>

@@ -1,6 +1,6 @@
 /*
- * Fuzzes the look at a target's first answer: the input, fed whole, byte by byte and in two pieces, must end in the same
- * verdict and sentence; the sentence must be printable; nothing is kept once it is decided.
+ * Fuzzes the look at a target's first answer: the input, fed whole, byte by byte and in two pieces, must end
+ * in the same verdict and sentence; the sentence must be printable; nothing is kept once it is decided.
  *
  * Input: a byte that chooses the split point, then the answer.
  */

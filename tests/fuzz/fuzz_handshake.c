@@ -1,9 +1,10 @@
 /*
- * Fuzzes the telling of TLS messages: whatever the bytes, each line is printable, within its bound, and a message makes
- * no more of them than its largest lists allow.
+ * Fuzzes the telling of TLS messages: whatever the bytes, each line is printable, within its bound, and a
+ * message makes no more of them than its largest lists allow.
  *
- * Input: a byte whose bits say where the connection stands, then messages one behind the other, each with its header;
- * the last one takes what is left.  A message of type 255 is an alert, which has no header of its own.
+ * Input: a byte whose bits say where the connection stands, then messages one behind the other, each with its
+ * header; the last one takes what is left.  A message of type 255 is an alert, which has no header of its
+ * own.
  */
 #include <openssl/ssl.h>
 #include <stdint.h>

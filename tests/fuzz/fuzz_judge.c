@@ -1,10 +1,11 @@
 /*
- * Fuzzes the judgement of servers: a whole handshake, in memory, with a server whose certificates, OCSP staple and SCTs
- * are the input's, under rules, anchors and revocation lists that are the input's too (hostile_input.h).
+ * Fuzzes the judgement of servers: a whole handshake, in memory, with a server whose certificates, OCSP
+ * staple and SCTs are the input's, under rules, anchors and revocation lists that are the input's too
+ * (hostile_input.h).
  *
- * What a server is given by then must follow from an independent look: a chain that OpenSSL verifies by itself for this
- * host, the pinned key in it, a staple, SCTs, no list that revokes; an issuer that names a product is always said.  All
- * texts are printable and bounded.
+ * What a server is given by then must follow from an independent look: a chain that OpenSSL verifies by
+ * itself for this host, the pinned key in it, a staple, SCTs, no list that revokes; an issuer that names a
+ * product is always said.  All texts are printable and bounded.
  */
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
@@ -38,7 +39,8 @@ static bool lists_failed;
 /* With lists demanded, what may be missing is the anchor's. */
 static int on_verify(int ok, X509_STORE_CTX *store)
 {
-	bool anchor = X509_STORE_CTX_get_error_depth(store) + 1 == sk_X509_num(X509_STORE_CTX_get0_chain(store));
+	bool anchor =
+	    X509_STORE_CTX_get_error_depth(store) + 1 == sk_X509_num(X509_STORE_CTX_get0_chain(store));
 
 	if (!ok && !(X509_STORE_CTX_get_error(store) == X509_V_ERR_UNABLE_TO_GET_CRL && anchor))
 		lists_failed = true;
@@ -111,7 +113,8 @@ static bool names_product(const X509_NAME *name)
 
 static bool signed_by(OCSP_BASICRESP *basic, EVP_PKEY *key)
 {
-	return key != NULL && ASN1_item_verify(ASN1_ITEM_rptr(OCSP_RESPDATA), OCSP_resp_get0_tbs_sigalg(basic),
+	return key != NULL && ASN1_item_verify(ASN1_ITEM_rptr(OCSP_RESPDATA),
+	    OCSP_resp_get0_tbs_sigalg(basic),
 			OCSP_resp_get0_signature(basic), OCSP_resp_get0_respdata(basic), key) == 1;
 }
 
@@ -125,8 +128,9 @@ static bool signed_by_right(OCSP_BASICRESP *basic, EVP_PKEY *issuer)
 	for (i = 0; i < sk_X509_num(certs) && !right; i++) {
 		X509 *cert = sk_X509_value(certs, i);
 
-		right = X509_verify(cert, issuer) == 1 && (X509_get_extended_key_usage(cert) & XKU_OCSP_SIGN) != 0 &&
-		    signed_by(basic, X509_get0_pubkey(cert));
+		right = X509_verify(cert, issuer) == 1 &&
+		    (X509_get_extended_key_usage(cert) & XKU_OCSP_SIGN) != 0 && signed_by(basic,
+		    X509_get0_pubkey(cert));
 	}
 	return right;
 }
@@ -148,7 +152,8 @@ static void assert_staple_good(const struct hostile_part *staple, STACK_OF(X509)
 	OCSP_RESPONSE_free(response);
 }
 
-static void assert_verifies(const struct hostile_input *input, struct identity *identity, STACK_OF(X509) *certs)
+static void assert_verifies(const struct hostile_input *input, struct identity *identity,
+    STACK_OF(X509) *certs)
 {
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
 	unsigned pin = input->server & HOSTILE_PIN;
@@ -162,7 +167,8 @@ static void assert_verifies(const struct hostile_input *input, struct identity *
 	if (pin != 0)
 		midrelay_assert(key_in_chain(X509_STORE_CTX_get0_chain(ctx), hostile_key(pin)));
 	if ((input->rules & HOSTILE_STAPLE) != 0)
-		assert_staple_good(hostile_input_find(input, HOSTILE_PART_STAPLE), X509_STORE_CTX_get0_chain(ctx));
+		assert_staple_good(hostile_input_find(input, HOSTILE_PART_STAPLE),
+		    X509_STORE_CTX_get0_chain(ctx));
 	X509_STORE_CTX_free(ctx);
 	ERR_clear_error();
 }
@@ -235,13 +241,15 @@ static void assert_deserved(const struct hostile_input *input, struct identity *
 	midrelay_assert(evidence != NULL && !evidence->resumed && evidence->chain.kind == TLS_FAULT_NONE);
 	assert_verifies(input, identity, certs);
 	midrelay_assert(evidence->pin == (rules->pin_count > 0 ? JUDGE_MATCHED : JUDGE_NOT_DEMANDED));
-	midrelay_assert(evidence->expect_issuer == (rules->issuer_count > 0 ? JUDGE_MATCHED : JUDGE_NOT_DEMANDED));
+	midrelay_assert(evidence->expect_issuer == (rules->issuer_count > 0 ?
+	    JUDGE_MATCHED : JUDGE_NOT_DEMANDED));
 	midrelay_assert(evidence->staple == (rules->staple ? JUDGE_STAPLE_GOOD : JUDGE_STAPLE_NOT_DEMANDED));
 	if (rules->inspection != JUDGE_INSPECTION_REFUSE)
 		return;
 	midrelay_assert(evidence->reasons == 0 && evidence->product == NULL);
 	if (rules->trust_system)
-		midrelay_assert(evidence->origin != JUDGE_ORIGIN_LOCAL && (rules->pin_count > 0 || evidence->sct != 0));
+		midrelay_assert(evidence->origin != JUDGE_ORIGIN_LOCAL && (rules->pin_count > 0 ||
+		    evidence->sct != 0));
 }
 
 static bool is_judgement(enum tls_fault_kind kind)
@@ -310,7 +318,8 @@ static void assert_kept(struct stream *stream, struct wire_pool *pool, const str
 }
 
 /* One handshake; what it leaves is in the slot. */
-static void shake_hands(const struct hostile_input *input, struct identity *identity, struct tls_session_slot *slot)
+static void shake_hands(const struct hostile_input *input, struct identity *identity,
+    struct tls_session_slot *slot)
 {
 	static struct wire_pool pool;
 	bool is_ip = (input->rules & HOSTILE_HOST_IS_IP) != 0;

@@ -15,7 +15,8 @@
 #include "tls/revocation.h"
 #include "tls/stream.h"
 
-#define RULE_BITS (HOSTILE_INSPECTION | HOSTILE_TRUST_SYSTEM | HOSTILE_STAPLE | HOSTILE_CRL | HOSTILE_LOCAL_ANCHOR)
+#define RULE_BITS (HOSTILE_INSPECTION | HOSTILE_TRUST_SYSTEM | HOSTILE_STAPLE | HOSTILE_CRL | \
+	HOSTILE_LOCAL_ANCHOR)
 #define SERVER_BITS (HOSTILE_PIN | HOSTILE_ISSUERS | HOSTILE_HAS_CERT)
 
 static void write_bio(struct memory_file *file, BIO *bio)
@@ -33,7 +34,8 @@ static X509 *make_cert(EVP_PKEY *key)
 
 	X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(cert), 365L * 86400);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, (const unsigned char *)"ours", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
+	    (const unsigned char *)"ours", -1, -1, 0);
 	X509_set_issuer_name(cert, X509_get_subject_name(cert));
 	X509_set_pubkey(cert, key);
 	midrelay_assert(X509_sign(cert, key, EVP_sha256()) > 0);
@@ -99,7 +101,8 @@ static char *pin_of(EVP_PKEY *key)
 
 static struct identity *make_identity(unsigned rules, unsigned server)
 {
-	static char lab[] = "Lab", comma[] = "Fuzz, Z\xc3\xbcrich", product[] = "zscaler", nobody[] = "Nobody CA";
+	static char lab[] = "Lab", comma[] = "Fuzz, Z\xc3\xbcrich", product[] = "zscaler",
+	    nobody[] = "Nobody CA";
 	static char *const issuers[][2] = {{NULL, NULL}, {lab, comma}, {product, lab}, {nobody, comma}};
 	char *names[2], *pin = (server & HOSTILE_PIN) == 0 ? NULL : pin_of(hostile_key(server & HOSTILE_PIN));
 	unsigned which = (server & HOSTILE_ISSUERS) >> HOSTILE_ISSUERS_SHIFT;

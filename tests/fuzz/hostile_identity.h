@@ -5,7 +5,9 @@
 #include "hostile_input.h"
 #include "tls/identity.h"
 
-/* As the input demands, with the input's anchors and lists alone in its store; borrowed, until the next call. */
+/*
+ * As the input demands, with the input's anchors and lists alone in its store; borrowed, until the next call.
+ */
 struct identity *hostile_identity(const struct hostile_input *input);
 
 #endif

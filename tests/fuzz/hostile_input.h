@@ -1,9 +1,10 @@
 /*
- * hostile_input: one input of fuzz_judge, taken apart: what is demanded of a server, and what an attacking one presents.
+ * hostile_input: one input of fuzz_judge, taken apart: what is demanded of a server, and what an attacking
+ * one presents.
  *
- * Two bytes of flags, then parts: kind, how, length (two bytes, big endian), that many bytes.  A part is presented as it
- * is; or, so that a mutated one can still be believed, as the to-be-signed half of a certificate, a revocation list or
- * an OCSP response that one of three fixed keys signs here.
+ * Two bytes of flags, then parts: kind, how, length (two bytes, big endian), that many bytes.  A part is
+ * presented as it is; or, so that a mutated one can still be believed, as the to-be-signed half of a
+ * certificate, a revocation list or an OCSP response that one of three fixed keys signs here.
  */
 #ifndef MIDRELAY_TESTS_FUZZ_HOSTILE_INPUT_H
 #define MIDRELAY_TESTS_FUZZ_HOSTILE_INPUT_H

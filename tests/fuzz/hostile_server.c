@@ -75,7 +75,8 @@ static void make_ctx(void)
 	midrelay_assert(SSL_CTX_use_certificate(ctx, own) == 1);
 	midrelay_assert(SSL_CTX_use_PrivateKey(ctx, hostile_key(HOSTILE_SERVER_KEY)) == 1);
 	SSL_CTX_set_tlsext_status_cb(ctx, on_status);
-	midrelay_assert(SSL_CTX_add_custom_ext(ctx, TLSEXT_TYPE_signed_certificate_timestamp, SCT_CONTEXT, on_sct_add,
+	midrelay_assert(SSL_CTX_add_custom_ext(ctx, TLSEXT_TYPE_signed_certificate_timestamp, SCT_CONTEXT,
+	    on_sct_add,
 			    NULL, NULL, on_sct_parse, NULL) == 1);
 	X509_free(own);
 }
@@ -187,7 +188,9 @@ static void append_certs(struct bytes *out, const struct hostile_input *input)
 	put24(out->at + begin + 4, out->len - begin - 7);
 }
 
-/* The handshake messages of a flight in the clear, out of their records; false when there is anything else. */
+/*
+ * The handshake messages of a flight in the clear, out of their records; false when there is anything else.
+ */
 static bool take_messages(struct bytes *messages, const unsigned char *flight, size_t len)
 {
 	while (len >= RECORD_HEAD_BYTES && flight[0] == SSL3_RT_HANDSHAKE) {

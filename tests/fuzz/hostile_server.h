@@ -1,8 +1,9 @@
 /*
  * hostile_server: the far end of fuzz_judge: a TLS server in memory that presents the parts of an input.
  *
- * TLS 1.3 where OpenSSL takes the certificates for its own.  TLS 1.2 else: there the Certificate message is put
- * together here, from whatever bytes, in place of the server's; the client notices that after it has judged.
+ * TLS 1.3 where OpenSSL takes the certificates for its own.  TLS 1.2 else: there the Certificate message is
+ * put together here, from whatever bytes, in place of the server's; the client notices that after it has
+ * judged.
  */
 #ifndef MIDRELAY_TESTS_FUZZ_HOSTILE_SERVER_H
 #define MIDRELAY_TESTS_FUZZ_HOSTILE_SERVER_H

@@ -1,6 +1,7 @@
 /*
- * The mutator that fuzz_judge has under libFuzzer: it changes the value of one element somewhere in the DER of one part
- * and puts the lengths around it right, so that the change gets past the parser; or it leaves all to libFuzzer.
+ * The mutator that fuzz_judge has under libFuzzer: it changes the value of one element somewhere in the DER
+ * of one part and puts the lengths around it right, so that the change gets past the parser; or it leaves all
+ * to libFuzzer.
  */
 #include <openssl/asn1.h>
 #include <stdbool.h>
@@ -62,13 +63,17 @@ static bool choose(const uint8_t *data, size_t begin, size_t end, struct element
 	return *depth > 0;
 }
 
-/* Only lengths that keep their form: the two-byte one that a certificate's outer elements have, or the short one. */
+/*
+ * Only lengths that keep their form: the two-byte one that a certificate's outer elements have, or the short
+ * one.
+ */
 static bool fix_lengths(uint8_t *data, const struct element *path, size_t depth, long change)
 {
 	size_t i;
 
 	for (i = 0; i < depth; i++) {
-		size_t len = (size_t)((long)(path[i].end - path[i].value) + change), form = path[i].value - path[i].head;
+		size_t len = (size_t)((long)(path[i].end - path[i].value) + change),
+		    form = path[i].value - path[i].head;
 
 		if ((form == 2 && len > 0x7f) || (form == 3 && len > 0xff) || (form == 4 && len > 0xffff))
 			return false;
@@ -84,7 +89,8 @@ static bool fix_lengths(uint8_t *data, const struct element *path, size_t depth,
 }
 
 /* Replaces [value, end) of the last element; the new size, or 0 when that does not fit. */
-static size_t change_value(uint8_t *data, size_t size, size_t max_size, const struct element *path, size_t depth)
+static size_t change_value(uint8_t *data, size_t size, size_t max_size, const struct element *path,
+    size_t depth)
 {
 	const struct element *last = &path[depth - 1];
 	size_t old_len = last->end - last->value, new_len;
@@ -94,7 +100,8 @@ static size_t change_value(uint8_t *data, size_t size, size_t max_size, const st
 	if (old_len > sizeof(value) - VALUE_ROOM_BYTES)
 		return 0;
 	memcpy(value, data + last->value, old_len);
-	new_len = LLVMFuzzerMutate(value, old_len, rand() % 4 == 0 ? old_len + VALUE_ROOM_BYTES : old_len + 1);
+	new_len = LLVMFuzzerMutate(value, old_len, rand() % 4 == 0 ?
+	    old_len + VALUE_ROOM_BYTES : old_len + 1);
 	change = (long)new_len - (long)old_len;
 	if (size + new_len - old_len > max_size || !fix_lengths(data, path, depth, change))
 		return 0;

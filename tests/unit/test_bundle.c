@@ -380,7 +380,8 @@ static void add_pfx(struct pki_text *text, const char *passphrase, int key_nid, 
 
 	sk_X509_push(others, mid);
 	sk_X509_push(others, root);
-	pfx = PKCS12_create(passphrase, "name", leaf_key, leaf, others, key_nid, cert_nid, iterations, iterations, 0);
+	pfx = PKCS12_create(passphrase, "name", leaf_key, leaf, others, key_nid, cert_nid, iterations,
+	    iterations, 0);
 	assert_non_null(pfx);
 	len = i2d_PKCS12(pfx, &der);
 	pki_text_add_bytes(text, der, (size_t)len);
@@ -397,7 +398,8 @@ static void test_pfx(void **state)
 	(void)state;
 	add_pfx(&text, "pw", 0, 0, 2048);
 	assert_reads(&text, "pw", 3, leaf_key);
-	add_pfx(&text, "pw", NID_pbe_WithSHA1And3_Key_TripleDES_CBC, NID_pbe_WithSHA1And3_Key_TripleDES_CBC, 1);
+	add_pfx(&text, "pw", NID_pbe_WithSHA1And3_Key_TripleDES_CBC, NID_pbe_WithSHA1And3_Key_TripleDES_CBC,
+	    1);
 	assert_reads(&text, "pw", 3, leaf_key);
 	add_pfx(&text, "", 0, 0, 2048);
 	assert_reads(&text, NULL, 3, leaf_key);
@@ -445,7 +447,8 @@ static void test_origins(void **state)
 	assert_string_equal(
 	    bundle_cert_origin(sk_X509_value(bundle->certs, 0)), "b.pem: block 1 (CERTIFICATE, line 1)");
 	assert_non_null(strstr(bundle_cert_origin(sk_X509_value(bundle->certs, 1)), "b.pem: block 2 ("));
-	assert_string_equal(bundle_cert_origin(sk_X509_value(bundle->certs, 2)), "b.pem: entry 2 (certificate)");
+	assert_string_equal(bundle_cert_origin(sk_X509_value(bundle->certs, 2)),
+	    "b.pem: entry 2 (certificate)");
 	assert_string_equal(bundle->key_origin, "b.pem: entry 4 (key)");
 	assert_string_equal(bundle_cert_origin(leaf), "");
 	pki_text_free(&text);
@@ -705,7 +708,8 @@ static void test_expired_issuer(void **state)
 	    .ends_s = -3600});
 
 	(void)state;
-	assert_chain((X509 *[]){old, mid_cross, root, leaf, NULL}, leaf_key, (X509 *[]){leaf, mid_cross, NULL}, 2);
+	assert_chain((X509 *[]){old, mid_cross, root, leaf, NULL}, leaf_key, (X509 *[]){leaf, mid_cross,
+	    NULL}, 2);
 	assert_chain((X509 *[]){old, root, leaf, NULL}, leaf_key, (X509 *[]){leaf, old, root, NULL}, 0);
 	X509_free(old);
 }

@@ -1,6 +1,6 @@
 /*
- * Proves that the messages of real handshakes are told as what they are, and that cut, padded or garbled ones are told
- * within bounds and never read past.
+ * Proves that the messages of real handshakes are told as what they are, and that cut, padded or garbled ones
+ * are told within bounds and never read past.
  */
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -47,9 +47,11 @@ static int setup(void **state)
 	client_key = pki_key("p384");
 	ca = pki_cert(&(struct pki_cert){.cn = "the \"CA\"", .key = ca_key, .ca = true});
 	server_cert = pki_cert(
-	    &(struct pki_cert){.cn = "server", .key = server_key, .issuer_cn = "the \"CA\"", .issuer_key = ca_key});
+	    &(struct pki_cert){.cn = "server", .key = server_key, .issuer_cn = "the \"CA\"",
+	    .issuer_key = ca_key});
 	client_cert = pki_cert(
-	    &(struct pki_cert){.cn = "client", .key = client_key, .issuer_cn = "the \"CA\"", .issuer_key = ca_key});
+	    &(struct pki_cert){.cn = "client", .key = client_key, .issuer_cn = "the \"CA\"",
+	    .issuer_key = ca_key});
 	return 0;
 }
 
@@ -134,7 +136,8 @@ static void connect_ends(struct talk *talk, SSL_SESSION *session)
 	if (session != NULL)
 		assert_int_equal(SSL_set_session(talk->client, session), 1);
 	talk->words =
-	    (struct handshake_words){.ssl = talk->client, .line = on_line, .arg = talk, .offers_session = session != NULL};
+	    (struct handshake_words){.ssl = talk->client, .line = on_line, .arg = talk,
+	    .offers_session = session != NULL};
 	SSL_set_msg_callback(talk->client, on_message);
 	SSL_set_msg_callback_arg(talk->client, talk);
 }
@@ -201,12 +204,13 @@ static void test_tls13(void **state)
 	says(&talk, "ClientHello groups: x25519 secp256r1 ");
 	says(&talk, "; key shares: x25519\n");
 	says(&talk, "ClientHello signature algorithms: ecdsa_secp256r1_sha256 ");
-	says(&talk, " bytes: TLSv1.3 (legacy version TLSv1.2); cipher TLS_AES_256_GCM_SHA384; group x25519; a new session; "
-	    "extensions: supported_versions key_share\n");
+	says(&talk, " bytes: TLSv1.3 (legacy version TLSv1.2); cipher TLS_AES_256_GCM_SHA384; group x25519; "
+	    "a new session; extensions: supported_versions key_share\n");
 	says(&talk, "received EncryptedExtensions, 6 bytes: ALPN: none; extensions: none\n");
 	says(&talk, ": the server asks for our certificate\nCertificateRequest signature algorithms: ");
 	says(&talk, "\nCertificateRequest acceptable CA 1 of 1: CN=the \\\"CA\\\"\n");
-	says(&talk, ": 2 certificates\nthe server's certificate 1 of 2: CN=server; issuer CN=the \\\"CA\\\"; valid 20");
+	says(&talk, ": 2 certificates\nthe server's certificate 1 of 2: CN=server; issuer CN=the \\\"CA\\\"; "
+	    "valid 20");
 	says(&talk, "; key RSA 2048; signed with ecdsa-with-SHA256; SHA-256 ");
 	says(&talk, "received CertificateVerify, 264 bytes: signed with rsa_pss_rsae_sha256\n");
 	says(&talk, "received Finished, 52 bytes\n");
@@ -247,7 +251,8 @@ static void test_tls12(void **state)
 		says(&talk, "the server's certificate 1 of 2: CN=server; ");
 		says(&talk, "received ServerHelloDone, 4 bytes\n");
 		says(&talk, "sent ClientKeyExchange, ");
-		says(&talk, "signed with ecdsa_secp256r1_sha256\n"); /* TLS 1.2: any curve, and the peer's first hash */
+		/* TLS 1.2: any curve, and the peer's first hash */
+		says(&talk, "signed with ecdsa_secp256r1_sha256\n");
 		says_not(&talk, "TLSv1.3");
 		says_not(&talk, "malformed");
 		end_talk(&talk);
@@ -347,7 +352,8 @@ static void test_no_certificate_of_ours(void **state)
 /* ---- what should not come ---- */
 
 /* A copy as long as its bytes, so that a sanitizer sees a read behind it. */
-static void tell_exactly(struct talk *talk, const struct message *message, const unsigned char *bytes, size_t len)
+static void tell_exactly(struct talk *talk, const struct message *message, const unsigned char *bytes,
+    size_t len)
 {
 	unsigned char *exact = malloc(len > 0 ? len : 1);
 

@@ -1,6 +1,7 @@
 /*
- * Proves under which certificate a dial goes after a renewal: the new one until it is refused, then the one before while
- * that is valid, with tries of the new one at their times, by a clock of the test's own; and what later reloads make of it.
+ * Proves under which certificate a dial goes after a renewal: the new one until it is refused, then the one
+ * before while that is valid, with tries of the new one at their times, by a clock of the test's own; and
+ * what later reloads make of it.
  */
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -52,10 +53,12 @@ static int teardown(void **state)
 static struct identity *make(const char *kind, long ends_s)
 {
 	EVP_PKEY *key = pki_key(kind);
-	X509 *leaf = pki_cert(&(struct pki_cert){.cn = "leaf", .key = key, .issuer_cn = "root", .issuer_key = root_key,
+	X509 *leaf = pki_cert(&(struct pki_cert){.cn = "leaf", .key = key, .issuer_cn = "root",
+	    .issuer_key = root_key,
 	    .eku = "clientAuth", .starts_s = -3600, .ends_s = ends_s});
 	struct pki_text text = {0};
-	struct identity_params params = {.trust = root_file, .tls_min = TLS1_2_VERSION, .tls_max = TLS1_3_VERSION};
+	struct identity_params params = {.trust = root_file, .tls_min = TLS1_2_VERSION,
+	    .tls_max = TLS1_3_VERSION};
 	struct identity_faults faults;
 	struct identity *identity;
 	char *file;
@@ -76,16 +79,19 @@ static struct identity *make(const char *kind, long ends_s)
 
 static struct identity *without_cert(void)
 {
-	struct identity_params params = {.trust = root_file, .tls_min = TLS1_2_VERSION, .tls_max = TLS1_3_VERSION};
+	struct identity_params params = {.trust = root_file, .tls_min = TLS1_2_VERSION,
+	    .tls_max = TLS1_3_VERSION};
 	struct identity_faults faults;
 
 	return identity_new(&params, NULL, NULL, &faults);
 }
 
 /* As a reload does it, with another policy. */
-static void follow(struct identity_choice *choice, struct identity *identity, const struct identity_choice *before)
+static void follow(struct identity_choice *choice, struct identity *identity,
+    const struct identity_choice *before)
 {
-	struct identity_params params = {.trust = root_file, .tls_min = TLS1_3_VERSION, .tls_max = TLS1_3_VERSION,
+	struct identity_params params = {.trust = root_file, .tls_min = TLS1_3_VERSION,
+	    .tls_max = TLS1_3_VERSION,
 	    .trust_of = identity};
 	struct identity_faults faults;
 	struct identity *from;
@@ -197,7 +203,8 @@ static void test_goes_back_and_tries_again(void **state)
 	assert_int_equal(identity_choice_accepted(&r.second, &old), IDENTITY_NO_NEWS);
 	/* Under the policy in force, not under that of its own time. */
 	assert_int_equal(SSL_CTX_get_min_proto_version(identity_ctx(old.identity)), TLS1_3_VERSION);
-	assert_ptr_equal(SSL_CTX_get_cert_store(identity_ctx(old.identity)), SSL_CTX_get_cert_store(identity_ctx(r.b)));
+	assert_ptr_equal(SSL_CTX_get_cert_store(identity_ctx(old.identity)),
+	    SSL_CTX_get_cert_store(identity_ctx(r.b)));
 	assert_int_equal(SSL_CTX_check_private_key(identity_ctx(old.identity)), 1);
 
 	now += IDENTITY_FIRST_TRY_MS;

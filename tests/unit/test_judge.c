@@ -1,6 +1,6 @@
 /*
- * Proves the rules by which a server is judged, from made-up evidence; the table of products; which anchors count as
- * added locally; and what is taken of an OCSP staple.
+ * Proves the rules by which a server is judged, from made-up evidence; the table of products; which anchors
+ * count as added locally; and what is taken of an OCSP staple.
  */
 #include <openssl/ct.h>
 #include <openssl/ocsp.h>
@@ -195,7 +195,8 @@ static void test_pieces(void **state)
 	e.product = "Zscaler";
 	judge(&e, JUDGE_INSPECTION_REFUSE, &fault);
 	judge_evidence_text(&e, text, sizeof(text));
-	assert_non_null(strstr(text, "chain: verified by CN=Public Root, of the distribution (as demanded); "));
+	assert_non_null(strstr(text, "chain: verified by CN=Public Root, of the distribution (as "
+	    "demanded); "));
 	assert_non_null(strstr(text, "issuer: CN=Public CA, naming Zscaler (inspected); "));
 	assert_non_null(strstr(text, "pin: does not match (refuses); "));
 	assert_non_null(strstr(text, "sct: none (inspected); "));
@@ -223,7 +224,8 @@ static void test_longest_sentence(void **state)
 	e.product = "Zscaler";
 	e.staple = JUDGE_STAPLE_REFUSED;
 	e.pin = e.expect_issuer = JUDGE_NOT_MATCHED;
-	assert_false(judge_server(&(struct judge_rules){.inspection = JUDGE_INSPECTION_REFUSE}, host, &e, &fault));
+	assert_false(judge_server(&(struct judge_rules){.inspection = JUDGE_INSPECTION_REFUSE}, host, &e,
+	    &fault));
 	assert_true(strlen(fault.sentence) < sizeof(fault.sentence));
 }
 
@@ -232,7 +234,8 @@ static void test_products(void **state)
 	static const struct {
 		const char *issuer, *product;
 	} cases[] = {
-	    {"CN=Zscaler Intermediate Root CA (zscalerthree.net) (t),OU=Zscaler Inc.,O=Zscaler Inc.", "Zscaler"},
+	    {"CN=Zscaler Intermediate Root CA (zscalerthree.net) (t),OU=Zscaler Inc.,O=Zscaler Inc.",
+	     "Zscaler"},
 	    {"emailAddress=certadmin@netskope.com,CN=ca.acme.goskope.com,O=ACME", "Netskope"},
 	    {"CN=Cisco Umbrella Secondary SubCA fra-SG,O=Cisco", "Cisco Umbrella"},
 	    {"CN=FG100E,OU=Certificate Authority,O=Fortinet", "Fortinet"},
@@ -286,7 +289,8 @@ static void add_to_name(X509_NAME *name, const char *what, const char *text, int
 	ASN1_OBJECT *object = OBJ_txt2obj(what, 0);
 
 	assert_int_equal(
-	    X509_NAME_add_entry_by_OBJ(name, object, V_ASN1_UTF8STRING, (const unsigned char *)text, len, -1, 0), 1);
+	    X509_NAME_add_entry_by_OBJ(name, object, V_ASN1_UTF8STRING, (const unsigned char *)text, len, -1,
+	    0), 1);
 	ASN1_OBJECT_free(object);
 }
 
@@ -399,7 +403,8 @@ static void test_debian_anchors(void **state)
 {
 	static const char list[] = "/.\n/usr/share/ca-certificates/mozilla\n"
 				   "/usr/share/ca-certificates/mozilla/Theirs.crt\n"
-				   "/usr/share/ca-certificates/mozilla/Gone.crt\n/usr/sbin/update-ca-certificates";
+				   "/usr/share/ca-certificates/mozilla/Gone.crt\n"
+				   "/usr/sbin/update-ca-certificates";
 	struct anchors anchors = make_anchors();
 	char *root = pki_dir_new();
 	struct anchor_origin *origin;
@@ -470,7 +475,8 @@ static int setup_staples(void **state)
 	leaf = pki_cert(&(struct pki_cert){
 	    .cn = "leaf", .key = leaf_key, .issuer_cn = "root", .issuer_key = root_key, .eku = "serverAuth"});
 	sibling = pki_cert(&(struct pki_cert){
-	    .cn = "sibling", .key = leaf_key, .issuer_cn = "root", .issuer_key = root_key, .eku = "serverAuth"});
+	    .cn = "sibling", .key = leaf_key, .issuer_cn = "root", .issuer_key = root_key,
+	    .eku = "serverAuth"});
 	chain = sk_X509_new_null();
 	sk_X509_push(chain, leaf);
 	sk_X509_push(chain, root);
@@ -532,7 +538,8 @@ static int make_staple(const struct staple *staple, unsigned char **der)
 	assert_non_null(single);
 	if (staple->with_sct)
 		add_sct(single);
-	assert_int_equal(OCSP_basic_sign(basic, staple->signer, staple->signer_key, EVP_sha256(), NULL, 0), 1);
+	assert_int_equal(OCSP_basic_sign(basic, staple->signer, staple->signer_key, EVP_sha256(), NULL, 0),
+	    1);
 	response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
 	*der = NULL;
 	len = i2d_OCSP_RESPONSE(response, der);

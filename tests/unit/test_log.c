@@ -1,4 +1,7 @@
-/* Proves that log lines are one line each, escaped, bounded, and that a reader who does not read blocks nobody. */
+/*
+ * Proves that log lines are one line each, escaped, bounded, and that a reader who does not read blocks
+ * nobody.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,8 +53,8 @@ static void test_text(void **state)
 	log_configure(LOG_INFO, LOG_TEXT);
 	say();
 	line = next_line();
-	assert_non_null(strstr(line, "Z info spoke plain=a-b quoted=\"two words \\\"x\\\" \\\\\" foreign=\"a\\\\x0a\\\\xff\" "
-	    "number=-5 yes=yes\n"));
+	assert_non_null(strstr(line, "Z info spoke plain=a-b quoted=\"two words \\\"x\\\" \\\\\" "
+	    "foreign=\"a\\\\x0a\\\\xff\" number=-5 yes=yes\n"));
 }
 
 static void test_json(void **state)

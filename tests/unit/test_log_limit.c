@@ -1,4 +1,7 @@
-/* Proves that the same line is written once a minute, that its last word is the last event, and that the counts add up. */
+/*
+ * Proves that the same line is written once a minute, that its last word is the last event, and that the
+ * counts add up.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -182,7 +185,8 @@ static void test_a_kept_line_stays_whole_in_its_format(void **state)
 	assert_true(len > 0);
 	bytes[len] = '\0';
 	assert_non_null(strstr(bytes, "\"number\":1}\n{\"ts\":\"20"));
-	assert_non_null(strstr(bytes, "Z\",\"level\":\"info\",\"event\":\"refused\",\"variant\":3,\"number\":2}\n"));
+	assert_non_null(strstr(bytes,
+	    "Z\",\"level\":\"info\",\"event\":\"refused\",\"variant\":3,\"number\":2}\n"));
 }
 
 static void test_a_cut_line_still_tells_the_count(void **state)

@@ -1,6 +1,6 @@
 /*
- * Proves, over a socket pair with small buffers, that a stream inside another moves every byte both ways whatever the
- * sizes and however often either layer changes its keys, and how its ends are told apart.
+ * Proves, over a socket pair with small buffers, that a stream inside another moves every byte both ways
+ * whatever the sizes and however often either layer changes its keys, and how its ends are told apart.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -137,7 +137,8 @@ static void far_turn(struct far_end *far)
 	if (!SSL_is_init_finished(far->inner))
 		SSL_do_handshake(far->inner);
 	ERR_clear_error();
-	while (SSL_is_init_finished(far->outer) && (n = BIO_read(SSL_get_wbio(far->inner), buf, sizeof(buf))) > 0)
+	while (SSL_is_init_finished(far->outer) && (n = BIO_read(SSL_get_wbio(far->inner), buf,
+	    sizeof(buf))) > 0)
 		assert_int_equal(SSL_write(far->outer, buf, n), n);
 	for (;;) {
 		if (far->unsent_len == 0) {
