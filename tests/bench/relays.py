@@ -59,8 +59,9 @@ def answers(port):
 
 class Relay:
     name = None
-    package = None
+    programs = ()
     connects = True     # through a proxy, by CONNECT
+    stop_signal = signal.SIGTERM
 
     def __init__(self, place, pki, hop, workers):
         """`hop`: the port of the proxy, or of the server for one that makes no CONNECT."""
@@ -78,9 +79,13 @@ class Relay:
             wait_until(lambda: answers(self.port) or self.process.poll() is not None, self.name, 10)
             if self.process.poll() is not None:
                 raise Failed("%s does not start: %s" % (self.name, self.said()))
-        except Failed:
+        except BaseException:
             self.stop()
             raise
+
+    @classmethod
+    def executable(cls):
+        return next(filter(None, map(program, cls.programs)), None)
 
     def said(self):
         with open(os.path.join(self.place, "output"), errors="replace") as output:
@@ -95,8 +100,6 @@ class Relay:
                 for pid in reversed(self.pids()):
                     os.kill(pid, signal.SIGKILL)
                 self.process.wait()
-
-    stop_signal = signal.SIGTERM
 
     def pids(self):
         """The process tree."""
@@ -162,6 +165,10 @@ class Midrelay(Relay):
             "listen = 127.0.0.1:%d" % self.port, "target = %s:443" % NAME, "proxy = %s" % way,
             "client_bundle = %s" % self.pki["bundle"], "trust = %s" % self.pki["ca"], ""])
 
+    @classmethod
+    def executable(cls):
+        return cls.binary
+
     def command(self, config):
         return [self.binary, "run", "-c", config]
 
@@ -183,7 +190,7 @@ class MidrelayDirect(Midrelay):
 
 class Stunnel(Relay):
     name = "stunnel"
-    package = "stunnel4"
+    programs = ("stunnel4", "stunnel")
 
     def configuration(self):
         return "\n".join([
@@ -194,16 +201,16 @@ class Stunnel(Relay):
             "sni = %s" % NAME, ""])
 
     def command(self, config):
-        return [program("stunnel4") or program("stunnel"), config]
+        return [self.executable(), config]
 
     @classmethod
     def version(cls):
-        return first_line([program("stunnel4") or program("stunnel"), "-version"])
+        return first_line([cls.executable(), "-version"])
 
 
 class Haproxy(Relay):
     name = "haproxy"
-    package = "haproxy"
+    programs = ("haproxy",)
     connects = False
     stop_signal = signal.SIGINT
 
@@ -216,16 +223,16 @@ class Haproxy(Relay):
                 self.hop, self.pki["bundle"], self.pki["ca"], NAME, NAME), ""])
 
     def command(self, config):
-        return [program("haproxy"), "-db", "-f", config]
+        return [self.executable(), "-db", "-f", config]
 
     @classmethod
     def version(cls):
-        return first_line([program("haproxy"), "-v"])
+        return first_line([cls.executable(), "-v"])
 
 
 class Nginx(Relay):
     name = "nginx"
-    package = "nginx, libnginx-mod-stream"
+    programs = ("nginx",)
     connects = False
     module = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
@@ -244,11 +251,11 @@ class Nginx(Relay):
             "} }", ""])
 
     def command(self, config):
-        return [program("nginx"), "-p", self.place, "-c", config, "-e", "stderr"]
+        return [self.executable(), "-p", self.place, "-c", config, "-e", "stderr"]
 
     @classmethod
     def version(cls):
-        return first_line([program("nginx"), "-v"])
+        return first_line([cls.executable(), "-v"])
 
 
 ALL = [Midrelay, Stunnel, Haproxy, Nginx, MidrelayDirect]
