@@ -1,0 +1,268 @@
+"""
+The relays that are compared: how each is configured for the same work, started, and what its process tree has used.
+
+Each gets the same client certificate, verifies the same server, and keeps its own defaults otherwise.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+NAME = "origin.bench.test"
+
+
+class Failed(Exception):
+    """A relay did not do the work."""
+
+
+def program(name):
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/local/sbin")
+
+
+def pause(seconds):
+    threading.Event().wait(seconds)
+
+
+def wait_until(condition, what, seconds):
+    limit = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > limit:
+            raise Failed("waited in vain for %s" % what)
+        pause(0.005)
+
+
+def free_port():
+    """Below the range from which the kernel gives ports to others."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
+        lowest = int(limits.read().split()[0])
+    for port in range(10000 + os.getpid() % 7000, lowest):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise Failed("no free port")
+
+
+def answers(port):
+    """Does somebody listen there?  Asked of the kernel: a connection would be work for the relay."""
+    wanted = "0100007F:%04X" % port
+    with open("/proc/net/tcp") as sockets:
+        return any(fields[1] == wanted and fields[3] == "0A" for fields in map(str.split, sockets))
+
+
+class Relay:
+    name = None
+    programs = ()
+    connects = True     # through a proxy, by CONNECT
+    stop_signal = signal.SIGTERM
+
+    def __init__(self, place, pki, hop, workers):
+        """`hop`: the port of the proxy, or of the server for one that makes no CONNECT."""
+        self.place, self.pki, self.hop, self.workers = place, pki, hop, workers
+        self.port = free_port()
+        os.makedirs(place)
+        config = os.path.join(place, "config")
+        with open(config, "w") as out:
+            out.write(self.configuration())
+        os.chmod(config, 0o600)
+        with open(os.path.join(place, "output"), "wb") as output:
+            self.process = subprocess.Popen(self.command(config), stdin=subprocess.DEVNULL, stdout=output,
+                                            stderr=output, cwd=place)
+        try:
+            wait_until(lambda: answers(self.port) or self.process.poll() is not None, self.name, 10)
+            if self.process.poll() is not None:
+                raise Failed("%s does not start: %s" % (self.name, self.said()))
+        except BaseException:
+            self.stop()
+            raise
+
+    @classmethod
+    def executable(cls):
+        return next(filter(None, map(program, cls.programs)), None)
+
+    def said(self):
+        with open(os.path.join(self.place, "output"), errors="replace") as output:
+            return " / ".join(output.read().strip().splitlines()[-3:])
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(self.stop_signal)
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                for pid in reversed(self.pids()):
+                    os.kill(pid, signal.SIGKILL)
+                self.process.wait()
+
+    def pids(self):
+        """The process tree."""
+        children = {}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                try:
+                    with open("/proc/%s/stat" % entry) as stat:
+                        parent = int(stat.read().rpartition(")")[2].split()[1])
+                except (OSError, IndexError):
+                    continue
+                children.setdefault(parent, []).append(int(entry))
+        found = [self.process.pid]
+        for pid in found:
+            found.extend(children.get(pid, []))
+        return found
+
+    def cpu(self):
+        """User and system time in seconds, to the nanosecond, threads that have ended included: the kernel's CPU clock
+        of a process, whose number is made from its id (see clock_getcpuclockid(3))."""
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.pids())
+
+    def settled_cpu(self):
+        """cpu() once what follows the work is over."""
+        before, limit = self.cpu(), time.monotonic() + 2
+        while True:
+            pause(0.03)
+            now = self.cpu()
+            if now - before < 0.0003 or time.monotonic() > limit:
+                return now
+            before = now
+
+    def pss(self):
+        """Bytes of memory, what is shared divided among those who share it."""
+        kilobytes = 0
+        for pid in self.pids():
+            with open("/proc/%d/smaps_rollup" % pid) as file:
+                kilobytes += int(re.search(r"^Pss:\s+(\d+)", file.read(), re.M)[1])
+        return kilobytes * 1024
+
+    def settled_pss(self, at_least):
+        """pss() once it has been the same for a second; a relay may give memory back a moment after it fell silent."""
+        began = same_since = time.monotonic()
+        value = self.pss()
+        while time.monotonic() - began < at_least + 8:
+            pause(0.1)
+            now = self.pss()
+            if now != value:
+                value, same_since = now, time.monotonic()
+            if time.monotonic() - began > at_least and time.monotonic() - same_since > 1:
+                break
+        return value
+
+
+class Midrelay(Relay):
+    name = "midrelay"
+    binary = None
+
+    def configuration(self):
+        way = "http://127.0.0.1:%d" % self.hop
+        return "\n".join([
+            "[midrelay]", "workers = %d" % self.workers, "max_connections = 10000", "[relay bench]",
+            "listen = 127.0.0.1:%d" % self.port, "target = %s:443" % NAME, "proxy = %s" % way,
+            "client_bundle = %s" % self.pki["bundle"], "trust = %s" % self.pki["ca"], ""])
+
+    @classmethod
+    def executable(cls):
+        return cls.binary
+
+    def command(self, config):
+        return [self.binary, "run", "-c", config]
+
+    @classmethod
+    def version(cls):
+        return first_line([cls.binary, "--version"])
+
+
+class MidrelayDirect(Midrelay):
+    """Beside those that make no CONNECT."""
+    name = "midrelay-direct"
+    connects = False
+
+    def configuration(self):
+        return super().configuration().replace(
+            "target = %s:443" % NAME, "target = %s:%d\ntarget_address = 127.0.0.1" % (NAME, self.hop)).replace(
+            "proxy = http://127.0.0.1:%d" % self.hop, "proxy = direct")
+
+
+class Stunnel(Relay):
+    name = "stunnel"
+    programs = ("stunnel4", "stunnel")
+
+    def configuration(self):
+        return "\n".join([
+            "foreground = yes", "pid =", "syslog = no", "output = %s" % os.path.join(self.place, "log"), "[bench]",
+            "client = yes", "accept = 127.0.0.1:%d" % self.port, "connect = 127.0.0.1:%d" % self.hop,
+            "protocol = connect", "protocolHost = %s:443" % NAME, "cert = %s" % self.pki["chain"],
+            "key = %s" % self.pki["key"], "CAfile = %s" % self.pki["ca"], "verifyChain = yes", "checkHost = %s" % NAME,
+            "sni = %s" % NAME, ""])
+
+    def command(self, config):
+        return [self.executable(), config]
+
+    @classmethod
+    def version(cls):
+        return first_line([cls.executable(), "-version"])
+
+
+class Haproxy(Relay):
+    name = "haproxy"
+    programs = ("haproxy",)
+    connects = False
+    stop_signal = signal.SIGINT
+
+    def configuration(self):
+        return "\n".join([
+            "global", "  nbthread %d" % self.workers, "  maxconn 9000", "defaults", "  mode tcp",
+            "  timeout connect 10s", "  timeout client 1h", "  timeout server 1h", "listen bench",
+            "  bind 127.0.0.1:%d" % self.port,
+            "  server origin 127.0.0.1:%d ssl crt %s ca-file %s verify required sni str(%s) verifyhost %s" % (
+                self.hop, self.pki["bundle"], self.pki["ca"], NAME, NAME), ""])
+
+    def command(self, config):
+        return [self.executable(), "-db", "-f", config]
+
+    @classmethod
+    def version(cls):
+        return first_line([cls.executable(), "-v"])
+
+
+class Nginx(Relay):
+    name = "nginx"
+    programs = ("nginx",)
+    connects = False
+    module = "/usr/lib/nginx/modules/ngx_stream_module.so"
+
+    def configuration(self):
+        return "\n".join([
+            "load_module %s;" % self.module if os.path.exists(self.module) else "",
+            "user root;" if os.geteuid() == 0 else "",
+            "daemon off; worker_processes %d; pid %s; error_log stderr;" % (
+                self.workers, os.path.join(self.place, "pid")),
+            "worker_rlimit_nofile 20000; events { worker_connections 10000; }", "stream { server {",
+            "listen 127.0.0.1:%d; proxy_pass 127.0.0.1:%d; proxy_timeout 1h;" % (self.port, self.hop),
+            "proxy_ssl on; proxy_ssl_verify on; proxy_ssl_verify_depth 3; proxy_ssl_server_name on;",
+            "proxy_ssl_name %s; proxy_ssl_trusted_certificate %s; proxy_ssl_protocols TLSv1.2 TLSv1.3;" % (
+                NAME, self.pki["ca"]),
+            "proxy_ssl_certificate %s; proxy_ssl_certificate_key %s;" % (self.pki["chain"], self.pki["key"]),
+            "} }", ""])
+
+    def command(self, config):
+        return [self.executable(), "-p", self.place, "-c", config, "-e", "stderr"]
+
+    @classmethod
+    def version(cls):
+        return first_line([cls.executable(), "-v"])
+
+
+ALL = [Midrelay, Stunnel, Haproxy, Nginx, MidrelayDirect]
+
+
+def first_line(command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    found = [line for line in lines if re.search(r"\d+\.\d+", line) and not line.startswith("[")]
+    return re.sub(r"^.*?(\d+\.\d+\S*).*$", r"\1", found[0]) if found else "?"
