@@ -14,7 +14,6 @@
 
 #include "base/log_limit.h"
 #include "base/mem.h"
-#include "dial/connect.h"
 
 /* How long accepting rests when the process or the system is out of descriptors. */
 #define PAUSE_MS 100
@@ -229,8 +228,6 @@ bool acceptor_apply(struct acceptor *acceptor, const struct acceptor_entry *entr
 			ok = false;
 			continue;
 		}
-		/* What is set on a listening socket every accepted one has from its birth, without a system call (tcp(7)). */
-		connect_tune(place->fd, place->route->config->keepalive_ms);
 		place->next = acceptor->places;
 		acceptor->places = place;
 	}

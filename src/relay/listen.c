@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "dial/connect.h"
 
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 
@@ -68,6 +68,8 @@ static bool bind_tcp(struct listen_socket *sock, struct error *err)
 	int one = 1;
 
 	setsockopt(sock->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	/* What is set on a listening socket every accepted one has from its birth, without a system call (tcp(7)). */
+	connect_tune(sock->fd, sock->relay->keepalive_ms);
 	if (sock->wanted.u.sa.sa_family == AF_INET6)
 		setsockopt(sock->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (bind(sock->fd, &sock->wanted.u.sa, sock->wanted.len) != 0)
@@ -190,9 +192,10 @@ size_t listen_list_retire(struct listen_list *old, struct listen_list *list, int
 	for (j = 0; j < list->count; j++) {
 		struct listen_socket *sock = &list->sockets[j];
 
-		/* listen_mode may have changed; a failure leaves the old mode, which was good enough so far. */
-		if (sock->kept && sock->wanted.u.sa.sa_family == AF_UNIX &&
-		    chmod(sock->wanted.u.un.sun_path, sock->mode) != 0)
+		/* listen_mode and keepalive may have changed; a failure leaves the old mode, which was good enough so far. */
+		if (sock->kept && sock->wanted.u.sa.sa_family != AF_UNIX)
+			connect_tune(sock->fd, sock->relay->keepalive_ms);
+		else if (sock->kept && chmod(sock->wanted.u.un.sun_path, sock->mode) != 0)
 			sock->mode = 0;
 		sock->kept = false;
 	}
