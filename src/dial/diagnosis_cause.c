@@ -33,6 +33,15 @@ static const struct diagnosis_cause_info causes[] = {
 		.remedy = "Give the service more memory (MemoryMax= in the systemd unit, the container's "
 		    "limit), or lower max_connections.",
 	},
+	[DIAGNOSIS_CAUSE_LIMIT_DIALS] = {
+		.cause = DIAGNOSIS_CAUSE_LIMIT_DIALS, .code = DIAGNOSIS_LOCAL_LIMIT,
+		.name = "dials",
+		.when = "too many clients of one relay came at once, and this one's turn to be dialled for did "
+		    "not come within setup_timeout",
+		.remedy = "If a path-failed line stands before this one, that path is what everybody waits for: "
+		    "mend it. Otherwise the clients come faster than the paths answer: spread their start, or "
+		    "raise setup_timeout (a MID Server itself gives up after 10 seconds).",
+	},
 	[DIAGNOSIS_CAUSE_RESOLVER_SILENT] = {
 		.cause = DIAGNOSIS_CAUSE_RESOLVER_SILENT, .code = DIAGNOSIS_RESOLVE_FAILED,
 		.name = "no-answer",

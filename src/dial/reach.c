@@ -6,15 +6,23 @@
  */
 #include "dial/reach.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
+
+/* A dial for which less than this share of setup_timeout is left would only be a burden on the proxy. */
+#define LEAST_SHARE 10
 
 struct reach {
 	struct loop_job job; /* first: run() gets it */
 	struct reach_params params;
+	struct dial_gate_place place;
+	struct event *wait_timer; /* NULL: it does not have to wait */
+	int64_t began_us;
 	struct dial *dial;
 	int64_t deadline_ms;
 	bool *tried; /* by path */
@@ -26,8 +34,15 @@ struct reach {
 	char others[160]; /* what the later paths failed with: "direct: connect-timeout" */
 };
 
+static struct dial_gate *gate_of(const struct reach *reach)
+{
+	return &reach->params.route->gates[reach->params.loop->index];
+}
+
 static void reach_free(struct reach *reach)
 {
+	if (reach->wait_timer != NULL)
+		event_free(reach->wait_timer);
 	dial_cancel(reach->dial);
 	identity_use_clear(&reach->result.use);
 	free(reach->tried);
@@ -54,6 +69,7 @@ static void finish(struct reach *reach)
 	if (reach->finished)
 		return;
 	reach->finished = true;
+	dial_gate_leave(gate_of(reach), &reach->place);
 	if (reach->result.tunnel == NULL && reach->others[0] != '\0')
 		diagnosis_append(&reach->result.diagnosis, "; then %s", reach->others);
 	loop_defer(reach->params.loop, &reach->job);
@@ -190,6 +206,52 @@ static void on_dialled(void *arg, struct dial_result *result)
 		finish(reach);
 }
 
+/* ---- waiting for its turn ---- */
+
+static void wait_is_over(struct reach *reach)
+{
+	char text[32];
+
+	reach->result.wait_us = loop_clock_us() - reach->began_us;
+	diagnosis_set(&reach->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT,
+	    "%u clients of this relay were being dialled for, and this one's turn did not come within %s "
+	    "(setup_timeout)", gate_of(reach)->width,
+	    text_format_duration(reach->params.route->config->setup_timeout_ms, text, sizeof(text)));
+	diagnosis_set_cause(&reach->result.diagnosis, DIAGNOSIS_CAUSE_LIMIT_DIALS);
+	finish(reach);
+}
+
+static void on_turn(struct dial_gate_place *place)
+{
+	struct reach *reach = (struct reach *)((char *)place - offsetof(struct reach, place));
+
+	int64_t least_ms = reach->params.route->config->setup_timeout_ms / LEAST_SHARE;
+
+	event_del(reach->wait_timer);
+	reach->result.wait_us = loop_clock_us() - reach->began_us;
+	if (loop_now_ms() + least_ms >= reach->deadline_ms)
+		wait_is_over(reach);
+	else if (!dial_next(reach))
+		finish(reach);
+}
+
+static void on_wait_timer(evutil_socket_t fd, short what, void *arg)
+{
+	wait_is_over(arg);
+}
+
+static void wait_for_turn(struct reach *reach)
+{
+	reach->began_us = loop_clock_us();
+	reach->wait_timer = evtimer_new(reach->params.loop->base, on_wait_timer, reach);
+	if (reach->wait_timer == NULL) {
+		diagnosis_set(&reach->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "no timer for a dial");
+		finish(reach);
+		return;
+	}
+	loop_timer_add(reach->wait_timer, reach->params.route->config->setup_timeout_ms);
+}
+
 struct reach *reach_start(const struct reach_params *params)
 {
 	struct reach *reach = mem_calloc(1, sizeof(*reach));
@@ -200,8 +262,13 @@ struct reach *reach_start(const struct reach_params *params)
 	reach->tried = mem_calloc(params->route->path_count, sizeof(*reach->tried));
 	reach->result.times = (struct dial_times){-1, -1, -1, -1};
 	reach->result.use = identity_choice_pick(&params->route->choice, loop_now_ms());
-	if (!relay_route_cert_is_usable(reach->result.use.identity, &reach->result.diagnosis) ||
-	    !dial_next(reach))
+	reach->result.wait_us = -1;
+	reach->place.on_turn = on_turn;
+	if (!relay_route_cert_is_usable(reach->result.use.identity, &reach->result.diagnosis))
+		finish(reach);
+	else if (!dial_gate_enter(gate_of(reach), &reach->place))
+		wait_for_turn(reach);
+	else if (!dial_next(reach))
 		finish(reach);
 	return reach;
 }
@@ -219,6 +286,7 @@ void reach_cancel(struct reach *reach)
 	}
 	if (reach->dial != NULL)
 		relay_path_undecided(&reach->params.route->paths[reach->at].state);
+	dial_gate_leave(gate_of(reach), &reach->place);
 	reach_free(reach);
 }
 

@@ -4,6 +4,8 @@
  * Paths are dialled one after the other in the order of the configuration, those that rest last, all within
  * setup_timeout.  Moves on after every failure before TLS but a 403 (an answer, not a failure), and after a
  * server judged wrong: as long as nothing of ours was shown to a server.
+ *
+ * How many of one relay dial at once is bounded (dial_gate); those who wait have their deadline all the same.
  */
 #ifndef MIDRELAY_DIAL_REACH_H
 #define MIDRELAY_DIAL_REACH_H
@@ -15,6 +17,7 @@ struct reach_result {
 	const struct relay_path *path; /* of the tunnel, or of the diagnosis; NULL: none was dialled */
 	struct diagnosis diagnosis;
 	struct dial_times times;       /* of that path */
+	int64_t wait_us;               /* until its turn came; -1: it did not have to wait */
 	/* the receiver's to clear: what was dialled under, for the outcome to be told */
 	struct identity_use use;
 };

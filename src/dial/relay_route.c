@@ -40,6 +40,7 @@ static void route_clear(struct relay_route *route, unsigned loop_count)
 	for (i = 0; i < route->path_count; i++)
 		path_clear(&route->paths[i], loop_count);
 	free(route->paths);
+	free(route->gates);
 	identity_choice_clear(&route->choice);
 	identity_unref(route->identity);
 	free(route->target_text);
@@ -338,6 +339,9 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 	    !addr_parse_ip(config->target_address, config->target.port, &route->target_address))
 		config_report_fault(report, config_relay_line(config, "target_address"),
 		    "target_address: %s is not an IP address", config->target_address);
+	route->gates = mem_calloc(set->loop_count, sizeof(*route->gates));
+	for (i = 0; i < set->loop_count; i++)
+		dial_gate_init(&route->gates[i], set->loop_count);
 	route->paths = mem_calloc(config->path_count, sizeof(*route->paths));
 	route->path_count = config->path_count;
 	for (i = 0; i < config->path_count; i++)

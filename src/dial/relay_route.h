@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "config/config.h"
 #include "dial/diagnosis.h"
+#include "dial/dial_gate.h"
 #include "dial/identity_choice.h"
 #include "dial/relay_secrets.h"
 #include "tls/cert_end.h"
@@ -95,6 +96,7 @@ struct relay_route {
 	struct addr target_address;        /* len 0: resolve */
 	struct relay_path *paths;
 	size_t path_count;
+	struct dial_gate *gates;           /* one for each loop, used by that loop alone */
 };
 
 struct relay_set {

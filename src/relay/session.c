@@ -48,6 +48,7 @@ struct session {
 	int64_t began_us;
 	const struct relay_path *path;
 	struct dial_times times;
+	int64_t wait_us; /* until its dial's turn came; -1: no waiting */
 	struct diagnosis diagnosis;
 	const char *tls_version, *tls_cipher; /* static strings of OpenSSL */
 	bool resumed;
@@ -138,6 +139,7 @@ static void log_session(const struct session *session)
 	log_peer(&line, session);
 	if (session->path != NULL)
 		log_str(&line, "path", session->path->config->name);
+	log_ms(&line, "wait_ms", session->wait_us);
 	log_ms(&line, "resolve_ms", session->times.resolve_us);
 	log_ms(&line, "connect_ms", session->times.connect_us);
 	log_ms(&line, "proxy_ms", session->times.proxy_us);
@@ -151,6 +153,8 @@ static void log_session(const struct session *session)
 	log_int(&line, "bytes_down", (int64_t)session->pump.target.bytes);
 	log_int(&line, "duration_ms", (loop_clock_us() - session->began_us + 500) / 1000);
 	log_str(&line, "end", diagnosis_name(diagnosis->code));
+	if (diagnosis->cause != DIAGNOSIS_CAUSE_NONE)
+		log_str(&line, "cause", diagnosis_cause_info(diagnosis->cause)->name);
 	if (diagnosis->code != DIAGNOSIS_OK)
 		log_str(&line, "msg", diagnosis->sentence);
 	end_line(session, &line);
@@ -405,6 +409,7 @@ static void on_reached(void *arg, struct reach_result *result)
 	session->reach = NULL;
 	session->path = result->path;
 	session->times = result->times;
+	session->wait_us = result->wait_us;
 	cert_outcome_begin(&session->cert, session->route, result->path, session->context->loop->index, &result->use);
 	if (result->tunnel != NULL) {
 		start_relaying(session, result->tunnel);
@@ -496,6 +501,7 @@ bool session_start(const struct session_params *params)
 	session->uid = params->peer.u.sa.sa_family == AF_UNIX ? uid_of_peer(params->fd) : -1;
 	session->began_us = loop_clock_us();
 	session->times = (struct dial_times){-1, -1, -1, -1};
+	session->wait_us = -1;
 	TAILQ_INSERT_TAIL(&context->sessions, session, entry);
 	context->session_count++;
 	atomic_fetch_add(&context->totals->begun, 1);

@@ -1,0 +1,101 @@
+#!/usr/bin/python3
+"""Proves that many clients at once are dialled for in order, so many at a time, each within its deadline."""
+
+import socket
+
+import harness
+from harness import read_response, request_bytes
+
+WIDTH = 256    # DIAL_GATE_WIDTH
+MANY = WIDTH * 2 + 40
+
+
+def burst(m, count=MANY):
+    """So many clients that have sent a request each."""
+    socks = [m.connect() for _ in range(count)]
+    for sock in socks:
+        sock.settimeout(harness.LIMIT * 2)
+        sock.sendall(request_bytes())
+    return socks
+
+
+def statuses(socks):
+    found = {}
+    for sock in socks:
+        with sock:
+            response = read_response(sock)
+        found.setdefault(response.status, []).append(response.reason)
+    return found
+
+
+def in_flight(records):
+    """How many CONNECTs were unanswered at the same time, at most."""
+    moments = sorted([(r["time"], 1) for r in records] + [(r["answered"], -1) for r in records])
+    now = most = 0
+    for _, change in moments:
+        now += change
+        most = max(most, now)
+    return most
+
+
+def test_all_are_served_so_many_at_a_time(case):
+    instance = case.instance(mode="http")
+    proxy = case.proxy(instance, delay=0.5)
+    m = case.relay(instance, [proxy], process={"log_level": "info"}, setup_timeout="60s", proxy_timeout="60s", tls_timeout="60s")
+    found = statuses(burst(m))
+    assert {status: len(reasons) for status, reasons in found.items()} == {200: MANY}, found.keys()
+    m.session(count=MANY, end="ok")
+    lines = m.events("session", end="ok")
+    waited = sorted(int(line["id"]) for line in lines if "wait_ms" in line)
+    assert len(waited) == MANY - WIDTH, len(waited)
+    assert waited == list(range(waited[0], waited[0] + len(waited))), "not the first to come were dialled for first"
+    records = [r for r in proxy.connections if r.get("answered")]
+    assert len(records) == MANY
+    most = in_flight(records)
+    assert WIDTH / 2 < most <= WIDTH, most
+
+
+def test_workers_share_the_width(case):
+    instance = case.instance(mode="http")
+    proxy = case.proxy(instance, delay=0.5)
+    m = case.relay(instance, [proxy], process={"workers": "4", "log_level": "info"}, setup_timeout="60s", proxy_timeout="60s",
+                   tls_timeout="60s")
+    found = statuses(burst(m))
+    assert {status: len(reasons) for status, reasons in found.items()} == {200: MANY}, found.keys()
+    most = in_flight([r for r in proxy.connections if r.get("answered")])
+    assert WIDTH / 2 < most <= WIDTH, most
+
+
+def test_those_who_wait_have_a_deadline(case):
+    """A proxy that never answers sees no more than the width, and everybody is told in time."""
+    instance = case.instance(mode="http")
+    proxy = case.proxy(instance, silent=True)
+    m = case.relay(instance, [proxy], setup_timeout="%dms" % (3000 * harness.SLOW), proxy_timeout="60s")
+    socks = burst(m)
+    began = harness.time.monotonic()
+    harness.wait_until(lambda: len(proxy.connections) >= WIDTH, "a full house at the proxy")
+    assert harness.settled(lambda: len(proxy.connections), 0.3) == WIDTH
+    found = statuses(socks)
+    assert harness.time.monotonic() - began < 8 * harness.SLOW
+    assert set(found) == {503, 504}, found.keys()
+    assert len(found[504]) == WIDTH and all("proxy-timeout" in reason for reason in found[504])
+    assert all("local-limit" in reason and "setup_timeout" in reason for reason in found[503])
+    line = m.session(end="local-limit", cause="dials")
+    assert "%d clients of this relay" % WIDTH in line["msg"], line
+
+
+def test_those_who_leave_make_room(case):
+    """Clients that go away while they wait, or are dialled for, leave their place to others."""
+    instance = case.instance(mode="http")
+    proxy = case.proxy(instance, delay=0.5)
+    m = case.relay(instance, [proxy], process={"log_level": "info"}, setup_timeout="60s", proxy_timeout="60s", tls_timeout="60s")
+    for sock in burst(m, WIDTH + 100):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        sock.close()
+    with m.connect() as sock:
+        sock.sendall(request_bytes())
+        assert read_response(sock).status == 200
+
+
+if __name__ == "__main__":
+    harness.main()
