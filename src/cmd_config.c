@@ -45,6 +45,26 @@ static int print(const struct config *config, bool json)
 	return EXIT_STATUS_OK;
 }
 
+/* For who reads the configuration with care; not for every start, since a host may have no other accounts. */
+static void note_open_listeners(const struct config *config, struct config_report *report)
+{
+	char shown[ADDR_TEXT_BYTES];
+	size_t i, j;
+
+	for (i = 0; i < config->relay_count; i++) {
+		const struct config_relay *relay = &config->relays[i];
+
+		for (j = 0; j < relay->listen_count && relay->allow_user.count == 0; j++) {
+			const struct config_listen *listen = &relay->listens[j];
+
+			if (listen->addr.u.sa.sa_family != AF_UNIX)
+				config_report_note(report, listen->line, "listen: every account on this host may "
+				    "connect to %s and act under the client certificate; allow_user says which",
+				    addr_format(&listen->addr, shown));
+		}
+	}
+}
+
 static int check_and_print(const char *file, bool json)
 {
 	struct config_report report;
@@ -56,6 +76,8 @@ static int check_and_print(const char *file, bool json)
 	config = config_load(file, &report);
 	if (config != NULL) {
 		set = open_files(config, &report);
+		if (set != NULL && report.fault_count == 0)
+			note_open_listeners(set->config, &report);
 		config_report_sort(&report);
 	}
 	config_print_report(&report, stderr);

@@ -65,6 +65,8 @@ void config_relay_clear(struct config_relay *relay)
 	free(relay->name);
 	free(relay->listens);
 	free(relay->allow_address);
+	config_list_clear(&relay->allow_user);
+	free(relay->allow_uids);
 	hostport_clear(&relay->target);
 	free(relay->target_address);
 	for (i = 0; i < relay->path_count; i++)

@@ -98,6 +98,8 @@ struct config_relay {
 	bool allow_nonlocal;
 	struct addr_cidr *allow_address; /* none: loopback only */
 	size_t allow_address_count;
+	struct config_list allow_user;   /* as written; none: any account */
+	uid_t *allow_uids;               /* of each of them */
 	enum config_mode mode;
 	struct hostport target;
 	char *target_address; /* numeric address without port, NULL: resolve */

@@ -61,6 +61,29 @@ static void check_accounts(const struct config_process *process, struct config_r
 		    text_escape(process->group, strlen(process->group), shown, sizeof(shown)));
 }
 
+static void find_users(struct config_relay *relay, struct config_report *report)
+{
+	unsigned line = given(&relay->lines, CONFIG_SECTION_RELAY, "allow_user");
+	char shown[SHOWN_BYTES];
+	size_t i;
+
+	relay->allow_uids = mem_calloc(relay->allow_user.count, sizeof(*relay->allow_uids));
+	for (i = 0; i < relay->allow_user.count; i++) {
+		const char *text = relay->allow_user.items[i];
+		const struct passwd *account;
+		uint64_t id;
+
+		if (text_parse_uint(text, 0, UINT32_MAX - 1, &id)) {
+			relay->allow_uids[i] = (uid_t)id;
+		} else if ((account = getpwnam(text)) != NULL) {
+			relay->allow_uids[i] = account->pw_uid;
+		} else {
+			config_report_fault(report, line, "allow_user: there is no user \"%s\" on this host",
+			    text_escape(text, strlen(text), shown, sizeof(shown)));
+		}
+	}
+}
+
 static void check_listens(const struct config_relay *relay, struct config_report *report)
 {
 	char shown[ADDR_TEXT_BYTES];
@@ -248,6 +271,7 @@ static void check_relay(
 {
 	check_listens(&relay->relay, report);
 	check_required(&relay->relay.lines, CONFIG_SECTION_RELAY, "target", report);
+	find_users(&relay->relay, report);
 	check_client(&relay->relay, report);
 	check_tls(&relay->relay, report);
 	check_revocation(&relay->relay, report);

@@ -70,6 +70,8 @@ const struct config_option config_options[] = {
 	.help = "yes lets listen name addresses outside loopback; allow_address is then required"},
     {CONFIG_SECTION_RELAY, "allow_address", .type = CONFIG_NETWORKS, .default_shown = "loopback only",
 	.help = "list of networks (CIDR) whose clients may connect"},
+    {CONFIG_SECTION_RELAY, "allow_user", .type = CONFIG_USERS, .default_shown = "any local user",
+	.offset = RELAY(allow_user), .help = "list of local accounts, by name or id, that may connect"},
     {CONFIG_SECTION_RELAY, "mode", .type = CONFIG_WORD, .words = mode_words, .later = mode_later,
 	.default_text = "tcp", .offset = RELAY(mode), .help = "tcp: bytes pass untouched"},
     {CONFIG_SECTION_RELAY, "target", .type = CONFIG_TARGET, .default_shown = "none (required)",
@@ -183,7 +185,6 @@ static const struct {
 } later_options[] = {
     {CONFIG_SECTION_MIDRELAY, "status"},
     {CONFIG_SECTION_MIDRELAY, "sandbox"},
-    {CONFIG_SECTION_RELAY, "allow_user"},
     {CONFIG_SECTION_RELAY, "http_reuse"},
     {CONFIG_SECTION_RELAY, "connect_allow"},
     {CONFIG_SECTION_RELAY, "listen_cert"},
@@ -250,6 +251,8 @@ const char *config_type_name(enum config_type type)
 		return "header line";
 	case CONFIG_NAMES:
 		return "name";
+	case CONFIG_USERS:
+		return "list of accounts";
 	case CONFIG_PINS:
 		return "list of public keys";
 	case CONFIG_FLAGS:
@@ -261,7 +264,8 @@ const char *config_type_name(enum config_type type)
 bool config_type_is_list(enum config_type type)
 {
 	return type == CONFIG_LISTENS || type == CONFIG_NETWORKS || type == CONFIG_PROXIES ||
-	       type == CONFIG_HEADERS || type == CONFIG_NAMES || type == CONFIG_PINS || type == CONFIG_FLAGS;
+	       type == CONFIG_HEADERS || type == CONFIG_NAMES || type == CONFIG_USERS ||
+	       type == CONFIG_PINS || type == CONFIG_FLAGS;
 }
 
 bool config_type_is_unsplit(enum config_type type)

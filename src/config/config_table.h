@@ -37,6 +37,7 @@ enum config_type {
 	CONFIG_PROXIES,   /* struct config_relay_draft: proxies (no offset) */
 	CONFIG_HEADERS,   /* struct config_proxy_draft at `offset` */
 	CONFIG_NAMES,     /* struct config_list at `offset` */
+	CONFIG_USERS,     /* struct config_list at `offset`: accounts of this host, by name or number */
 	CONFIG_PINS,      /* struct config_list at `offset`: sha256//BASE64 */
 	CONFIG_FLAGS,     /* unsigned: a bit for each of `words`; "off" for none */
 };

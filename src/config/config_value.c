@@ -366,6 +366,8 @@ static bool add_item(
 	struct config_relay_draft *draft = base;
 	void *field = (char *)base + option->offset;
 
+	if (option->type == CONFIG_USERS)
+		return add_name(field, text, err);
 	if (option->type == CONFIG_PINS)
 		return add_pin(field, text, err);
 	if (option->type == CONFIG_FLAGS)
@@ -502,6 +504,7 @@ bool config_value_set(
 	case CONFIG_LISTENS:
 	case CONFIG_NETWORKS:
 	case CONFIG_PROXIES:
+	case CONFIG_USERS:
 	case CONFIG_PINS:
 	case CONFIG_FLAGS:
 		return add_items(option, base, text, line, err);

@@ -14,6 +14,7 @@
 
 #include "base/log_limit.h"
 #include "base/mem.h"
+#include "relay/client_owner.h"
 
 /* How long accepting rests when the process or the system is out of descriptors. */
 #define PAUSE_MS 100
@@ -32,6 +33,7 @@ struct place {
 struct handover {
 	struct loop_job job; /* first: run() gets it */
 	struct session_params params;
+	char *doubt; /* what params.doubt is here */
 };
 
 struct acceptor {
@@ -41,6 +43,7 @@ struct acceptor {
 	struct place *places;
 	struct event *pause;
 	bool paused;
+	struct client_owner *owner;
 };
 
 static void set_paused(struct acceptor *acceptor, bool paused)
@@ -81,22 +84,50 @@ static void on_accept_failed(struct evconnlistener *listener, void *arg)
 	}
 }
 
-static enum session_verdict judge(const struct relay_route *route, const struct addr *peer, unsigned open_before)
+static bool is_at_home(const struct config_relay *config, const struct addr *peer)
 {
-	const struct config_relay *config = route->config;
 	size_t i;
 
-	if (open_before >= route->set->config->process.max_connections)
-		return SESSION_OVER_LIMIT;
 	if (peer->u.sa.sa_family == AF_UNIX)
-		return SESSION_WELCOME;
+		return true;
 	if (config->allow_address_count == 0)
-		return addr_is_loopback(peer) ? SESSION_WELCOME : SESSION_STRANGER;
+		return addr_is_loopback(peer);
 	for (i = 0; i < config->allow_address_count; i++) {
 		if (addr_cidr_contains(&config->allow_address[i], peer))
-			return SESSION_WELCOME;
+			return true;
 	}
-	return SESSION_STRANGER;
+	return false;
+}
+
+static void judge_owner(struct acceptor *acceptor, struct session_params *params, struct error *doubt)
+{
+	bool asked = params->route->config->allow_user.count > 0;
+	uid_t uid;
+
+	/* On a UNIX socket it costs next to nothing and tells the log who it was. */
+	if (!asked && params->peer.u.sa.sa_family != AF_UNIX)
+		return;
+	if (client_owner_find(acceptor->owner, params->fd, &params->peer, &uid, doubt)) {
+		params->uid = uid;
+		if (!client_owner_is_allowed(params->route->config, uid))
+			params->verdict = SESSION_OTHER_USER;
+	} else if (asked) {
+		params->verdict = SESSION_NOBODYS;
+		params->doubt = doubt->text;
+	}
+}
+
+static void judge(struct acceptor *acceptor, struct session_params *params, unsigned open_before,
+    struct error *doubt)
+{
+	const struct relay_route *route = params->route;
+
+	if (open_before >= route->set->config->process.max_connections)
+		params->verdict = SESSION_OVER_LIMIT;
+	else if (!is_at_home(route->config, &params->peer))
+		params->verdict = SESSION_STRANGER;
+	else
+		judge_owner(acceptor, params, doubt);
 }
 
 static void begin(const struct session_params *params)
@@ -118,6 +149,7 @@ static void run_handover(struct loop_job *job)
 
 	begin(&handover->params);
 	relay_set_unref(handover->params.route->set);
+	free(handover->doubt);
 	free(handover);
 }
 
@@ -126,13 +158,15 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct place *place = arg;
 	struct acceptor *acceptor = place->acceptor;
 	struct session_context *context = acceptor->contexts[acceptor->turn];
-	struct session_params params = {.context = context, .route = place->route, .fd = fd};
+	struct session_params params = {.context = context, .route = place->route, .fd = fd, .uid = -1};
+	struct error doubt;
 	struct handover *handover;
 	unsigned open_before = atomic_fetch_add(&context->totals->open, 1);
 
 	memcpy(&params.peer.u, sa, (size_t)sa_len);
 	params.peer.len = (socklen_t)sa_len;
-	params.verdict = judge(place->route, &params.peer, open_before);
+	params.verdict = SESSION_WELCOME;
+	judge(acceptor, &params, open_before, &doubt);
 	if (params.verdict == SESSION_OVER_LIMIT &&
 	    open_before >= place->route->set->config->process.max_connections + REFUSALS_MAX) {
 		atomic_fetch_sub(&context->totals->open, 1);
@@ -147,6 +181,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	handover = mem_calloc(1, sizeof(*handover));
 	handover->job.run = run_handover;
 	handover->params = params;
+	if (params.doubt != NULL)
+		handover->params.doubt = handover->doubt = mem_strdup(params.doubt);
 	relay_set_ref(place->route->set);
 	loop_post(context->loop, &handover->job);
 }
@@ -164,6 +200,7 @@ struct acceptor *acceptor_new(struct loop *loop, struct session_context *const *
 		free(acceptor);
 		return NULL;
 	}
+	acceptor->owner = client_owner_new();
 	return acceptor;
 }
 
@@ -244,5 +281,6 @@ void acceptor_free(struct acceptor *acceptor)
 		return;
 	acceptor_apply(acceptor, NULL, 0);
 	event_free(acceptor->pause);
+	client_owner_free(acceptor->owner);
 	free(acceptor);
 }

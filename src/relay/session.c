@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "dial/reach.h"
 #include "relay/cert_outcome.h"
+#include "relay/client_owner.h"
 #include "relay/pump.h"
 #include "relay/path_log.h"
 #include "relay/refusal.h"
@@ -36,7 +37,7 @@ struct session {
 	uint64_t id;
 	enum session_state state;
 	struct addr peer;
-	int64_t uid; /* of a client on a UNIX socket; -1: not known */
+	int64_t uid; /* the client's account; -1: not asked for, or not known */
 	struct watch *client; /* until the pump or the refusal takes it */
 	struct reach *reach;
 	struct refusal *refusal;
@@ -95,21 +96,10 @@ static void log_peer(struct log_line *line, const struct session *session)
 {
 	char text[ADDR_TEXT_BYTES];
 
-	if (session->peer.u.sa.sa_family != AF_UNIX) {
-		log_str(line, "peer", addr_format(&session->peer, text));
-		return;
-	}
-	log_str(line, "peer", "unix");
+	log_str(line, "peer",
+	    session->peer.u.sa.sa_family == AF_UNIX ? "unix" : addr_format(&session->peer, text));
 	if (session->uid >= 0)
 		log_int(line, "uid", session->uid);
-}
-
-static int64_t uid_of_peer(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? (int64_t)cred.uid : -1;
 }
 
 /* A tunnel's line is always written; of those who got none, who met the same on the same path is counted. */
@@ -457,11 +447,11 @@ static void on_nothing(void *arg, bool readable, bool writable)
 {
 }
 
-static void judge_client(struct session *session, enum session_verdict verdict)
+static void judge_client(struct session *session, const struct session_params *params)
 {
-	char peer[ADDR_TEXT_BYTES];
+	char peer[ADDR_TEXT_BYTES], user[CLIENT_OWNER_TEXT_BYTES];
 
-	switch (verdict) {
+	switch (params->verdict) {
 	case SESSION_WELCOME:
 		start_dialing(session);
 		return;
@@ -473,6 +463,14 @@ static void judge_client(struct session *session, enum session_verdict verdict)
 	case SESSION_STRANGER:
 		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_DENIED, "%s is not in allow_address",
 		    addr_format(&session->peer, peer));
+		break;
+	case SESSION_OTHER_USER:
+		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_DENIED, "%s is not in allow_user",
+		    client_owner_text((uid_t)session->uid, user));
+		break;
+	case SESSION_NOBODYS:
+		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_DENIED,
+		    "whose the connection is cannot be told, and allow_user is set: %s", params->doubt);
 		break;
 	}
 	refuse(session, REFUSAL_CLIENT_UNKNOWN);
@@ -498,14 +496,14 @@ bool session_start(const struct session_params *params)
 	session->set = relay_set_ref(params->route->set);
 	session->id = atomic_fetch_add(&last_id, 1) + 1;
 	session->peer = params->peer;
-	session->uid = params->peer.u.sa.sa_family == AF_UNIX ? uid_of_peer(params->fd) : -1;
+	session->uid = params->uid;
 	session->began_us = loop_clock_us();
 	session->times = (struct dial_times){-1, -1, -1, -1};
 	session->wait_us = -1;
 	TAILQ_INSERT_TAIL(&context->sessions, session, entry);
 	context->session_count++;
 	atomic_fetch_add(&context->totals->begun, 1);
-	judge_client(session, params->verdict);
+	judge_client(session, params);
 	return true;
 }
 

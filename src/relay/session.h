@@ -41,7 +41,13 @@ struct session_context {
 void session_context_init(struct session_context *context, struct loop *loop, struct resolver *resolver,
     struct session_totals *totals);
 
-enum session_verdict { SESSION_WELCOME, SESSION_OVER_LIMIT, SESSION_STRANGER };
+enum session_verdict {
+	SESSION_WELCOME,
+	SESSION_OVER_LIMIT,
+	SESSION_STRANGER,      /* its address is not in allow_address */
+	SESSION_OTHER_USER,    /* its account is not in allow_user */
+	SESSION_NOBODYS,       /* whose it is cannot be told */
+};
 
 struct session_params {
 	struct session_context *context;
@@ -49,6 +55,8 @@ struct session_params {
 	int fd;                    /* non-blocking; the session takes it */
 	struct addr peer;
 	enum session_verdict verdict;
+	int64_t uid;               /* the client's account, -1: not known */
+	const char *doubt;         /* SESSION_NOBODYS: why it is not; borrowed */
 };
 
 /* False when there is no memory for its events: the client was reset. */

@@ -25,6 +25,12 @@ def denied_by_address(case):
     return relay(case, case.instance(), (), "127.0.0.1:", "is not in allow_address", allow_address="10.0.0.0/8")
 
 
+@case_of("local-denied", only="run")
+def denied_by_account(case):
+    """A client whose account is not in allow_user is told so, with the account."""
+    return relay(case, case.instance(), (), "uid %d" % os.geteuid(), "is not in allow_user", allow_user="60001")
+
+
 @case_of("local-limit", only="run")
 def limit_of_connections(case):
     """One connection too many is told the limit."""

@@ -21,7 +21,7 @@ static const char full[] =
     "1001\nmax_connections = 7\n"
     "drain_timeout = 1500ms\nwatch = 250ms\nexpiry_warning = 14d\n"
     "[relay a]\nlisten = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0\nlisten_mode = 0660\n"
-    "allow_nonlocal = yes\nallow_address = 10.0.0.0/8, 192.0.2.7, fd00::/8\nmode = tcp\ntarget = "
+    "allow_nonlocal = yes\nallow_address = 10.0.0.0/8, 192.0.2.7, fd00::/8\nallow_user = root, 1001\nmode = tcp\ntarget = "
     "[2001:db8::1]:8443\n"
     "target_address = 192.0.2.1\nproxy = https://p.example:3128, corp, direct\nproxy_user = u\n"
     "proxy_password = hunter2\nproxy_header = X-A: b, c ; d\nproxy_header = X-Empty:\n"
