@@ -1,7 +1,7 @@
 #!/bin/sh
 # Proves the direction of includes in src:
 #
-#	main, cmd_*  →  service  →  relay, check, import  →  dial  →  tls, config, loop, http  →  base
+#	main, cmd_*  →  service  →  relay, check, import, status  →  dial  →  tls, config, loop, http  →  base
 #
 # A layer includes itself and what lies to its right; layers between the same arrows do not know one another.  Our headers are
 # named by their path, OpenSSL's are for tls alone, JSON for config, check and the commands, inih for config, libevent for
@@ -19,7 +19,7 @@ awk '
 			return 6
 		if (layer == "service")
 			return 5
-		if (layer == "relay" || layer == "check" || layer == "import")
+		if (layer == "relay" || layer == "check" || layer == "import" || layer == "status")
 			return 4
 		if (layer == "dial")
 			return 3
