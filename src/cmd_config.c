@@ -57,7 +57,7 @@ static void note_open_listeners(const struct config *config, struct config_repor
 		for (j = 0; j < relay->listen_count && relay->allow_user.count == 0; j++) {
 			const struct config_listen *listen = &relay->listens[j];
 
-			if (listen->addr.u.sa.sa_family != AF_UNIX)
+			if (listen->systemd == NULL && listen->addr.u.sa.sa_family != AF_UNIX)
 				config_report_note(report, listen->line, "listen: every account on this host may "
 				    "connect to %s and act under the client certificate; allow_user says which",
 				    addr_format(&listen->addr, shown));

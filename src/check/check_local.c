@@ -241,6 +241,8 @@ static void check_listens(const struct place *place)
 	for (i = 0; i < relay->listen_count; i++) {
 		const struct addr *addr = &relay->listens[i].addr;
 
+		if (relay->listens[i].systemd != NULL) /* the service manager's, whose unit knows the address */
+			continue;
 		addr_format(addr, subject);
 		if (addr->u.sa.sa_family == AF_UNIX)
 			check_unix(place, addr, subject);

@@ -63,6 +63,8 @@ void config_relay_clear(struct config_relay *relay)
 	size_t i;
 
 	free(relay->name);
+	for (i = 0; i < relay->listen_count; i++)
+		free(relay->listens[i].systemd);
 	free(relay->listens);
 	free(relay->allow_address);
 	config_list_clear(&relay->allow_user);

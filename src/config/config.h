@@ -53,8 +53,9 @@ struct config_process {
 
 /* One `listen` address. */
 struct config_listen {
-	struct addr addr;
+	struct addr addr; /* len 0: see `systemd` */
 	unsigned line;
+	char *systemd;    /* the name of sockets that the service manager passes; NULL: the address is ours to bind */
 };
 
 /* http://HOST:PORT or https://HOST:PORT. */

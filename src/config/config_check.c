@@ -95,6 +95,9 @@ static void check_listens(const struct config_relay *relay, struct config_report
 		const struct config_listen *listen = &relay->listens[i];
 
 		any_unix |= listen->addr.u.sa.sa_family == AF_UNIX;
+		/* Where those listen is seen when they are there. */
+		if (listen->systemd != NULL)
+			continue;
 		if (addr_is_loopback(&listen->addr))
 			continue;
 		addr_format(&listen->addr, shown);
@@ -115,8 +118,12 @@ static void check_listens(const struct config_relay *relay, struct config_report
 }
 
 /* Whether both cannot be bound: equal, or one is the wildcard of the other's family and port. */
-static bool listens_collide(const struct addr *a, const struct addr *b)
+static bool listens_collide(const struct config_listen *one, const struct config_listen *other)
 {
+	const struct addr *a = &one->addr, *b = &other->addr;
+
+	if (one->systemd != NULL || other->systemd != NULL)
+		return one->systemd != NULL && other->systemd != NULL && strcmp(one->systemd, other->systemd) == 0;
 	if (a->u.sa.sa_family != b->u.sa.sa_family)
 		return false;
 	if (a->u.sa.sa_family == AF_UNIX)
@@ -139,10 +146,11 @@ static void check_collision(
 		size_t end = i == relay_index ? listen_index : other->listen_count;
 
 		for (j = 0; j < end; j++) {
-			if (!listens_collide(&listen->addr, &other->listens[j].addr))
+			if (!listens_collide(listen, &other->listens[j]))
 				continue;
 			config_report_fault(report, listen->line,
-			    "listen: %s is taken by [relay %s], at line %u",
+			    "listen: %s%s is taken by [relay %s], at line %u", listen->systemd != NULL ?
+			    "systemd:" : "", listen->systemd != NULL ? listen->systemd :
 			    addr_format(&listen->addr, shown), other->name, other->listens[j].line);
 			return;
 		}

@@ -62,7 +62,7 @@ const struct config_option config_options[] = {
 
     /* [relay NAME] */
     {CONFIG_SECTION_RELAY, "listen", .type = CONFIG_LISTENS, .default_shown = "none (required)",
-	.help = "list of addresses to accept clients on: 127.0.0.1:8080, [::1]:8080, unix:/path"},
+	.help = "list of addresses to accept clients on: 127.0.0.1:8080, [::1]:8080, unix:/path, systemd:NAME"},
     {CONFIG_SECTION_RELAY, "listen_mode", .type = CONFIG_OCTAL, .min = 0, .max = 0777, .default_text = "0600",
 	.offset = RELAY(listen_mode), .help = "permissions of the UNIX sockets, octal"},
     {CONFIG_SECTION_RELAY, "allow_nonlocal", .type = CONFIG_BOOL, .default_text = "no",

@@ -268,12 +268,15 @@ bool config_value_proxy_url(
 static bool add_listen(struct config_relay *relay, const char *text, unsigned line, struct error *err)
 {
 	struct config_listen *listen;
-	struct addr addr;
+	struct addr addr = {0};
+	bool systemd = strncmp(text, "systemd:", 8) == 0;
 
-	if (strncmp(text, "systemd:", 8) == 0 || strncmp(text, "tls://", 6) == 0)
-		return error_set(
-		    err, "%s is not supported by this version", text[0] == 's' ? "systemd:" : "tls://");
-	if (!addr_parse(text, &addr, err))
+	if (strncmp(text, "tls://", 6) == 0)
+		return error_set(err, "tls:// is not supported by this version");
+	/* sd_listen_fds_with_names(3): such a name has neither. */
+	if (systemd && (text[8] == '\0' || has_control(text) || strchr(text + 8, ':') != NULL))
+		return error_set(err, "systemd: needs the FileDescriptorName= of a socket unit, as in systemd:midrelay");
+	if (!systemd && !addr_parse(text, &addr, err))
 		return false;
 	if (relay->listen_count == CONFIG_MAX_ITEMS)
 		return error_set(err, "has more than %d addresses", CONFIG_MAX_ITEMS);
@@ -281,6 +284,7 @@ static bool add_listen(struct config_relay *relay, const char *text, unsigned li
 	listen = &relay->listens[relay->listen_count++];
 	listen->addr = addr;
 	listen->line = line;
+	listen->systemd = systemd ? mem_strdup(text + 8) : NULL;
 	return true;
 }
 

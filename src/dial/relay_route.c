@@ -406,6 +406,7 @@ static void set_free(struct relay_set *set, bool with_config)
 		route_clear(&set->routes[i], set->loop_count);
 	free(set->routes);
 	relay_secrets_clear(&set->secrets);
+	free(set->listens);
 	if (with_config)
 		config_free(set->config);
 	free(set);
@@ -505,18 +506,31 @@ bool relay_route_cert_is_usable(const struct identity *identity, struct diagnosi
 	return false;
 }
 
+void relay_set_note_listen(struct relay_set *set, const struct addr *addr)
+{
+	set->listens = mem_realloc(set->listens, (set->listen_count + 1) * sizeof(*set->listens));
+	set->listens[set->listen_count++] = *addr;
+}
+
+static bool is_at(const struct addr *own, const struct addr *addr)
+{
+	return addr_port(own) != 0 && addr_port(own) == addr_port(addr) &&
+	    (addr_equal(own, addr) || (addr_is_wildcard(own) && addr_is_loopback(addr)));
+}
+
 bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr)
 {
 	size_t i, j;
 
+	for (i = 0; i < set->listen_count; i++) {
+		if (is_at(&set->listens[i], addr))
+			return true;
+	}
 	for (i = 0; i < set->config->relay_count; i++) {
 		const struct config_relay *relay = &set->config->relays[i];
 
 		for (j = 0; j < relay->listen_count; j++) {
-			const struct addr *own = &relay->listens[j].addr;
-
-			if (addr_port(own) != 0 && addr_port(own) == addr_port(addr) &&
-			    (addr_equal(own, addr) || (addr_is_wildcard(own) && addr_is_loopback(addr))))
+			if (is_at(&relay->listens[j].addr, addr))
 				return true;
 		}
 	}

@@ -106,6 +106,8 @@ struct relay_set {
 	size_t route_count;
 	unsigned loop_count;
 	struct relay_secrets secrets; /* those that were sealed, opened */
+	struct addr *listens;         /* where this process listens for it; see relay_set_note_listen() */
+	size_t listen_count;
 	/* in a worker's loop; set before workers know the set; may be NULL */
 	void (*on_server_seen)(void *arg);
 	void *on_server_seen_arg;
@@ -147,6 +149,11 @@ struct tls_session_slot *relay_path_slot(const struct relay_path *path, unsigned
  */
 bool relay_route_cert_is_usable(const struct identity *identity, struct diagnosis *diagnosis);
 
+/*
+ * Where a socket of the set's relays listens in fact, as the configuration may leave it to the kernel or the
+ * service manager.  Before workers know the set.
+ */
+void relay_set_note_listen(struct relay_set *set, const struct addr *addr);
 /* Whether this is where one of the set's relays listens. */
 bool relay_set_listens_at(const struct relay_set *set, const struct addr *addr);
 

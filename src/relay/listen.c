@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/manager.h"
 #include "base/mem.h"
 #include "dial/connect.h"
 
@@ -77,6 +78,68 @@ static bool bind_tcp(struct listen_socket *sock, struct error *err)
 	return true;
 }
 
+/* ---- sockets of the service manager ---- */
+
+static bool is_stream_listener(int fd)
+{
+	int type = 0, accepts = 0;
+	socklen_t len = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM &&
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &len) == 0 && accepts != 0;
+}
+
+/* The same rules as for an address in the configuration. */
+static bool take_socket(struct listen_socket *sock, struct error *err)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	sock->bound.len = sizeof(sock->bound.u);
+	if (!is_stream_listener(sock->fd) || getsockname(sock->fd, &sock->bound.u.sa, &sock->bound.len) != 0)
+		return error_set(err, "systemd:%s is not a listening stream socket (ListenStream=, Accept=no)",
+		    sock->systemd);
+	if (!addr_is_loopback(&sock->bound) && !sock->relay->allow_nonlocal)
+		return error_set(err, "systemd:%s listens at %s, which is not a loopback address; other hosts may "
+		    "connect there only with allow_nonlocal = yes and an allow_address", sock->systemd,
+		    addr_format(&sock->bound, text));
+	if (!addr_is_loopback(&sock->bound) && sock->relay->allow_address_count == 0)
+		return error_set(err, "systemd:%s listens at %s, which is not a loopback address; allow_address must "
+		    "say who may connect", sock->systemd, addr_format(&sock->bound, text));
+	sock->wanted = sock->bound;
+	fcntl(sock->fd, F_SETFL, fcntl(sock->fd, F_GETFL) | O_NONBLOCK);
+	if (sock->bound.u.sa.sa_family != AF_UNIX)
+		connect_tune(sock->fd, sock->relay->keepalive_ms);
+	return true;
+}
+
+static void append(struct listen_list *list, const struct listen_socket *sock)
+{
+	list->sockets = mem_realloc(list->sockets, (list->count + 1) * sizeof(*list->sockets));
+	list->sockets[list->count++] = *sock;
+}
+
+/* A unit may pass several sockets under one name. */
+static void add_passed(struct listen_list *list, const struct config_listen *listen,
+    const struct config_relay *relay, size_t relay_index, struct config_report *report)
+{
+	struct listen_socket sock = {.systemd = listen->systemd, .relay = relay, .relay_index = relay_index};
+	const char *names = manager_socket_names();
+	struct error err;
+	size_t next = 0, found = 0;
+
+	while ((sock.fd = manager_socket(listen->systemd, &next)) >= 0) {
+		found++;
+		if (take_socket(&sock, &err))
+			append(list, &sock);
+		else
+			config_report_fault(report, listen->line, "listen: %s", err.text);
+	}
+	if (found == 0)
+		config_report_fault(report, listen->line, "listen: no socket was passed to midrelay under the name "
+		    "\"%s\" (%s%s); a socket unit passes it with FileDescriptorName=%s", listen->systemd,
+		    *names != '\0' ? "there are: " : "there is none at all", names, listen->systemd);
+}
+
 static void unlink_ours(const struct listen_socket *sock)
 {
 	struct stat st;
@@ -122,7 +185,7 @@ static struct listen_socket *find_unclaimed(const struct listen_list *old, const
 		struct listen_socket *sock = &old->sockets[i];
 		bool claimed = false;
 
-		if (sock->fd < 0 ||
+		if (sock->fd < 0 || sock->systemd != NULL ||
 		    !(addr_equal(&sock->wanted, &like->wanted) || addr_equal(&sock->bound, &like->wanted)))
 			continue;
 		for (j = 0; j < list->count; j++)
@@ -142,6 +205,10 @@ static void add_socket(struct listen_list *list, const struct config_listen *lis
 	const struct listen_socket *kept;
 	struct error err;
 
+	if (listen->systemd != NULL) {
+		add_passed(list, listen, relay, relay_index, report);
+		return;
+	}
 	kept = find_unclaimed(old, list, &sock);
 	if (kept != NULL) {
 		sock = *kept;
@@ -154,8 +221,7 @@ static void add_socket(struct listen_list *list, const struct config_listen *lis
 		config_report_fault(report, listen->line, "listen: %s", err.text);
 		return;
 	}
-	list->sockets = mem_realloc(list->sockets, (list->count + 1) * sizeof(*list->sockets));
-	list->sockets[list->count++] = sock;
+	append(list, &sock);
 }
 
 bool listen_list_open(struct listen_list *list, const struct config *config, const struct listen_list *old,
@@ -184,7 +250,7 @@ size_t listen_list_retire(struct listen_list *old, struct listen_list *list, int
 
 		for (j = 0; j < list->count; j++)
 			kept = kept || list->sockets[j].fd == old->sockets[i].fd;
-		if (kept)
+		if (kept || old->sockets[i].systemd != NULL)
 			continue;
 		unlink_ours(&old->sockets[i]);
 		(*fds)[count++] = old->sockets[i].fd;
@@ -209,7 +275,7 @@ void listen_list_close(struct listen_list *list)
 	size_t i;
 
 	for (i = 0; i < list->count; i++) {
-		if (list->sockets[i].kept)
+		if (list->sockets[i].kept || list->sockets[i].systemd != NULL)
 			continue;
 		unlink_ours(&list->sockets[i]);
 		close(list->sockets[i].fd);

@@ -18,6 +18,7 @@ struct listen_socket {
 	bool kept;          /* taken over from an older list, which owns it until listen_list_retire */
 	dev_t dev;          /* of a UNIX socket's file, so that we unlink only what we made */
 	ino_t ino;
+	const char *systemd; /* borrowed as `relay`: the service manager's socket, never closed; NULL: ours */
 	const struct config_relay *relay; /* borrowed: valid as long as the configuration it was made from */
 	size_t relay_index;
 };

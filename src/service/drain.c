@@ -114,6 +114,7 @@ void service_drain(struct service *service)
 	struct listen_list none = {0};
 
 	service->state = SERVICE_DRAINING;
+	heartbeat_stopping(service->heartbeat);
 	plan->service = service;
 	plan->retired_count = listen_list_retire(&service->listens, &none, &plan->retired);
 	loop_timer_add(service->drain_timer, service->set->config->process.drain_timeout_ms);

@@ -5,6 +5,7 @@
  */
 #include "service/expiry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -198,4 +199,27 @@ int64_t expiry_look(struct expiry *expiry, int64_t now_s)
 			next_s = due.next_s;
 	}
 	return next_s > now_s ? next_s - now_s : 1;
+}
+
+void expiry_describe_worst(const struct expiry *expiry, int64_t now_s, char *text, size_t text_bytes)
+{
+	const struct expiry_entry *worst = NULL;
+	int64_t left_s;
+	size_t i;
+
+	for (i = 0; i < expiry->count; i++) {
+		const struct expiry_entry *entry = &expiry->entries[i];
+
+		if (entry->path == NULL && (worst == NULL || entry->end.not_after < worst->end.not_after))
+			worst = entry;
+	}
+	text[0] = '\0';
+	if (worst == NULL)
+		return;
+	left_s = worst->end.not_after - now_s;
+	if (left_s < 0)
+		snprintf(text, text_bytes, "; %s of relay %s HAS EXPIRED", worst->end.subject, worst->relay);
+	else
+		snprintf(text, text_bytes, "; %s of relay %s ends in %lld day%s", worst->end.subject, worst->relay,
+		    (long long)(left_s / DAY_S), left_s / DAY_S == 1 ? "" : "s");
 }

@@ -40,4 +40,7 @@ void expiry_take_servers(struct expiry *expiry);
 /* Logs what is due; returns in how many seconds (1 to EXPIRY_LOOK_MAX_S) to look again. */
 int64_t expiry_look(struct expiry *expiry, int64_t now_s);
 
+/* "; CN=x of relay a ends in 12 days", of the client certificate that ends first; "" when there is none. */
+void expiry_describe_worst(const struct expiry *expiry, int64_t now_s, char *text, size_t text_bytes);
+
 #endif

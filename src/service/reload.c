@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/manager.h"
 #include "base/mem.h"
 #include "dial/relay_user.h"
 #include "service/service_internal.h"
@@ -147,6 +148,14 @@ struct plan *service_plan_new(struct service *service)
 	return plan;
 }
 
+void service_note_listens(struct relay_set *set, const struct listen_list *listens)
+{
+	size_t i;
+
+	for (i = 0; i < listens->count; i++)
+		relay_set_note_listen(set, &listens->sockets[i].bound);
+}
+
 void service_log_listening(const struct service *service)
 {
 	char text[ADDR_TEXT_BYTES];
@@ -206,6 +215,7 @@ static void swap(struct service *service, struct relay_set *set, struct listen_l
 
 	log_restart_needed(service, &set->config->process);
 	log_configure(set->config->process.log_level, set->config->process.log_format);
+	service_note_listens(set, listens);
 	service_renewal_prepare(service, set);
 	relay_set_inherit(set, old_set);
 	service->listens = *listens;
@@ -266,6 +276,7 @@ bool service_reload(struct service *service, bool patient)
 	struct listen_list listens;
 	struct relay_set *set;
 
+	manager_tell_reloading();
 	config_report_init(&report, service->file);
 	set = read_all(service, service->worker_count, files, &report);
 	if (set != NULL && !listen_list_open(&listens, set->config, &service->listens, &report)) {
@@ -284,5 +295,6 @@ bool service_reload(struct service *service, bool patient)
 		service_log_keylog(false);
 	}
 	config_report_clear(&report);
+	heartbeat_ready(service->heartbeat);
 	return set != NULL;
 }

@@ -13,6 +13,7 @@
 
 #include "base/exit_status.h"
 #include "base/log_limit.h"
+#include "base/manager.h"
 #include "base/mem.h"
 #include "config/config_print.h"
 #include "service/service_internal.h"
@@ -112,6 +113,9 @@ static bool go(struct service *service, struct error *err)
 	service_renewal_prepare(service, service->set);
 	if (!service_renewal_start(service, err))
 		return false;
+	service->heartbeat = heartbeat_new(service, err);
+	if (service->heartbeat == NULL && err->text[0] != '\0')
+		return false;
 	for (i = 0; i < service->worker_count; i++) {
 		if (!worker_start(&service->workers[i], err))
 			return false;
@@ -126,6 +130,7 @@ static bool go(struct service *service, struct error *err)
 		log_int(&line, "start_ms", loop_now_ms() - service->began_ms);
 		log_end(&line);
 	}
+	heartbeat_ready(service->heartbeat);
 	return true;
 }
 
@@ -147,6 +152,7 @@ static enum exit_status start(struct service *service)
 	check_file_limit(&service->set->config->process);
 	if (!listen_list_open(&service->listens, service->set->config, NULL, &report))
 		goto fail;
+	service_note_listens(service->set, &service->listens);
 	if (!privileges_drop(&service->privileges, &err) || !make_loops(service, &err) || !go(service, &err))
 		goto fail;
 	config_report_clear(&report);
@@ -178,6 +184,7 @@ static void end(struct service *service)
 	free_event(service->on_int);
 	free_event(service->drain_timer);
 	free_event(service->log_timer);
+	heartbeat_free(service->heartbeat);
 	service_renewal_end(service);
 	loop_free(service->loop);
 	relay_set_unref(service->set);
@@ -192,6 +199,7 @@ enum exit_status service_run(const char *config_file)
 
 	service->file = config_file;
 	service->began_ms = loop_now_ms();
+	manager_init();
 	privileges_keep_memory_private();
 	status = start(service);
 	if (status == EXIT_STATUS_OK) {
@@ -204,6 +212,7 @@ enum exit_status service_run(const char *config_file)
 		}
 	}
 	end(service);
+	manager_end();
 	free(service);
 	return status;
 }

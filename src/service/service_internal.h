@@ -14,6 +14,7 @@
 #include "relay/listen.h"
 #include "service/expiry.h"
 #include "service/file_watch.h"
+#include "service/heartbeat.h"
 #include "base/privileges.h"
 #include "service/worker.h"
 
@@ -57,6 +58,8 @@ struct service {
 	struct expiry *expiry;
 	struct event *watch_timer, *expiry_timer;
 	struct servers_seen servers_seen;
+	struct heartbeat *heartbeat; /* NULL: no service manager listens */
+	unsigned silent_workers;     /* that have not answered the last heartbeat */
 };
 
 /* What a reload or a stop tells the first worker. */
@@ -77,6 +80,8 @@ struct plan {
 void service_log_report(const struct config_report *report, const struct config_fault *list, size_t count,
     enum log_level level, const char *event);
 void service_log_listening(const struct service *service);
+/* Before workers know the set. */
+void service_note_listens(struct relay_set *set, const struct listen_list *listens);
 /* That keys are written, again at each reload; that they are not although somebody may think so, at start alone. */
 void service_log_keylog(bool starting);
 /* At start: finds the user that we are to become, and reads everything as that user. */

@@ -1,0 +1,125 @@
+/* heartbeat: see heartbeat.h. */
+#include "service/heartbeat.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/manager.h"
+#include "base/mem.h"
+#include "service/service_internal.h"
+
+/* How often the status line is put together; it is sent when it reads otherwise than before. */
+#define STATUS_MS 5000
+#define STATUS_BYTES 512
+
+struct heartbeat {
+	struct service *service; /* borrowed */
+	struct event *status_timer, *watchdog_timer;
+	char told[STATUS_BYTES];
+};
+
+static void put_status(const struct service *service, char text[STATUS_BYTES])
+{
+	unsigned open = atomic_load(&service->totals.open);
+	unsigned long long begun = atomic_load(&service->totals.begun);
+	int used = snprintf(text, STATUS_BYTES, "%s%zu relay%s, %u connection%s open, %llu so far",
+	    service->state == SERVICE_DRAINING ? "Draining: " : "", service->set->route_count,
+	    service->set->route_count == 1 ? "" : "s", open, open == 1 ? "" : "s", begun);
+
+	if (used > 0 && used < STATUS_BYTES)
+		expiry_describe_worst(service->expiry, (int64_t)time(NULL), text + used, STATUS_BYTES - (size_t)used);
+}
+
+static void tell(struct heartbeat *heartbeat, const char *state)
+{
+	char text[STATUS_BYTES];
+
+	put_status(heartbeat->service, text);
+	if (state[0] == '\0' && strcmp(text, heartbeat->told) == 0)
+		return;
+	memcpy(heartbeat->told, text, sizeof(text));
+	manager_tell("%sSTATUS=%s", state, text);
+}
+
+static void on_status(evutil_socket_t fd, short what, void *arg)
+{
+	struct heartbeat *heartbeat = arg;
+
+	tell(heartbeat, "");
+	loop_timer_add(heartbeat->status_timer, STATUS_MS);
+}
+
+static void on_answer(void *arg)
+{
+	struct service *service = arg;
+
+	service->silent_workers--;
+}
+
+static void answer(struct worker *worker, void *arg)
+{
+}
+
+/* Told for the last round: a loop that hangs lets the rounds end, and the manager's deadline pass. */
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	struct heartbeat *heartbeat = arg;
+	struct service *service = heartbeat->service;
+	unsigned i;
+
+	loop_timer_add(heartbeat->watchdog_timer, manager_watchdog_ms());
+	if (service->silent_workers > 0)
+		return;
+	manager_tell("WATCHDOG=1");
+	service->silent_workers = service->worker_count;
+	for (i = 0; i < service->worker_count; i++)
+		worker_call(&service->workers[i], answer, service, service->loop, on_answer);
+}
+
+struct heartbeat *heartbeat_new(struct service *service, struct error *err)
+{
+	struct heartbeat *heartbeat;
+
+	err->text[0] = '\0';
+	if (!manager_listens())
+		return NULL;
+	heartbeat = mem_calloc(1, sizeof(*heartbeat));
+	heartbeat->service = service;
+	heartbeat->status_timer = evtimer_new(service->loop->base, on_status, heartbeat);
+	heartbeat->watchdog_timer = evtimer_new(service->loop->base, on_watchdog, heartbeat);
+	if (heartbeat->status_timer == NULL || heartbeat->watchdog_timer == NULL) {
+		heartbeat_free(heartbeat);
+		error_set(err, "libevent has no event for the service manager");
+		return NULL;
+	}
+	loop_timer_add(heartbeat->status_timer, STATUS_MS);
+	if (manager_watchdog_ms() > 0)
+		loop_timer_add(heartbeat->watchdog_timer, manager_watchdog_ms());
+	return heartbeat;
+}
+
+void heartbeat_free(struct heartbeat *heartbeat)
+{
+	if (heartbeat == NULL)
+		return;
+	if (heartbeat->status_timer != NULL)
+		event_free(heartbeat->status_timer);
+	if (heartbeat->watchdog_timer != NULL)
+		event_free(heartbeat->watchdog_timer);
+	free(heartbeat);
+}
+
+void heartbeat_ready(struct heartbeat *heartbeat)
+{
+	if (heartbeat != NULL)
+		tell(heartbeat, "READY=1\n");
+}
+
+void heartbeat_stopping(struct heartbeat *heartbeat)
+{
+	if (heartbeat != NULL)
+		tell(heartbeat, "STOPPING=1\n");
+}
