@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -256,6 +257,7 @@ static void sweep(void)
 {
 	uint64_t now = bench_now_us();
 	struct conn **link = &warm, *conn;
+	bool freed = false;
 
 	while ((conn = *link)) {
 		if (!conn->over && now - conn->active_us < IDLE_US) {
@@ -265,8 +267,10 @@ static void sweep(void)
 		*link = conn->next_warm;
 		conn->warm = false;
 		if (!conn->over)
-			SSL_free_buffers(conn->ssl);
+			freed |= SSL_free_buffers(conn->ssl) == 1;
 	}
+	if (freed)
+		malloc_trim(0);
 }
 
 static void bury(void)

@@ -166,17 +166,18 @@ class Relay:
         return kilobytes * 1024
 
     def settled_pss(self, at_least):
-        """pss() once it has been the same for a second; a relay may give memory back a moment after it fell silent."""
+        """pss() once it has hardly changed for a second; a relay may give memory back a moment after it fell silent, and
+        the share in libraries changes as other programs come and go."""
         began = same_since = time.monotonic()
-        value = self.pss()
+        value = now = self.pss()
         while time.monotonic() - began < at_least + 8:
             pause(0.1)
             now = self.pss()
-            if now != value:
+            if abs(now - value) > 64 * 1024:
                 value, same_since = now, time.monotonic()
             if time.monotonic() - began > at_least and time.monotonic() - same_since > 1:
                 break
-        return value
+        return now
 
 
 class Midrelay(Relay):

@@ -23,7 +23,7 @@ def measure_point(rig, kind, count):
     """The figures of a relay that has so many idle connections."""
     size = rig.size
     with Turn(rig, kind) as turn:
-        before = turn.relay.pss()
+        before = turn.relay.settled_pss(size.silence)     # few connections are little beside what the warm-up left
         with turn.held(count):
             figures = {"memory": (turn.relay.settled_pss(size.silence) - before) / count / 1000}
             rest = turn.relay.cpu()
@@ -98,4 +98,4 @@ def svg(found, caption):
     charts = [Chart(title, unit, {name: [(count, max(points[count][key], 0)) for count in sorted(points)]
                                   for name, points in found["points"].items()})
               for key, title, unit in CURVES]
-    return draw(charts, "What a connection costs, by the number of open connections", "open connections", caption)
+    return draw(charts, "What a connection costs, by the number of open connections", "open connections (logarithmic)", caption)
