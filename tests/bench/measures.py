@@ -33,7 +33,6 @@ class Size:
         self.counted_connections = 50 if quick else 300
         self.pace_share = 0.5 if quick else 0.9    # of the pace, without which a turn has failed
         self.silence = 1.5 if quick else 3
-        self.resumed_share = 0.8 if quick else 0.9
         self.scale = (10, 100, 1000) if quick else (10, 100, 1000, 8000)
         self.scale_connections = 100 if quick else 400
         self.scale_requests = 500 if quick else 3000

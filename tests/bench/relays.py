@@ -80,6 +80,7 @@ class Relay:
     connects = True     # through a proxy, by CONNECT
     stop_signal = signal.SIGTERM
     many_workers = True
+    resumes = 0.9       # of the sessions, in a measure of resumed ones
 
     def __init__(self, place, pki, hop, workers=1, options=()):
         """`hop`: the port of the proxy, or of the server for one that makes no CONNECT.  `options`: (key, value) of
@@ -299,6 +300,7 @@ class Nginx(Relay):
     name = "nginx"
     programs = ("nginx",)
     connects = False
+    resumes = 0.8       # one session for all connections, which is lost now and then
     module = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
     def configuration(self):

@@ -27,6 +27,7 @@ class Results:
         self.relays = [kind.name for kind in kinds]
         self.about = about
         self.values, self.failures, self.absent = {}, {}, {}
+        self.took = {}      # seconds of each measure's rounds
 
     def add(self, rows, kind, outcome):
         figures = outcome if isinstance(outcome, tuple) else (outcome,)
@@ -42,7 +43,7 @@ class Results:
     def write(self, path):
         with open(path, "w") as out:
             json.dump({"format": FORMAT, "relays": self.relays, "about": self.about, "values": self.values,
-                       "failures": self.failures, "absent": self.absent}, out, indent=1, ensure_ascii=False)
+                       "failures": self.failures, "absent": self.absent, "took": self.took}, out, indent=1, ensure_ascii=False)
             out.write("\n")
 
     @classmethod

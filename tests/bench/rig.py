@@ -184,7 +184,7 @@ class Turn:
         if seen["failed"] or seen["wrong"] or seen["handshakes"] < expected:
             raise Failed("at the server: %r" % seen)
         share = seen["resumed"] / seen["handshakes"]
-        if (share < self.size.resumed_share) if resumed else (share > 0):
+        if (share < self.relay.resumes) if resumed else (share > 0):
             raise Failed("%.0f %% of the sessions were resumed" % (100 * share))
 
 

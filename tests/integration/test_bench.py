@@ -36,7 +36,6 @@ class Tiny(measures.Size):
         self.requests = 50
         self.first_bytes = 1
         self.pace_share = 0.01
-        self.resumed_share = 0.5
         self.silence = 0.2
         self.scale = (10, 40)
         self.scale_connections = self.scale_requests = 10
@@ -224,15 +223,19 @@ def test_interrupted_it_leaves_no_process(case):
             except OSError:
                 continue
             if any(word.startswith(place.encode()) for word in words) and int(entry) != run.pid:
-                found.append(words[:2])
+                found.append((int(entry), words[:2]))
         return found
     try:
-        wait_until(lambda: {os.path.basename(words[0]) for words in there()} >= {b"load", b"origin", b"proxy"} and
-                   any(b"run" in words for words in there()), "the measurement", timeout=60)
+        wait_until(lambda: {os.path.basename(words[0]) for _, words in there()} >= {b"load", b"origin", b"proxy"} and
+                   any(b"run" in words for _, words in there()), "the measurement", timeout=60)
     finally:
         run.send_signal(signal.SIGKILL)
         run.wait()
-    wait_until(lambda: not there(), "the end of all", timeout=60)
+    try:
+        wait_until(lambda: not there(), "the end of all", timeout=30)
+    finally:
+        for pid, _ in there():
+            os.kill(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":
