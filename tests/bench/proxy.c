@@ -12,12 +12,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HEAD_BYTES 8192
@@ -356,13 +358,37 @@ static void round_ends(void)
 	}
 }
 
+/* Until something happens, or what is held is due, to the microsecond. */
+static int await(struct epoll_event *events, int room)
+{
+	uint64_t now = bench_now_us(), first_due = UINT64_MAX;
+	struct pollfd all = {.fd = poll_fd, .events = POLLIN};
+	struct timespec left;
+
+	for (struct tunnel *tunnel = tunnels; tunnel && half_us; tunnel = tunnel->next) {
+		for (int i = 0; i < 2; i++) {
+			struct held *held = i ? tunnel->client.first : tunnel->server.first;
+			/* What is overdue has found no room. */
+			uint64_t due = !held ? UINT64_MAX : held->due_us > now ? held->due_us : now + 1000;
+
+			first_due = due < first_due ? due : first_due;
+		}
+	}
+	if (first_due == UINT64_MAX)
+		return epoll_wait(poll_fd, events, room, -1);
+	left = (struct timespec){.tv_sec = (time_t)((first_due - now) / 1000000),
+	                         .tv_nsec = (long)((first_due - now) % 1000000) * 1000};
+	ppoll(&all, 1, &left, NULL);
+	return epoll_wait(poll_fd, events, room, 0);
+}
+
 static void run(int mine)
 {
 	struct epoll_event events[256];
 
 	poll_fd = mine;
 	for (;;) {
-		int count = epoll_wait(poll_fd, events, 256, half_us && tunnels ? 1 : -1);
+		int count = await(events, 256);
 
 		for (int i = 0; i < count; i++)
 			on_event(events[i].data.ptr, events[i].events);

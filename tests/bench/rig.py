@@ -194,8 +194,8 @@ class Held:
     def __init__(self, turn, connections, up, down, at_a_time):
         self.turn, self.work = turn, (connections, 1, up, down)
         self.process = subprocess.Popen(
-            turn.command(connections, at_a_time=at_a_time, up=up, down=down, end="hold"), stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, preexec_fn=ends_with_us(signal.SIGKILL))
+            turn.command(connections, at_a_time=at_a_time, up=up, down=down, end="hold", seconds=180),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=ends_with_us(signal.SIGKILL))
 
     def __enter__(self):
         try:
