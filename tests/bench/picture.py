@@ -86,7 +86,8 @@ def draw(charts, title, x_title, caption):
            words(width / 2, 26, title, size=16, more=' font-weight="bold"')]
     for number, name in enumerate(names):
         x, colour = 30 + number * (width - 40) / max(len(names), 5), COLOURS[number % len(COLOURS)]
-        out += [line(x, 50, x + 34, 50, colour, ' stroke-width="2" stroke-dasharray="%s"' % DASHES[number % len(DASHES)]),
+        stroke = ' stroke-width="2" stroke-dasharray="%s"' % DASHES[number % len(DASHES)]
+        out += [line(x, 50, x + 34, 50, colour, stroke),
                 mark(number, x + 17, 50, colour), words(x + 41, 54, name, "start")]
     for number, chart in enumerate(charts):
         out += draw_chart(chart, names, x_title, 10 + number % 2 * WIDTH, 66 + number // 2 * HEIGHT)

@@ -167,8 +167,8 @@ class Relay:
         return kilobytes * 1024
 
     def settled_pss(self, at_least):
-        """pss() once it has hardly changed for a second; a relay may give memory back a moment after it fell silent, and
-        the share in libraries changes as other programs come and go."""
+        """pss() once it has hardly changed for a second; a relay may give memory back a moment after it fell silent,
+        and the share in libraries changes as other programs come and go."""
         began = same_since = time.monotonic()
         value = now = self.pss()
         while time.monotonic() - began < at_least + 8:

@@ -43,7 +43,8 @@ class Results:
     def write(self, path):
         with open(path, "w") as out:
             json.dump({"format": FORMAT, "relays": self.relays, "about": self.about, "values": self.values,
-                       "failures": self.failures, "absent": self.absent, "took": self.took}, out, indent=1, ensure_ascii=False)
+                       "failures": self.failures, "absent": self.absent, "took": self.took}, out, indent=1,
+                      ensure_ascii=False)
             out.write("\n")
 
     @classmethod

@@ -100,4 +100,5 @@ def svg(found, caption):
     charts = [Chart(title, unit, {name: [(count, max(points[count][key], 0)) for count in sorted(points)]
                                   for name, points in found["points"].items()})
               for key, title, unit in CURVES]
-    return draw(charts, "What a connection costs, by the number of open connections", "open connections (logarithmic)", caption)
+    return draw(charts, "What a connection costs, by the number of open connections",
+                "open connections (logarithmic)", caption)
