@@ -159,16 +159,17 @@ class Relay:
             before = now
 
     def pss(self):
-        """Bytes of memory, what is shared divided among those who share it."""
+        """Bytes of memory, what is shared divided among those who share it; without the pages of files, programs and
+        libraries, whose share changes as other programs come and go."""
         kilobytes = 0
         for pid in self.pids():
             with open("/proc/%d/smaps_rollup" % pid) as file:
-                kilobytes += int(re.search(r"^Pss:\s+(\d+)", file.read(), re.M)[1])
+                sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", file.read(), re.M))
+            kilobytes += int(sizes["Pss"]) - int(sizes.get("Pss_File", 0))
         return kilobytes * 1024
 
     def settled_pss(self, at_least):
-        """pss() once it has hardly changed for a second; a relay may give memory back a moment after it fell silent,
-        and the share in libraries changes as other programs come and go."""
+        """pss() once it has hardly changed for a second; a relay may give memory back a moment after it fell silent."""
         began = same_since = time.monotonic()
         value = now = self.pss()
         while time.monotonic() - began < at_least + 8:
