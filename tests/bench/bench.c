@@ -9,11 +9,14 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 /* A prime, so that a block that is lost, doubled or moved shows. */
 #define PERIOD 251
@@ -34,14 +37,16 @@ bool bench_command_read(const char text[BENCH_COMMAND_BYTES], struct bench_comma
 	       sscanf(copy, "%" SCNu64 " %" SCNu64 " %" SCNu64, &out->up, &out->down, &out->rate) == 3;
 }
 
+static unsigned char pattern[BENCH_BLOCK + PERIOD];
+
+__attribute__((constructor)) static void fill_pattern(void)
+{
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (unsigned char)(i % PERIOD);
+}
+
 const unsigned char *bench_pattern(uint64_t at)
 {
-	static unsigned char pattern[BENCH_BLOCK + PERIOD];
-
-	if (pattern[1] == 0) {
-		for (size_t i = 0; i < sizeof(pattern); i++)
-			pattern[i] = (unsigned char)(i % PERIOD);
-	}
 	return pattern + at % PERIOD;
 }
 
@@ -112,17 +117,93 @@ int bench_accept(int listener)
 	return fd;
 }
 
-int bench_connect(unsigned port)
+int bench_connect(unsigned port, unsigned source)
 {
-	struct sockaddr_in address = loopback(port);
-	int fd = stream_socket();
+	struct sockaddr_in address = loopback(port), near = loopback(0);
+	int fd = stream_socket(), on = 1, error;
 
 	if (fd < 0)
 		return -1;
 	no_delay(fd);
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 && errno != EINPROGRESS)
-		bench_die("connect");
-	return fd;
+	near.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + source);
+	if (source != 1) {
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+		if (bind(fd, (struct sockaddr *)&near, sizeof(near)) != 0)
+			goto fail;
+	}
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 || errno == EINPROGRESS)
+		return fd;
+fail:
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+struct start {
+	void (*run)(int poll_fd);
+	int poll_fd;
+};
+
+static void *thread_main(void *argument)
+{
+	struct start start = *(struct start *)argument;
+
+	free(argument);
+	start.run(start.poll_fd);
+	return NULL;
+}
+
+void bench_workers_start(struct bench_workers *workers, uint64_t count, void (*run)(int poll_fd))
+{
+	if (count == 0 || count > 64)
+		count = 1;
+	*workers = (struct bench_workers){.count = (unsigned)count, .polls = calloc(count, sizeof(int))};
+	if (!workers->polls)
+		bench_die("calloc");
+	for (unsigned i = 0; i < workers->count; i++) {
+		struct start *start = malloc(sizeof(*start));
+		pthread_t thread;
+
+		workers->polls[i] = epoll_create1(EPOLL_CLOEXEC);
+		if (!start || workers->polls[i] < 0)
+			bench_die("a worker");
+		*start = (struct start){.run = run, .poll_fd = workers->polls[i]};
+		if ((errno = pthread_create(&thread, NULL, thread_main, start)) != 0)
+			bench_die("pthread_create");
+		pthread_detach(thread);
+	}
+}
+
+void bench_workers_give(struct bench_workers *workers, int fd, uint32_t events, void *mark)
+{
+	struct epoll_event event = {.events = events, .data.ptr = mark};
+
+	if (epoll_ctl(workers->polls[workers->next++ % workers->count], EPOLL_CTL_ADD, fd, &event) != 0)
+		bench_die("epoll_ctl");
+}
+
+void bench_serve(int listener, void (*on_client)(int fd), bool (*on_line)(void))
+{
+	int poll_fd = epoll_create1(EPOLL_CLOEXEC), fd;
+	struct epoll_event clients = {.events = EPOLLIN, .data.fd = listener};
+	struct epoll_event input = {.events = EPOLLIN, .data.fd = STDIN_FILENO}, event;
+	char line[64];
+
+	if (poll_fd < 0 || epoll_ctl(poll_fd, EPOLL_CTL_ADD, listener, &clients) != 0 ||
+	    epoll_ctl(poll_fd, EPOLL_CTL_ADD, STDIN_FILENO, &input) != 0)
+		bench_die("epoll");
+	for (;;) {
+		if (epoll_wait(poll_fd, &event, 1, -1) != 1)
+			continue;
+		if (event.data.fd == STDIN_FILENO) {
+			if (read(STDIN_FILENO, line, sizeof(line)) <= 0 || !on_line())
+				return;
+			continue;
+		}
+		while ((fd = bench_accept(listener)) >= 0)
+			on_client(fd);
+	}
 }
 
 uint64_t bench_number(const char *name, const char *text)

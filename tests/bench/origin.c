@@ -1,7 +1,7 @@
 /*
  * The far end of a measurement: a TLS server that asks for a client certificate and does the exchanges it is told.
  *
- *   origin CERT KEY CA TICKETS      TICKETS 0: no session is ever resumed
+ *   origin CERT KEY CA TICKETS [THREADS]      TICKETS 0: no session is ever resumed
  *
  * Prints its port.  At each line on standard input it prints, and forgets, what it counted; it ends with its input.
  */
@@ -14,6 +14,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,9 +43,11 @@ struct conn {
 	bool waiting;
 };
 
-static int poll_fd;
-static struct conn *waiting;
-static uint64_t counted_handshakes, counted_resumed, counted_failed, counted_wrong;
+static struct bench_workers workers;
+static SSL_CTX *context;
+static _Thread_local int poll_fd;
+static _Thread_local struct conn *waiting;
+static _Atomic uint64_t counted_handshakes, counted_resumed, counted_failed, counted_wrong;
 
 static void conn_wait(struct conn *conn, bool wait)
 {
@@ -148,7 +151,7 @@ static int step_command(struct conn *conn)
 
 static int step_up(struct conn *conn)
 {
-	static unsigned char buffer[BENCH_BLOCK];
+	static _Thread_local unsigned char buffer[BENCH_BLOCK];
 	uint64_t left = conn->command.up - conn->done;
 	int result = SSL_read(conn->ssl, buffer, (int)(left < sizeof(buffer) ? left : sizeof(buffer)));
 
@@ -214,42 +217,34 @@ static void conn_run(struct conn *conn)
 		conn_want(conn, EPOLLIN | EPOLLOUT);
 }
 
-static void accept_all(int listener, SSL_CTX *context)
+static void on_client(int fd)
 {
-	int fd;
+	struct conn *conn = calloc(1, sizeof(*conn));
 
-	while ((fd = bench_accept(listener)) >= 0) {
-		struct conn *conn = calloc(1, sizeof(*conn));
-		struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
-
-		if (!conn)
-			bench_die("calloc");
-		conn->fd = fd;
-		conn->events = EPOLLIN;
-		conn->ssl = SSL_new(context);
-		if (!conn->ssl || SSL_set_fd(conn->ssl, fd) != 1 || epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
-			bench_die("a connection");
-	}
+	if (!conn)
+		bench_die("calloc");
+	conn->fd = fd;
+	conn->events = EPOLLIN;
+	conn->ssl = SSL_new(context);
+	if (!conn->ssl || SSL_set_fd(conn->ssl, fd) != 1)
+		bench_die("a connection");
+	bench_workers_give(&workers, fd, EPOLLIN, conn);
 }
 
-static bool report(void)
+static bool on_line(void)
 {
-	char line[64];
-
-	if (read(STDIN_FILENO, line, sizeof(line)) <= 0)
-		return false;
 	printf("{\"handshakes\": %" PRIu64 ", \"resumed\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"wrong\": %" PRIu64
 	       "}\n",
-	       counted_handshakes, counted_resumed, counted_failed, counted_wrong);
-	counted_handshakes = counted_resumed = counted_failed = counted_wrong = 0;
+	       atomic_exchange(&counted_handshakes, 0), atomic_exchange(&counted_resumed, 0),
+	       atomic_exchange(&counted_failed, 0), atomic_exchange(&counted_wrong, 0));
 	return true;
 }
 
-static SSL_CTX *make_context(char **argv)
+static void make_context(char **argv)
 {
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
 	uint64_t tickets = bench_number("TICKETS", argv[4]);
 
+	context = SSL_CTX_new(TLS_server_method());
 	if (!context || SSL_CTX_use_certificate_chain_file(context, argv[1]) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(context, argv[2], SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_load_verify_locations(context, argv[3], NULL) != 1) {
@@ -266,15 +261,6 @@ static SSL_CTX *make_context(char **argv)
 		SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
 		SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	}
-	return context;
-}
-
-static void watch(int fd, void *mark)
-{
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = mark};
-
-	if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
-		bench_die("epoll_ctl");
 }
 
 static void run_waiting(void)
@@ -287,41 +273,44 @@ static void run_waiting(void)
 	}
 }
 
-int main(int argc, char **argv)
+static void run(int mine)
 {
 	struct epoll_event events[256];
-	SSL_CTX *context;
-	unsigned port;
-	int listener, input;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: origin CERT KEY CA TICKETS\n");
-		return 64;
-	}
-	signal(SIGPIPE, SIG_IGN);
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	context = make_context(argv);
-	poll_fd = epoll_create1(EPOLL_CLOEXEC);
-	listener = bench_listen(&port);
-	if (listener < 0)
-		bench_die("listen");
-	watch(listener, &listener);
-	watch(STDIN_FILENO, &input);
-	printf("%u\n", port);
+	poll_fd = mine;
 	for (;;) {
 		int count = epoll_wait(poll_fd, events, 256, waiting ? 1 : -1);
 
 		for (int i = 0; i < count; i++) {
-			if (events[i].data.ptr == &listener)
-				accept_all(listener, context);
-			else if (events[i].data.ptr == &input) {
-				if (!report())
-					return 0;
-			} else if (!((struct conn *)events[i].data.ptr)->waiting)
-				conn_run(events[i].data.ptr);
+			struct conn *conn = events[i].data.ptr;
+
+			if (!conn->waiting)
+				conn_run(conn);
 			else if (events[i].events & (EPOLLERR | EPOLLHUP))
-				conn_close(events[i].data.ptr);
+				conn_close(conn);
 		}
 		run_waiting();
 	}
+}
+
+int main(int argc, char **argv)
+{
+	unsigned port;
+	int listener;
+
+	if (argc != 5 && argc != 6) {
+		fprintf(stderr, "usage: origin CERT KEY CA TICKETS [THREADS]\n");
+		return 64;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	make_context(argv);
+	listener = bench_listen(&port);
+	if (listener < 0)
+		bench_die("listen");
+	bench_workers_start(&workers, argc == 6 ? bench_number("THREADS", argv[5]) : 1, run);
+	printf("%u\n", port);
+	bench_serve(listener, on_client, on_line);
+	/* Without the exit handlers, under which the workers would lose their feet. */
+	_exit(0);
 }

@@ -2,7 +2,8 @@
  * The proxy of a measurement: answers any CONNECT to the one server and splices; with a delay it holds back what
  * passes, each way for half of it, the CONNECT and its answer too.
  *
- *   proxy PORT DELAY_MS connect|plain      PORT: the server's; plain: no CONNECT, for a relay that cannot make one
+ *   proxy PORT DELAY_MS connect|plain [THREADS]      PORT: the server's; plain: no CONNECT, for a relay that cannot
+ *                                                    make one
  *
  * Prints its port; ends when its standard input does.
  */
@@ -11,12 +12,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HEAD_BYTES 8192
@@ -56,17 +59,19 @@ struct tunnel {
 	struct tunnel *previous, *next;
 	char head[HEAD_BYTES];
 	size_t have;
+	bool adopted;            /* by the thread that serves it */
 	bool open;
 	bool dead;
 };
 
-static int poll_fd;
+static struct bench_workers workers;
 static unsigned server_port;
 static uint64_t half_us;
 static bool plain;
-static struct pipe *pipes;
-static struct tunnel *tunnels;
-static struct tunnel *dead;
+static _Thread_local int poll_fd;
+static _Thread_local struct pipe *pipes;
+static _Thread_local struct tunnel *tunnels;
+static _Thread_local struct tunnel *dead;
 
 static struct side *other(struct side *side)
 {
@@ -169,7 +174,7 @@ static void hold(struct side *side, const void *bytes, size_t length)
 static bool pump_held(struct side *from)
 {
 	struct side *to = other(from);
-	static unsigned char buffer[BENCH_BLOCK];
+	static _Thread_local unsigned char buffer[BENCH_BLOCK];
 	ssize_t got;
 
 	while (!from->saw_end && (got = recv(from->fd, buffer, sizeof(buffer), 0)) >= 0) {
@@ -260,7 +265,7 @@ static void tunnel_pump(struct tunnel *tunnel)
 static bool tunnel_open(struct tunnel *tunnel)
 {
 	tunnel->open = true;
-	tunnel->server.fd = bench_connect(server_port);
+	tunnel->server.fd = bench_connect(server_port, 1);
 	if (tunnel->server.fd < 0)
 		bench_die("socket");
 	want(&tunnel->server, EPOLLOUT);
@@ -297,25 +302,28 @@ static void tunnel_head(struct tunnel *tunnel)
 		tunnel_close(tunnel);
 }
 
-static void accept_all(int listener)
+/* In the thread that accepts: nothing of the other threads is touched. */
+static void on_client(int fd)
 {
-	int fd;
+	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
+	uint32_t events = plain ? EPOLLIN | EPOLLOUT : EPOLLIN;
 
-	while ((fd = bench_accept(listener)) >= 0) {
-		struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
+	if (!tunnel)
+		bench_die("calloc");
+	tunnel->client = (struct side){.fd = fd, .tunnel = tunnel, .added = true, .events = events};
+	tunnel->server = (struct side){.fd = -1, .tunnel = tunnel};
+	bench_workers_give(&workers, fd, events, &tunnel->client);
+}
 
-		if (!tunnel)
-			bench_die("calloc");
-		tunnel->client = (struct side){.fd = fd, .tunnel = tunnel};
-		tunnel->server = (struct side){.fd = -1, .tunnel = tunnel};
-		tunnel->next = tunnels;
-		if (tunnels)
-			tunnels->previous = tunnel;
-		tunnels = tunnel;
-		want(&tunnel->client, EPOLLIN);
-		if (plain)
-			tunnel_open(tunnel);
-	}
+static void tunnel_adopt(struct tunnel *tunnel)
+{
+	tunnel->adopted = true;
+	tunnel->next = tunnels;
+	if (tunnels)
+		tunnels->previous = tunnel;
+	tunnels = tunnel;
+	if (plain)
+		tunnel_open(tunnel);
 }
 
 static void on_event(struct side *side, uint32_t events)
@@ -324,6 +332,8 @@ static void on_event(struct side *side, uint32_t events)
 
 	if (tunnel->dead)
 		return;
+	if (!tunnel->adopted)
+		tunnel_adopt(tunnel);
 	if (events & EPOLLERR)
 		tunnel_close(tunnel);
 	else if (!tunnel->open)
@@ -348,22 +358,56 @@ static void round_ends(void)
 	}
 }
 
-static void watch(int fd, void *mark)
+/* Until something happens, or what is held is due, to the microsecond. */
+static int await(struct epoll_event *events, int room)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = mark};
+	uint64_t now = bench_now_us(), first_due = UINT64_MAX;
+	struct pollfd all = {.fd = poll_fd, .events = POLLIN};
+	struct timespec left;
 
-	if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
-		bench_die("epoll_ctl");
+	for (struct tunnel *tunnel = tunnels; tunnel && half_us; tunnel = tunnel->next) {
+		for (int i = 0; i < 2; i++) {
+			struct held *held = i ? tunnel->client.first : tunnel->server.first;
+			/* What is overdue has found no room. */
+			uint64_t due = !held ? UINT64_MAX : held->due_us > now ? held->due_us : now + 1000;
+
+			first_due = due < first_due ? due : first_due;
+		}
+	}
+	if (first_due == UINT64_MAX)
+		return epoll_wait(poll_fd, events, room, -1);
+	left = (struct timespec){.tv_sec = (time_t)((first_due - now) / 1000000),
+	                         .tv_nsec = (long)((first_due - now) % 1000000) * 1000};
+	ppoll(&all, 1, &left, NULL);
+	return epoll_wait(poll_fd, events, room, 0);
+}
+
+static void run(int mine)
+{
+	struct epoll_event events[256];
+
+	poll_fd = mine;
+	for (;;) {
+		int count = await(events, 256);
+
+		for (int i = 0; i < count; i++)
+			on_event(events[i].data.ptr, events[i].events);
+		round_ends();
+	}
+}
+
+static bool on_line(void)
+{
+	return true;
 }
 
 int main(int argc, char **argv)
 {
-	struct epoll_event events[256];
-	int listener, input;
 	unsigned port;
+	int listener;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: proxy PORT DELAY_MS connect|plain\n");
+	if (argc != 4 && argc != 5) {
+		fprintf(stderr, "usage: proxy PORT DELAY_MS connect|plain [THREADS]\n");
 		return 64;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -371,24 +415,11 @@ int main(int argc, char **argv)
 	server_port = (unsigned)bench_number("PORT", argv[1]);
 	half_us = bench_number("DELAY_MS", argv[2]) * 500;
 	plain = strcmp(argv[3], "plain") == 0;
-	poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	listener = bench_listen(&port);
 	if (listener < 0)
 		bench_die("listen");
-	watch(listener, &listener);
-	watch(STDIN_FILENO, &input);
+	bench_workers_start(&workers, argc == 5 ? bench_number("THREADS", argv[4]) : 1, run);
 	printf("%u\n", port);
-	for (;;) {
-		int count = epoll_wait(poll_fd, events, 256, half_us && tunnels ? 1 : -1);
-
-		for (int i = 0; i < count; i++) {
-			if (events[i].data.ptr == &input)
-				return 0;
-			if (events[i].data.ptr == &listener)
-				accept_all(listener);
-			else
-				on_event(events[i].data.ptr, events[i].events);
-		}
-		round_ends();
-	}
+	bench_serve(listener, on_client, on_line);
+	_exit(0);
 }

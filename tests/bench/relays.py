@@ -4,12 +4,14 @@ The relays that are compared: how each is configured for the same work, started,
 Each gets the same client certificate, verifies the same server, and keeps its own defaults otherwise.
 """
 
+import ctypes
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -18,6 +20,21 @@ NAME = "origin.bench.test"
 
 class Failed(Exception):
     """A relay did not do the work."""
+
+
+class NotForThis(Exception):
+    """A relay has no such feature: nothing is wrong, and there is no figure."""
+
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def ends_with_us(with_signal):
+    """A preexec_fn: the process gets the signal when this script is gone, however that came."""
+    def before_exec():
+        _libc.prctl(_PR_SET_PDEATHSIG, int(with_signal), 0, 0, 0)
+    return before_exec
 
 
 def program(name):
@@ -62,10 +79,15 @@ class Relay:
     programs = ()
     connects = True     # through a proxy, by CONNECT
     stop_signal = signal.SIGTERM
+    many_workers = True
+    resumes = 0.9       # of the sessions, in a measure of resumed ones
 
-    def __init__(self, place, pki, hop, workers):
-        """`hop`: the port of the proxy, or of the server for one that makes no CONNECT."""
-        self.place, self.pki, self.hop, self.workers = place, pki, hop, workers
+    def __init__(self, place, pki, hop, workers=1, options=()):
+        """`hop`: the port of the proxy, or of the server for one that makes no CONNECT.  `options`: (key, value) of
+        midrelay's relay section."""
+        self.place, self.pki, self.hop, self.workers, self.options = place, pki, hop, workers, tuple(options)
+        if workers > 1 and not self.many_workers:
+            raise NotForThis("one thread only")
         self.port = free_port()
         os.makedirs(place)
         config = os.path.join(place, "config")
@@ -74,7 +96,8 @@ class Relay:
         os.chmod(config, 0o600)
         with open(os.path.join(place, "output"), "wb") as output:
             self.process = subprocess.Popen(self.command(config), stdin=subprocess.DEVNULL, stdout=output,
-                                            stderr=output, cwd=place)
+                                            stderr=output, cwd=place, start_new_session=True,
+                                            preexec_fn=ends_with_us(self.stop_signal))
         try:
             wait_until(lambda: answers(self.port) or self.process.poll() is not None, self.name, 10)
             if self.process.poll() is not None:
@@ -97,9 +120,12 @@ class Relay:
             try:
                 self.process.wait(5)
             except subprocess.TimeoutExpired:
-                for pid in reversed(self.pids()):
-                    os.kill(pid, signal.SIGKILL)
+                self.process.kill()
                 self.process.wait()
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)     # what it may have left of its session
+        except ProcessLookupError:
+            pass
 
     def pids(self):
         """The process tree."""
@@ -133,37 +159,56 @@ class Relay:
             before = now
 
     def pss(self):
-        """Bytes of memory, what is shared divided among those who share it."""
+        """Bytes of memory, what is shared divided among those who share it; without the pages of files, programs and
+        libraries, whose share changes as other programs come and go."""
         kilobytes = 0
         for pid in self.pids():
             with open("/proc/%d/smaps_rollup" % pid) as file:
-                kilobytes += int(re.search(r"^Pss:\s+(\d+)", file.read(), re.M)[1])
+                sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", file.read(), re.M))
+            kilobytes += int(sizes["Pss"]) - int(sizes.get("Pss_File", 0))
         return kilobytes * 1024
 
     def settled_pss(self, at_least):
-        """pss() once it has been the same for a second; a relay may give memory back a moment after it fell silent."""
+        """pss() once it has hardly changed for a second; a relay may give memory back a moment after it fell silent."""
         began = same_since = time.monotonic()
-        value = self.pss()
+        value = now = self.pss()
         while time.monotonic() - began < at_least + 8:
             pause(0.1)
             now = self.pss()
-            if now != value:
+            if abs(now - value) > 64 * 1024:
                 value, same_since = now, time.monotonic()
             if time.monotonic() - began > at_least and time.monotonic() - same_since > 1:
                 break
-        return value
+        return now
 
 
 class Midrelay(Relay):
     name = "midrelay"
     binary = None
+    always = ()         # options of every midrelay, from the command line
+    _known = {}
 
     def configuration(self):
         way = "http://127.0.0.1:%d" % self.hop
         return "\n".join([
             "[midrelay]", "workers = %d" % self.workers, "max_connections = 10000", "[relay bench]",
             "listen = 127.0.0.1:%d" % self.port, "target = %s:443" % NAME, "proxy = %s" % way,
-            "client_bundle = %s" % self.pki["bundle"], "trust = %s" % self.pki["ca"], ""])
+            "client_bundle = %s" % self.pki["bundle"], "trust = %s" % self.pki["ca"]] +
+            ["%s = %s" % option for option in {**dict(self.always), **dict(self.options)}.items()] + [""])
+
+    @classmethod
+    def knows(cls, key, value):
+        """Does this midrelay take such an option?  Asked of the program."""
+        if (key, value) not in cls._known:
+            with tempfile.TemporaryDirectory(prefix="midrelay-bench-") as place:
+                path = os.path.join(place, "midrelay.ini")
+                with open(path, "w") as out:
+                    out.write("[relay bench]\nlisten = 127.0.0.1:1\ntarget = %s\nproxy = http://127.0.0.1:1\n"
+                              "%s = %s\n" % (NAME, key, value))
+                said = subprocess.run([cls.binary, "config", "-c", path], stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+            cls._known[key, value] = said.returncode == 0
+        return cls._known[key, value]
 
     @classmethod
     def executable(cls):
@@ -186,6 +231,28 @@ class MidrelayDirect(Midrelay):
         return super().configuration().replace(
             "target = %s:443" % NAME, "target = %s:%d\ntarget_address = 127.0.0.1" % (NAME, self.hop)).replace(
             "proxy = http://127.0.0.1:%d" % self.hop, "proxy = direct")
+
+
+class Bare(Relay):
+    """The bound: tests/bench/bare.c."""
+    name = "bare"
+    binary = None       # built by the rig
+    many_workers = False
+
+    def configuration(self):
+        return ""
+
+    @classmethod
+    def executable(cls):
+        return True
+
+    def command(self, config):
+        return [self.binary, str(self.port), str(self.hop), "connect" if self.connects else "plain", NAME,
+                self.pki["chain"], self.pki["key"], self.pki["ca"]]
+
+    @classmethod
+    def version(cls):
+        return ""
 
 
 class Stunnel(Relay):
@@ -216,7 +283,7 @@ class Haproxy(Relay):
 
     def configuration(self):
         return "\n".join([
-            "global", "  nbthread %d" % self.workers, "  maxconn 9000", "defaults", "  mode tcp",
+            "global", "  nbthread %d" % self.workers, "  maxconn 9500", "defaults", "  mode tcp",
             "  timeout connect 10s", "  timeout client 1h", "  timeout server 1h", "listen bench",
             "  bind 127.0.0.1:%d" % self.port,
             "  server origin 127.0.0.1:%d ssl crt %s ca-file %s verify required sni str(%s) verifyhost %s" % (
@@ -234,6 +301,7 @@ class Nginx(Relay):
     name = "nginx"
     programs = ("nginx",)
     connects = False
+    resumes = 0.8       # one session for all connections, which is lost now and then
     module = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
     def configuration(self):
@@ -242,7 +310,7 @@ class Nginx(Relay):
             "user root;" if os.geteuid() == 0 else "",
             "daemon off; worker_processes %d; pid %s; error_log stderr;" % (
                 self.workers, os.path.join(self.place, "pid")),
-            "worker_rlimit_nofile 20000; events { worker_connections 10000; }", "stream { server {",
+            "events { worker_connections %d; }" % (20000 // self.workers), "stream { server {",
             "listen 127.0.0.1:%d; proxy_pass 127.0.0.1:%d; proxy_timeout 1h;" % (self.port, self.hop),
             "proxy_ssl on; proxy_ssl_verify on; proxy_ssl_verify_depth 3; proxy_ssl_server_name on;",
             "proxy_ssl_name %s; proxy_ssl_trusted_certificate %s; proxy_ssl_protocols TLSv1.2 TLSv1.3;" % (
@@ -258,7 +326,7 @@ class Nginx(Relay):
         return first_line([cls.executable(), "-v"])
 
 
-ALL = [Midrelay, Stunnel, Haproxy, Nginx, MidrelayDirect]
+ALL = [Midrelay, Stunnel, Haproxy, Nginx, Bare, MidrelayDirect]
 
 
 def first_line(command):
