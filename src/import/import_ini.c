@@ -123,12 +123,11 @@ static void put_bundle(const struct import_ini *ini, FILE *to, struct config_rep
 static bool reads_back(const struct import_ini *ini, struct config_report *report)
 {
 	const struct import_mid *mid = ini->mid;
-	struct config_report faults;
+	struct config_report faults, ignored;
 	struct config *config;
 	char *text = NULL;
 	size_t len = 0, i;
 	FILE *to = open_memstream(&text, &len);
-	struct config_report ignored;
 
 	midrelay_assert(to != NULL);
 	config_report_init(&ignored, "");
@@ -150,13 +149,26 @@ static bool reads_back(const struct import_ini *ini, struct config_report *repor
 	return i == 0;
 }
 
+/* A config.xml that was changed before names midrelay as its proxy. */
+static bool is_no_loop(const struct import_ini *ini, struct config_report *report)
+{
+	char *proxy = ini->mid->has_proxy ? hostport_format(&ini->mid->proxy) : NULL;
+	bool loop = proxy != NULL && strcmp(proxy, ini->listen) == 0;
+
+	if (loop)
+		config_report_fault(report, 0, "mid.proxy.host and port are where midrelay is to listen (%s): take that "
+		    "change back first (--revert), or choose another --listen", proxy);
+	free(proxy);
+	return !loop;
+}
+
 char *import_ini_make(const struct import_ini *ini, struct config_report *report)
 {
 	char *text = NULL, shown[SHOWN_BYTES];
 	size_t len = 0;
 	FILE *to;
 
-	if (!reads_back(ini, report))
+	if (!is_no_loop(ini, report) || !reads_back(ini, report))
 		return NULL;
 	to = open_memstream(&text, &len);
 	midrelay_assert(to != NULL);

@@ -179,6 +179,22 @@ static char *relay_name(const struct hostport *target)
 	return len == 0 ? mem_strdup("mid") : mem_strndup(target->host, len);
 }
 
+/* Which of two a MID Server goes by is not known. */
+static bool urls_agree(const struct import_document *document)
+{
+	const struct import_parameter *last = import_document_find(document, "url");
+	size_t i;
+
+	for (i = 0; i < document->count; i++) {
+		const struct import_parameter *p = &document->parameters[i];
+
+		if (strcmp(p->name, "url") == 0 && (p->value == NULL || last->value == NULL ||
+		    strcmp(p->value, last->value) != 0))
+			return false;
+	}
+	return true;
+}
+
 static void read_target(struct reader *reader, const char *target)
 {
 	struct import_mid *mid = reader->mid;
@@ -201,6 +217,7 @@ static void read_target(struct reader *reader, const char *target)
 		hostport_clear(&today);
 		free(url);
 	}
+	mid->url_is_fine = mid->url_is_fine && urls_agree(reader->document);
 	if (mid->target.host != NULL)
 		mid->relay = relay_name(&mid->target);
 }
@@ -226,6 +243,18 @@ static void read_proxy_port(struct reader *reader, bool in_host)
 	free(port);
 }
 
+/* "::1" may be a MID Server's way to write it; what it really takes there is not known. */
+static bool parse_proxy_host(const char *host, struct hostport *proxy, struct error *err)
+{
+	const char *colon = strchr(host, ':');
+	bool bare = host[0] != '[' && colon != NULL && strchr(colon + 1, ':') != NULL;
+	char *text = bare ? mem_printf("[%s]", host) : mem_strdup(host);
+	bool ok = hostport_parse(text, PROXY_PORT, proxy, err);
+
+	free(text);
+	return ok;
+}
+
 static void read_proxy_host(struct reader *reader, char *host)
 {
 	unsigned line = line_of(reader, "mid.proxy.host");
@@ -240,19 +269,15 @@ static void read_proxy_host(struct reader *reader, char *host)
 	slash = strchr(host, '/');
 	if (slash != NULL)
 		*slash = '\0';
+	with_port = host[0] != '[' && strchr(host, ':') != NULL && strchr(host, ':') == strrchr(host, ':');
 	/* A password has no place in a message. */
-	if (strchr(host, '@') != NULL) {
+	if (strchr(host, '@') != NULL)
 		config_report_fault(reader->report, line, "mid.proxy.host holds a user name; that belongs into "
 		    "mid.proxy.username and mid.proxy.password");
-		return;
-	}
-	with_port = host[0] != '[' && strchr(host, ':') != NULL;
-	if (with_port)
-		config_report_note(reader->report, line, "mid.proxy.host has a port in it, which belongs into mid.proxy.port");
-	if (!hostport_parse(host, PROXY_PORT, &reader->mid->proxy, &err)) {
+	else if (!parse_proxy_host(host, &reader->mid->proxy, &err))
 		config_report_fault(reader->report, line, "mid.proxy.host: %s", err.text);
-		return;
-	}
+	else if (with_port)
+		config_report_note(reader->report, line, "mid.proxy.host has a port in it, which belongs into mid.proxy.port");
 	read_proxy_port(reader, with_port);
 }
 
