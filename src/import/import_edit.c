@@ -201,6 +201,23 @@ static void print_range(char sign, size_t before, size_t count, FILE *to)
 		fprintf(to, ",%zu", count);
 }
 
+/* Below that, everything would hold it. */
+#define SECRET_MIN_BYTES 4
+
+/* The password in another place, as it is written or as it is meant. */
+static bool repeats_secret(
+    const struct import_document *document, const struct import_parameter *p, const struct hunk *hunk)
+{
+	const char *lines = document->text + hunk->from;
+	size_t len = hunk->to - hunk->from;
+
+	if (!p->is_secret || p->value == NULL)
+		return false;
+	return (p->value_len >= SECRET_MIN_BYTES &&
+		   memmem(lines, len, document->text + p->value_start, p->value_len) != NULL) ||
+	       (strlen(p->value) >= SECRET_MIN_BYTES && memmem(lines, len, p->value, strlen(p->value)) != NULL);
+}
+
 /* By what is marked, and by words: a commented-out password is one, too. */
 static bool shows_secret(const struct import_document *document, const struct hunk *hunk)
 {
@@ -214,7 +231,8 @@ static bool shows_secret(const struct import_document *document, const struct hu
 	for (i = 0; i < document->count; i++) {
 		const struct import_parameter *p = &document->parameters[i];
 
-		found = found || (p->is_secret && p->start < hunk->to && p->end > hunk->from);
+		found = found || (p->is_secret && p->start < hunk->to && p->end > hunk->from) ||
+		    repeats_secret(document, p, hunk);
 	}
 	explicit_bzero(lines, strlen(lines));
 	free(lines);
