@@ -339,6 +339,26 @@ def test_the_configuration_for_tls_is_accepted(case):
     accepted(case, ["tls"])
 
 
+def test_what_was_imported_works(case):
+    """From config.xml to an answer: through the proxy with its credentials, under the client certificate."""
+    instance = case.instance()
+    proxy = case.proxy(instance, auth=(harness.USER, SECRET))
+    directory = case.path("mid")
+    os.mkdir(directory)
+    values = {"url": "https://instance.lab.test:%d" % instance.port, "mid.proxy.use_proxy": "true",
+              "mid.proxy.host": proxy.host, "mid.proxy.port": proxy.port, "mid.proxy.username": harness.USER,
+              "mid.proxy.password": SECRET}
+    with open(os.path.join(directory, "config.xml"), "w") as out:
+        out.write("<parameters>%s</parameters>" % "".join(
+            '<parameter name="%s"\n value="%s"/>' % pair for pair in values.items()))
+    done = run(directory, "config.xml", "-o", "midrelay.ini", "--client-bundle", case.pki["client-bundle.pem"])
+    assert done.returncode == 0, done
+    text = content(directory, "midrelay.ini").decode().replace("127.0.0.1:8080", "127.0.0.1:0")
+    m = case.start(text + "trust = %s\n" % case.pki["root.pem"], secrets=[SECRET])
+    answer = m.get("/").json()
+    assert answer["client_cert"]["subject"].endswith("=mid-one"), answer
+
+
 def test_large_and_strange_files(case):
     directory = room(case, "direct")
     path = os.path.join(directory, "config.xml")
