@@ -105,16 +105,16 @@ bool import_apply(const struct import_file *file, const char *bytes, size_t len,
 {
 	mode_t mode = file->st.st_mode & PERMISSIONS;
 	char *backup;
-	bool ok;
+	bool ok = false;
 
 	if (!import_apply_check(file, err))
 		return false;
 	backup = import_backup_path(file);
-	ok = replace_create_file(backup, file->bytes, file->len, mode, err);
-	if (ok) {
-		if (lchown(backup, file->st.st_uid, file->st.st_gid) != 0 && geteuid() == 0)
-			ok = error_set_errno(err, errno, "%s", backup);
-		ok = ok && is_unchanged(file, err) && replace_file(file->path, bytes, len, mode, err);
+	/* The file itself under a second name: owner, mode and labels with it, and nothing to be copied half. */
+	if (link(file->path, backup) != 0) {
+		error_set_errno(err, errno, "%s: cannot be made", backup);
+	} else {
+		ok = is_unchanged(file, err) && replace_file(file->path, bytes, len, mode, err);
 		if (!ok)
 			(void)unlink(backup);
 	}
@@ -229,10 +229,12 @@ bool import_revert(const char *path, bool force, struct config_report *report, s
 		error_set(err, "%s: not only what `import` changed has changed since; --force puts %s back all the same",
 		    file.path, backup_path);
 	else
-		ok = is_unchanged(&file, err) &&
-		     replace_file(file.path, backup.bytes, backup.len, backup.st.st_mode & PERMISSIONS, err);
-	if (ok && unlink(backup_path) != 0)
-		ok = error_set_errno(err, errno, "%s: was put back, but stays", backup_path);
+		ok = is_unchanged(&file, err);
+	if (ok && rename(backup_path, file.path) != 0)
+		ok = error_set_errno(err, errno, "%s: cannot be put back", backup_path);
+	/* Two names of one file, where --apply was cut off in the middle: then rename() does nothing. */
+	if (ok && unlink(backup_path) != 0 && errno != ENOENT)
+		ok = error_set_errno(err, errno, "%s", backup_path);
 	import_file_clear(&backup);
 	import_file_clear(&file);
 	free(backup_path);

@@ -1,6 +1,6 @@
 /*
  * import_apply: changing a MID Server's config.xml, and back.  The former file stays beside it as
- * FILE.midrelay-backup, with its owner and mode, since it holds the same secrets.
+ * FILE.midrelay-backup: the same inode, so with its owner and mode, since it holds the same secrets.
  */
 #ifndef MIDRELAY_IMPORT_IMPORT_APPLY_H
 #define MIDRELAY_IMPORT_IMPORT_APPLY_H
@@ -33,7 +33,7 @@ bool import_apply_check(const struct import_file *file, struct error *err) MUST_
 bool import_apply(const struct import_file *file, const char *bytes, size_t len, struct error *err) MUST_CHECK;
 
 /*
- * Puts the backup back in place and takes it away.  Unless `force`, only where the file differs from it in nothing but
+ * Makes the backup the file again.  Unless `force`, only where the file differs from it in nothing but
  * what import_apply() may change: everything else that was changed since would be lost, and is a fault in the report.
  */
 bool import_revert(const char *path, bool force, struct config_report *report, struct error *err) MUST_CHECK;

@@ -117,7 +117,7 @@ static void change_url(struct changes *c, enum import_way way)
 {
 	const struct hostport *target = &c->mid->target;
 	struct hostport bare = {.host = target->host, .port = target->port, .is_ip = target->is_ip};
-	char *full = hostport_format(&bare), *host = mem_strdup(full), *url = NULL;
+	char *host = hostport_format(&bare), *url = NULL, port[8];
 
 	*strrchr(host, ':') = '\0';
 	switch (way) {
@@ -129,15 +129,17 @@ static void change_url(struct changes *c, enum import_way way)
 		url = mem_printf("http://%s/", host);
 		break;
 	case IMPORT_WAY_TLS:
-		if (!c->mid->url_is_fine)
-			url = mem_printf("https://%s/", target->port == 443 ? host : full);
+		/* The MID Server connects to the port that its url names, so that is the listener's. */
+		snprintf(port, sizeof(port), "%u", target->port);
+		if (!c->mid->url_is_fine || strcmp(port, c->listen_port) != 0)
+			url = mem_printf("https://%s%s%s/", host, strcmp(c->listen_port, "443") == 0 ? "" : ":",
+			    strcmp(c->listen_port, "443") == 0 ? "" : c->listen_port);
 		break;
 	}
 	if (url != NULL)
 		set(c, "url", url);
 	free(url);
 	free(host);
-	free(full);
 }
 
 void import_way_edits(enum import_way way, const struct import_mid *mid, const char *listen,

@@ -116,7 +116,10 @@ def check_changed(name, way, before, after, args):
     old, new = parameters(before), parameters(after)
     canonical = lambda pairs: [(k.strip().lower(), v) for k, v in pairs]
     target = "mid.acme.example:8443" if name == "other-domain" else "acme.service-now.com"
-    listen = args[args.index("--listen") + 1] if "--listen" in args else "127.0.0.1:8080"
+    listen = "127.0.0.1:8080"
+    if "--listen" in args:
+        listen = args[args.index("--listen") + 1]
+        target += ":" + listen.rsplit(":", 1)[1]
     for key, value in expected_changes(way, target, listen).items():
         values = [v.rstrip("/") for k, v in canonical(new) if k == key]
         folded = [v.lower() for v in values] if way == "tls" else values
@@ -285,6 +288,25 @@ def test_what_a_file_cannot_hold(case):
     done = run(directory, "config.xml", "-o", "two\nlines/midrelay.ini")
     assert done.returncode == 78 and b"cannot be there" in done.stderr and not done.stdout, done
     assert os.listdir(os.path.join(directory, "two\nlines")) == []
+
+
+def test_apply_that_was_cut_off(case):
+    """Between its two steps the file has two names; --revert takes the second one away."""
+    directory = room(case, "basic-behind-proxy")
+    path = os.path.join(directory, "config.xml")
+    os.link(path, path + ".midrelay-backup")
+    assert run(directory, "config.xml", "--revert").returncode == 0
+    assert os.listdir(directory) == ["config.xml"]
+    assert content(path) == content(CASES, "basic-behind-proxy", "config.xml")
+
+
+def test_tls_on_another_port(case):
+    """A MID Server connects to the port in its url."""
+    directory = room(case, "direct")
+    done = run(directory, "config.xml", "--way", "tls", "--listen", "127.0.0.1:8443", "--diff")
+    assert b'+    <parameter name="url" value="https://acme.service-now.com:8443/"/>' in done.stdout, done
+    done = run(directory, "config.xml", "--way", "tls", "--diff")
+    assert done.returncode == 0 and done.stdout == b"", done
 
 
 def test_no_loop(case):
