@@ -263,8 +263,8 @@ static void read_proxy_host(struct reader *reader, char *host)
 	bool with_port;
 
 	if (scheme != NULL)
-		config_report_note(reader->report, line, "mid.proxy.host has a scheme in front; a MID Server takes the "
-		    "bare name there, and fails with anything else (KB2699917)");
+		config_report_note(reader->report, line, "mid.proxy.host has a scheme in front, where a MID Server takes "
+		    "the bare name (KB2699917)");
 	free(scheme);
 	slash = strchr(host, '/');
 	if (slash != NULL)
