@@ -9,7 +9,8 @@
 #include "command.h"
 
 static const struct command *const commands[] = {
-    &command_run, &command_check, &command_config, &command_bundle, &command_seal, &command_explain};
+    &command_run, &command_check, &command_config, &command_bundle, &command_seal, &command_explain,
+    &command_import};
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 static void print_version(void)

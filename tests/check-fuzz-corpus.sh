@@ -8,3 +8,5 @@ programs=${builddir:-.}/tests/fuzz
 "$programs/replay_handshake" "$corpus/handshake"
 "$programs/replay_judge" "$corpus/judge"
 "$programs/replay_first_answer" "$corpus/first_answer"
+# The cases of `import` are its corpus, too.
+"$programs/replay_import" "$corpus/import" "${srcdir:-.}"/tests/import/*/config.xml

@@ -56,9 +56,10 @@ static const struct symptom symptoms[] = {
 		.means = "The MID Server drops the instance's Secure cookies because its `url` begins "
 		    "with http://, so its message channel has no session. Work goes on by polling, only "
 		    "slower.",
-		.remedy = "Set mid.disable_amb to true to poll alone, and mind mid.poll.time. A listener "
-		    "that puts cookies right for plain http, or that speaks TLS, is the cure where this "
-		    "version of midrelay has one.",
+		.remedy = "Set `mode = http` in this relay: it puts the cookies right for plain http; "
+		    "`midrelay import config.xml` writes it so. A tls:// listener leaves `url` at https:// "
+		    "and the cookies as they are. Where neither can be, set mid.disable_amb to true to poll "
+		    "alone, and mind mid.poll.time.",
 		.codes = {DIAGNOSIS_RELAY_IDLE},
 	},
 	{
@@ -112,9 +113,9 @@ static const struct symptom symptoms[] = {
 		    "http plain invalid cookie header rejected",
 		.means = "The instance's cookies carry Secure, and Java's clients drop those over "
 		    "http://. Every request then is a login of its own, on any node.",
-		.remedy = "It works, but slower, and the instance counts more sessions. A listener that "
-		    "puts cookies right for plain http, or that speaks TLS, is the cure where this "
-		    "version of midrelay has one.",
+		.remedy = "Set `mode = http` in this relay: it takes Secure off the cookies on their way to "
+		    "the MID Server. Or give the relay a tls:// listener, and leave `url` at https://. "
+		    "doc/mid-server.md has both.",
 		.codes = {DIAGNOSIS_OK},
 	},
 	{
@@ -122,9 +123,10 @@ static const struct symptom symptoms[] = {
 		.also = "redirect location 302 301 moved bypass around relay leads direct https",
 		.means = "An absolute `Location: https://INSTANCE/` from the instance leads the MID "
 		    "Server past midrelay, where it has neither proxy nor client certificate.",
-		.remedy = "Set `target` to the very name that the instance wants to be called (custom "
-		    "URLs redirect to it), so that it has nothing to redirect; the host firewall can "
-		    "keep the MID Server from going out by itself.",
+		.remedy = "Set `mode = http`, which leads redirects to the target back to the listener. Set "
+		    "`target` to the very name that the instance wants to be called (custom URLs redirect "
+		    "to it), so that it has nothing to redirect; the host firewall can keep the MID Server "
+		    "from going out by itself.",
 		.codes = {DIAGNOSIS_PROXY_STATUS},
 	},
 	{
@@ -284,11 +286,12 @@ static const struct symptom symptoms[] = {
 		.says = "Upgrade download from install.service-now.com failed",
 		.also = "upgrade autoupgrade download install package mid upgrade failing unable to "
 		    "refresh packages",
-		.means = "Upgrades come from install.service-now.com, not from the instance, so this "
-		    "relay does not carry them: the MID Server goes there with settings of its own.",
-		.remedy = "Leave or set mid.upgrade.use_proxy and glide.mid.autoupgrade.proxy_host, "
-		    "_port, _user and _password to the company's proxy, and have install.service-now.com "
-		    "permitted there. No client certificate is needed for it.",
+		.means = "Upgrades come from install.service-now.com, not from the instance: the MID Server "
+		    "goes there with settings of its own, and tests that way when it starts.",
+		.remedy = "Set glide.mid.autoupgrade.proxy_host and _port to midrelay's listener: with `mode = "
+		    "http`, connect_allow lets install.service-now.com through. Or leave them, with _user and "
+		    "_password, at the company's proxy. Have install.service-now.com permitted there. No "
+		    "client certificate is needed for it.",
 		.codes = {DIAGNOSIS_PROXY_DENIED},
 	},
 	{

@@ -8,6 +8,7 @@ from harness import read_response, request_bytes
 
 WIDTH = 256    # DIAL_GATE_WIDTH
 MANY = WIDTH * 2 + 40
+PATIENT = {stage + "_timeout": "60s" for stage in ("setup", "connect", "proxy", "tls")}
 
 
 def burst(m, count=MANY):
@@ -41,7 +42,7 @@ def in_flight(records):
 def test_all_are_served_so_many_at_a_time(case):
     instance = case.instance(mode="http")
     proxy = case.proxy(instance, delay=0.5)
-    m = case.relay(instance, [proxy], process={"log_level": "info"}, setup_timeout="60s", connect_timeout="60s", proxy_timeout="60s", tls_timeout="60s")
+    m = case.relay(instance, [proxy], process={"log_level": "info"}, **PATIENT)
     found = statuses(burst(m))
     assert {status: len(reasons) for status, reasons in found.items()} == {200: MANY}, found.keys()
     m.session(count=MANY, end="ok")
@@ -58,8 +59,7 @@ def test_all_are_served_so_many_at_a_time(case):
 def test_workers_share_the_width(case):
     instance = case.instance(mode="http")
     proxy = case.proxy(instance, delay=0.5)
-    m = case.relay(instance, [proxy], process={"workers": "4", "log_level": "info"}, setup_timeout="60s", connect_timeout="60s", proxy_timeout="60s",
-                   tls_timeout="60s")
+    m = case.relay(instance, [proxy], process={"workers": "4", "log_level": "info"}, **PATIENT)
     found = statuses(burst(m))
     assert {status: len(reasons) for status, reasons in found.items()} == {200: MANY}, found.keys()
     most = in_flight([r for r in proxy.connections if r.get("answered")])
@@ -88,7 +88,7 @@ def test_those_who_leave_make_room(case):
     """Clients that go away while they wait, or are dialled for, leave their place to others."""
     instance = case.instance(mode="http")
     proxy = case.proxy(instance, delay=0.5)
-    m = case.relay(instance, [proxy], process={"log_level": "info"}, setup_timeout="60s", connect_timeout="60s", proxy_timeout="60s", tls_timeout="60s")
+    m = case.relay(instance, [proxy], process={"log_level": "info"}, **PATIENT)
     for sock in burst(m, WIDTH + 100):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         sock.close()
