@@ -162,6 +162,11 @@ struct diagnosis {
 	char sentence[DIAGNOSIS_SENTENCE_BYTES]; /* what was seen; foreign text in it is escaped already */
 };
 
+/* DIAGNOSIS_OK, for those who keep none until they need it: half a kilobyte of every idle session. */
+extern const struct diagnosis diagnosis_ok;
+/* Makes *d (zeroed, the caller's to free()) where it is NULL. */
+struct diagnosis *diagnosis_need(struct diagnosis **d);
+
 /* Sets it, without a cause; the sentence is printable ASCII without line breaks. */
 void diagnosis_set(struct diagnosis *d, enum diagnosis_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The cause must be one of the code that was set, or DIAGNOSIS_CAUSE_NONE. */

@@ -238,7 +238,6 @@ static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
 	    .addrs = addrs,
 	    .count = count,
 	    .source = route->source.len != 0 ? &route->source : NULL,
-	    .keepalive_ms = route->config->keepalive_ms,
 	};
 	char peer[192], addr[ADDR_TEXT_BYTES];
 	size_t i;

@@ -99,11 +99,14 @@ static enum stream_status side_flush(struct pump_side *side)
 	return status_of_wire(wire_flush(&side->wire));
 }
 
-static enum stream_status side_shut(struct pump_side *side)
+/* `closes_next`: nothing is left to be done, and close() will say the same to a client. */
+static enum stream_status side_shut(struct pump_side *side, bool closes_next)
 {
 	side->out_shut = true;
 	if (side->stream != NULL)
 		return stream_shutdown(side->stream);
+	if (closes_next)
+		return STREAM_OK;
 	return shutdown(watch_fd(side->watch), SHUT_WR) == 0 || errno == ENOTCONN ? STREAM_OK : STREAM_RESET;
 }
 
@@ -141,7 +144,6 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 static void begin_ending(struct pump *pump)
 {
 	pump->ending = true;
-	pump->stirs = false;
 	pump->last_ms = loop_now_ms();
 	if (pump->linger == NULL)
 		pump->linger = evtimer_new(pump->loop->base, on_linger, pump);
@@ -179,16 +181,16 @@ static void end_read(struct pump *pump, struct pump_side *from, enum stream_stat
 	}
 	switch (status) {
 	case STREAM_TRUNCATED:
-		diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_TRUNCATED,
+		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_TRUNCATED,
 		    "the %s closed the connection without close_notify after %" PRIu64 " bytes", from->name,
 		    from->bytes);
 		break;
 	case STREAM_RESET:
-		diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET,
+		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET,
 		    "the %s reset the connection after %" PRIu64 " bytes", from->name, from->bytes);
 		break;
 	case STREAM_FAILED:
-		dial_diagnose_stream(from->stream, &pump->diagnosis);
+		dial_diagnose_stream(from->stream, diagnosis_need(&pump->diagnosis));
 		break;
 	case STREAM_OK:
 	case STREAM_BLOCKED:
@@ -207,7 +209,7 @@ static bool look_at_first_bytes(struct pump *pump, const unsigned char *bytes, s
 {
 	pump->began = true;
 	if (pump_bytes_are_tls(bytes, len)) {
-		diagnosis_set(&pump->diagnosis, DIAGNOSIS_LOCAL_SPOKE_TLS,
+		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_LOCAL_SPOKE_TLS,
 		    "the client began with a TLS ClientHello, where plain bytes are expected");
 		pump->ending = true;
 		end_now(pump);
@@ -232,20 +234,22 @@ static void note_progress(struct pump *pump)
 {
 	pump->idle_turns = 0;
 	pump->last_ms = loop_now_ms();
-	if (pump->stirs) {
-		pump->stirs = false;
-		pump->on_stir(pump->arg);
-	}
+}
+
+/* Both ends of this side have been seen, and are on their way. */
+static bool is_finished(const struct pump_side *side)
+{
+	return side->in_done && side->out_shut && (side->broken || !side_pending(side));
 }
 
 /* Passes `from`'s clean end on, behind the bytes before it. */
-static void pass_end(struct pump *pump, struct pump_side *to)
+static void pass_end(struct pump *pump, struct pump_side *from, struct pump_side *to)
 {
 	if (to->out_shut)
 		return;
-	pump->stirs = true;
 	note_progress(pump);
-	if (side_shut(to) == STREAM_RESET)
+	pump->on_stir(pump->arg);
+	if (side_shut(to, to->in_done && is_finished(from)) == STREAM_RESET)
 		side_broke(to);
 }
 
@@ -306,7 +310,7 @@ static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to
 			return;
 		if (from->in_done) {
 			if (!to->broken)
-				pass_end(pump, to);
+				pass_end(pump, from, to);
 			return;
 		}
 		if (to->broken && from == &pump->client)
@@ -341,7 +345,7 @@ static void spin_found(struct pump *pump)
 		log_bool(&line, "target_pending", side_pending(&pump->target));
 		log_limit_end(&line, "session-spin", 0);
 	}
-	diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET,
+	diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET,
 	    "the relay made no progress although a descriptor was ready; please report this");
 	end_now(pump);
 }
@@ -355,7 +359,7 @@ static void judge_broken(struct pump *pump)
 	/* Only our close_notify found nobody any more. */
 	if (broken == &pump->target && broken->in_done && pump->client.in_done)
 		return;
-	diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET, "the %s closed the connection while bytes "
+	diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET, "the %s closed the connection while bytes "
 	    "were on their way to it", broken->name);
 	begin_ending(pump);
 }
@@ -391,8 +395,7 @@ static void step(struct pump *pump, struct pump_side *side, bool readable, bool 
 	judge_broken(pump);
 	if (pump->ending) {
 		end_when_delivered(pump);
-	} else if (pump->client.in_done && pump->target.in_done && pump->client.out_shut &&
-	    pump->target.out_shut && (pump->target.broken || !side_pending(&pump->target))) {
+	} else if (pump->client.in_done && pump->client.out_shut && is_finished(&pump->target)) {
 		end_now(pump);
 	}
 	if (!pump->over)
@@ -466,6 +469,8 @@ void pump_clear(struct pump *pump, bool reset)
 		event_free(pump->linger);
 	pump->linger = NULL;
 	first_answer_clear(&pump->answer);
+	free(pump->diagnosis);
+	pump->diagnosis = NULL;
 	stream_free(pump->target.stream);
 	pump->target.stream = NULL;
 	if (pump->client.watch != NULL)
@@ -482,10 +487,4 @@ struct watch *pump_release_client(struct pump *pump)
 	wire_clear(&pump->client.wire);
 	pump->client.watch = NULL;
 	return watch;
-}
-
-void pump_release_buffers(struct pump *pump)
-{
-	if (!pump->over)
-		stream_release_buffers(pump->target.stream);
 }

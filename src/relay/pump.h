@@ -45,18 +45,17 @@ struct pump {
 	bool ending;          /* the end is known; what the client is owed goes out first */
 	bool over;            /* on_end was called */
 	unsigned idle_turns;  /* turns without progress, for the watchdog */
-	struct diagnosis diagnosis;
+	struct diagnosis *diagnosis; /* how it ended; NULL: well */
 	struct event *linger; /* looks whether the client has got its last bytes; made when needed */
 	/* Called once, from the loop or from pump_start: the pump is at its end; see pump.diagnosis. */
 	void (*on_end)(void *arg);
-	/* Bytes moved after a silence, or one side came to its end: deadlines may have to be set anew. */
+	/* One side came to its end: deadlines have to be set anew. */
 	void (*on_stir)(void *arg);
 	/*
 	 * Called at most once: what the target's first answer is; its bytes go on to the client all the same.
 	 */
 	void (*on_answer)(void *arg, enum first_answer_verdict verdict, const struct diagnosis *diagnosis);
 	void *arg;
-	bool stirs; /* on_stir is wanted at the next byte; the owner sets it */
 };
 
 struct pump_params {
@@ -79,8 +78,6 @@ void pump_stop(struct pump *pump);
 void pump_clear(struct pump *pump, bool reset);
 /* The client's descriptor, for an answer to it: the caller owns it now; nothing may be pending for it. */
 struct watch *pump_release_client(struct pump *pump);
-/* Gives OpenSSL's buffers back; for a pump that has been silent for a while. */
-void pump_release_buffers(struct pump *pump);
 
 /* The first bytes of a TLS ClientHello record, and of an HTTP/1.x request (as far as they go). */
 bool pump_bytes_are_tls(const unsigned char *bytes, size_t len);

@@ -16,6 +16,7 @@
 #include "base/log_limit.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "dial/connect.h"
 #include "dial/reach.h"
 #include "relay/cert_outcome.h"
 #include "relay/client_owner.h"
@@ -23,7 +24,10 @@
 #include "relay/path_log.h"
 #include "relay/refusal.h"
 
-/* A stream that was silent for this long gives its buffers back. */
+/*
+ * A tunnel that was silent for this long gets its keep-alive; those that end sooner need none, and save four of their 36
+ * system calls.
+ */
 #define SILENCE_MS 2000
 
 enum session_state { SESSION_DIALING, SESSION_RELAYING, SESSION_HALF_CLOSED, SESSION_REFUSING, SESSION_CLOSED };
@@ -44,13 +48,13 @@ struct session {
 	struct pump pump;
 	struct cert_outcome cert;
 	bool pumping;
-	bool buffers_released;
+	bool kept_alive;
 	struct event *timer;
 	int64_t began_us;
 	const struct relay_path *path;
 	struct dial_times times;
 	int64_t wait_us; /* until its dial's turn came; -1: no waiting */
-	struct diagnosis diagnosis;
+	struct diagnosis *diagnosis; /* NULL: nothing went wrong yet */
 	const char *tls_version, *tls_cipher; /* static strings of OpenSSL */
 	bool resumed;
 };
@@ -84,6 +88,11 @@ void session_context_init(struct session_context *context, struct loop *loop, st
 	TAILQ_INIT(&context->sessions);
 }
 
+static const struct diagnosis *diagnosis_of(const struct session *session)
+{
+	return session->diagnosis != NULL ? session->diagnosis : &diagnosis_ok;
+}
+
 /* ---- the line ---- */
 
 static void log_ms(struct log_line *line, const char *key, int64_t us)
@@ -112,7 +121,7 @@ static void end_line(const struct session *session, struct log_line *line)
 		return;
 	}
 	group = mem_printf("session %s %s %s", session->route->config->name,
-	    session->path != NULL ? session->path->config->name : "", diagnosis_name(session->diagnosis.code));
+	    session->path != NULL ? session->path->config->name : "", diagnosis_name(diagnosis_of(session)->code));
 	log_limit_end(line, group, 0);
 	free(group);
 }
@@ -120,7 +129,7 @@ static void end_line(const struct session *session, struct log_line *line)
 static void log_session(const struct session *session)
 {
 	struct log_line line;
-	const struct diagnosis *diagnosis = cert_outcome_diagnosis(&session->cert, &session->diagnosis);
+	const struct diagnosis *diagnosis = cert_outcome_diagnosis(&session->cert, diagnosis_of(session));
 
 	if (!log_begin(&line, LOG_INFO, "session"))
 		return;
@@ -176,6 +185,7 @@ static void run_free(struct loop_job *job)
 	event_free(session->timer);
 	cert_outcome_clear(&session->cert);
 	relay_set_unref(session->set);
+	free(session->diagnosis);
 	free(session);
 	atomic_fetch_sub(&context->totals->open, 1);
 	if (context->session_count == 0 && context->on_empty != NULL)
@@ -185,12 +195,12 @@ static void run_free(struct loop_job *job)
 /* From anywhere, any number of times; the first diagnosis that was set stays. */
 static void session_close(struct session *session)
 {
-	bool clean = session->diagnosis.code == DIAGNOSIS_OK;
+	bool clean = session->diagnosis == NULL;
 
 	if (session->state == SESSION_CLOSED)
 		return;
 	event_del(session->timer);
-	cert_outcome_end(&session->cert, &session->diagnosis);
+	cert_outcome_end(&session->cert, diagnosis_of(session));
 	log_session(session);
 	enter(session, SESSION_CLOSED);
 	reach_cancel(session->reach);
@@ -222,14 +232,14 @@ static void refuse(struct session *session, enum refusal_client client)
 	struct refusal_params params = {
 	    .loop = session->context->loop,
 	    .watch = session->client,
-	    .diagnosis = &session->diagnosis,
+	    .diagnosis = diagnosis_of(session),
 	    .explain = session->route->config->explain == CONFIG_EXPLAIN_AUTO,
 	    .client = client,
 	    .on_done = on_refused,
 	    .arg = session,
 	};
 
-	cert_outcome_end(&session->cert, &session->diagnosis);
+	cert_outcome_end(&session->cert, diagnosis_of(session));
 	enter(session, SESSION_REFUSING);
 	event_del(session->timer); /* the refusal has its own deadlines */
 	session->client = NULL;
@@ -252,7 +262,7 @@ static void set_pump_deadline(struct session *session)
 		limit_ms = config->half_close_timeout_ms;
 	else
 		limit_ms = config->idle_timeout_ms;
-	if (!session->buffers_released && (limit_ms == 0 || limit_ms > SILENCE_MS))
+	if (!session->kept_alive && (limit_ms == 0 || limit_ms > SILENCE_MS))
 		limit_ms = SILENCE_MS;
 	if (limit_ms == 0)
 		event_del(session->timer);
@@ -264,10 +274,18 @@ static void on_pump_stir(void *arg)
 {
 	struct session *session = arg;
 
-	session->buffers_released = false;
 	if (pump_half_closed(&session->pump))
 		enter(session, SESSION_HALF_CLOSED);
 	set_pump_deadline(session);
+}
+
+/* The pump's, unless something went wrong before. */
+static void take_diagnosis(struct session *session)
+{
+	if (session->diagnosis != NULL)
+		return;
+	session->diagnosis = session->pump.diagnosis;
+	session->pump.diagnosis = NULL;
 }
 
 /* The tunnel proved to be none before the client got a byte of it: the client can still be told. */
@@ -277,8 +295,8 @@ static bool can_still_explain(const struct session *session)
 
 	if (pump->client.out_shut || pump->client.broken || pump->target.bytes > 0)
 		return false;
-	return session->diagnosis.code == DIAGNOSIS_LOCAL_SPOKE_TLS ||
-	    diagnosis_info(session->diagnosis.code)->stage == DIAGNOSIS_STAGE_CLIENT_CERT;
+	return diagnosis_of(session)->code == DIAGNOSIS_LOCAL_SPOKE_TLS ||
+	    diagnosis_info(diagnosis_of(session)->code)->stage == DIAGNOSIS_STAGE_CLIENT_CERT;
 }
 
 static void on_pump_end(void *arg)
@@ -287,13 +305,12 @@ static void on_pump_end(void *arg)
 	struct pump *pump = &session->pump;
 	enum refusal_client client = pump->spoke_http ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_OTHER;
 
-	if (session->diagnosis.code == DIAGNOSIS_OK)
-		session->diagnosis = pump->diagnosis;
+	take_diagnosis(session);
 	if (!can_still_explain(session)) {
 		session_close(session);
 		return;
 	}
-	if (session->diagnosis.code == DIAGNOSIS_LOCAL_SPOKE_TLS)
+	if (diagnosis_of(session)->code == DIAGNOSIS_LOCAL_SPOKE_TLS)
 		client = REFUSAL_CLIENT_TLS;
 	session->client = pump_release_client(pump);
 	refuse(session, client);
@@ -312,7 +329,7 @@ static void idle_out(struct session *session, const char *key, int64_t limit_ms)
 {
 	char text[32];
 
-	diagnosis_set(&session->diagnosis, DIAGNOSIS_RELAY_IDLE, "no byte either way for %s (%s)",
+	diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_RELAY_IDLE, "no byte either way for %s (%s)",
 	    text_format_duration(limit_ms, text, sizeof(text)), key);
 	session_close(session);
 }
@@ -327,17 +344,16 @@ static void on_pump_timer(struct session *session)
 
 	if (limit_ms != 0 && silent_ms >= limit_ms) {
 		if (pump->ending) { /* the client does not take its last bytes */
-			session->diagnosis = pump->diagnosis;
+			take_diagnosis(session);
 			session_close(session);
 		} else {
 			idle_out(session, half ? "half_close_timeout" : "idle_timeout", limit_ms);
 		}
 		return;
 	}
-	if (!session->buffers_released && silent_ms >= SILENCE_MS && !pump->ending) {
-		pump_release_buffers(pump);
-		session->buffers_released = true;
-		pump->stirs = true;
+	if (!session->kept_alive && silent_ms >= SILENCE_MS) {
+		connect_keep_alive(watch_fd(pump->target.watch), config->keepalive_ms);
+		session->kept_alive = true;
 	}
 	set_pump_deadline(session);
 }
@@ -405,7 +421,7 @@ static void on_reached(void *arg, struct reach_result *result)
 		start_relaying(session, result->tunnel);
 		return;
 	}
-	session->diagnosis = result->diagnosis;
+	*diagnosis_need(&session->diagnosis) = result->diagnosis;
 	refuse(session, REFUSAL_CLIENT_UNKNOWN);
 }
 
@@ -456,20 +472,20 @@ static void judge_client(struct session *session, const struct session_params *p
 		start_dialing(session);
 		return;
 	case SESSION_OVER_LIMIT:
-		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_LIMIT,
+		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_LIMIT,
 		    "max_connections (%u) clients are connected already",
 		    session->set->config->process.max_connections);
 		break;
 	case SESSION_STRANGER:
-		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_DENIED, "%s is not in allow_address",
+		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_DENIED, "%s is not in allow_address",
 		    addr_format(&session->peer, peer));
 		break;
 	case SESSION_OTHER_USER:
-		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_DENIED, "%s is not in allow_user",
+		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_DENIED, "%s is not in allow_user",
 		    client_owner_text((uid_t)session->uid, user));
 		break;
 	case SESSION_NOBODYS:
-		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_DENIED,
+		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_DENIED,
 		    "whose the connection is cannot be told, and allow_user is set: %s", params->doubt);
 		break;
 	}
@@ -482,14 +498,12 @@ bool session_start(const struct session_params *params)
 	struct session *session = mem_calloc(1, sizeof(*session));
 
 	session->timer = evtimer_new(context->loop->base, on_timer, session);
-	session->client = watch_new(context->loop, params->fd, on_nothing, NULL);
-	if (session->timer == NULL || session->client == NULL) {
-		if (session->timer != NULL)
-			event_free(session->timer);
+	if (session->timer == NULL) {
 		close(params->fd);
 		free(session);
 		return false;
 	}
+	session->client = watch_new(context->loop, params->fd, on_nothing, NULL);
 	session->job.run = run_free;
 	session->context = context;
 	session->route = params->route;
@@ -516,7 +530,7 @@ unsigned session_cut_all(struct session_context *context)
 		if (session->state == SESSION_CLOSED)
 			continue;
 		count++;
-		diagnosis_set(&session->diagnosis, DIAGNOSIS_RELAY_DRAINED, "midrelay stopped (drain_timeout)");
+		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_RELAY_DRAINED, "midrelay stopped (drain_timeout)");
 		session_close(session);
 	}
 	return count;

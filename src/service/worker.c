@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tls/record_buffers.h"
 
 struct call {
 	struct loop_job job; /* first: run() gets it */
@@ -32,6 +33,7 @@ static void *thread_main(void *arg)
 	struct worker *worker = arg;
 
 	loop_run(worker->loop);
+	record_buffers_clear();
 	return NULL;
 }
 

@@ -149,6 +149,8 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 	struct stream *stream = SSL_get_app_data(ssl);
 	struct tls_session_slot *slot = stream == NULL ? NULL : stream->slot;
 
+	if (stream != NULL)
+		stream->got_ticket = true;
 	if (slot == NULL || !SSL_SESSION_is_resumable(session))
 		return 0;
 	if (!SSL_session_reused(ssl)) {
@@ -217,6 +219,7 @@ static bool make_ssl(struct stream *stream, const struct stream_params *params)
 	SSL_set_bio(stream->ssl, bio, bio);
 	SSL_set_app_data(stream->ssl, stream);
 	stream_set_judgement(stream);
+	SSL_set_mode(stream->ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_set_read_ahead(stream->ssl, 1);
 	SSL_set_default_read_buffer_len(stream->ssl, READ_AHEAD_BYTES);
 	if (stream->outer != NULL)
@@ -239,6 +242,8 @@ struct stream *stream_new(const struct stream_params *params)
 	stream->wire = stream->outer == NULL ? &stream->own_wire : &stream->outer->own_wire;
 	if (stream->outer == NULL)
 		wire_init(stream->wire, params->fd, params->pool);
+	/* A server speaks second: before the descriptor is told to be readable, a read would be in vain. */
+	stream->drained = true;
 	if (params->prefix_len > 0) {
 		stream->prefix = mem_dup(params->prefix, params->prefix_len);
 		stream->prefix_len = params->prefix_len;
@@ -269,9 +274,25 @@ void stream_free(struct stream *stream)
 	stream_free(stream->outer);
 	identity_unref(stream->identity);
 	free(stream->evidence);
+	free(stream->fault);
 	free(stream->prefix);
 	free(stream->host);
 	free(stream);
+}
+
+/*
+ * Gives OpenSSL's buffers back (see record_buffers.h), unless they hold something.  Data leaves none behind it
+ * (SSL_MODE_RELEASE_BUFFERS), but each message of a handshake, and a ticket, takes both.  Whether they hold something
+ * is asked here, because some versions of SSL_free_buffers() overlook a record of which only the head has come, or that
+ * was not read to its end (CVE-2024-4741).
+ */
+static void rest(struct stream *stream)
+{
+	stream->got_ticket = false;
+	for (; stream != NULL; stream = stream->outer) {
+		if (SSL_has_pending(stream->ssl) == 0 && strcmp(SSL_rstate_string(stream->ssl), "RH") == 0)
+			SSL_free_buffers(stream->ssl);
+	}
 }
 
 /* Sends what the step has gathered. */
@@ -345,6 +366,7 @@ enum stream_status stream_handshake(struct stream *stream)
 	} else {
 		status = judge(stream, ret);
 	}
+	rest(stream);
 	if (stream->trace != NULL)
 		stream_trace_handshake_end(stream, status);
 	if (status != STREAM_OK && status != STREAM_BLOCKED)
@@ -367,6 +389,13 @@ enum stream_status stream_read_once(struct stream *stream, void *buf, size_t len
 	return STREAM_OK;
 }
 
+/* What the queue holds before a call would be taken for that call's.  To look first saves 1,000 of 23,000 instructions. */
+static void forget_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_bytes, size_t *len)
 {
 	enum stream_status status = STREAM_OK;
@@ -375,12 +404,14 @@ enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_byte
 	*len = 0;
 	midrelay_assert(stream->wire->pool->gather_len == 0);
 	while (status == STREAM_OK && *len < buf_bytes) {
-		ERR_clear_error();
+		forget_errors();
 		status = stream_read_once(stream, (unsigned char *)buf + *len, buf_bytes - *len, &got);
 		*len += got;
 	}
 	if (status != STREAM_OK && status != STREAM_BLOCKED && sent_close_notify(stream))
 		end_outer(stream);
+	if (*len == 0 || stream->got_ticket)
+		rest(stream);
 	/* A KeyUpdate was answered, or an alert is due. */
 	send_gathered(stream);
 	return status;
@@ -400,7 +431,7 @@ enum stream_status stream_write(struct stream *stream, const void *buf, size_t l
 	while (off < len) {
 		int n;
 
-		ERR_clear_error();
+		forget_errors();
 		n = SSL_write(stream->ssl, (const unsigned char *)buf + off, (int)(len - off));
 		if (n <= 0) {
 			enum stream_status status = judge(stream, n);
@@ -454,16 +485,11 @@ bool stream_buffered(const struct stream *stream)
 	    (stream->outer != NULL && SSL_has_pending(stream->outer->ssl) == 1);
 }
 
-void stream_release_buffers(struct stream *stream)
-{
-	SSL_free_buffers(stream->ssl);
-	if (stream->outer != NULL)
-		SSL_free_buffers(stream->outer->ssl);
-}
-
 const struct tls_fault *stream_fault(const struct stream *stream)
 {
-	return &stream->fault;
+	static const struct tls_fault none = {.kind = TLS_FAULT_NONE};
+
+	return stream->fault != NULL ? stream->fault : &none;
 }
 
 const char *stream_version(const struct stream *stream)

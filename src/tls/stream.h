@@ -112,9 +112,6 @@ enum stream_status stream_shutdown(struct stream *stream);
 /* Bytes have come off the descriptor and were not read: no event will tell of them. */
 bool stream_buffered(const struct stream *stream);
 
-/* Gives OpenSSL's record buffers back while the stream is silent. */
-void stream_release_buffers(struct stream *stream);
-
 /* Bytes that came off the descriptor so far: a sign of life below the level of records. */
 uint64_t stream_received(const struct stream *stream);
 

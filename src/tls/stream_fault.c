@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "tls/provider_key.h"
 #include "tls/stream_internal.h"
@@ -27,14 +28,22 @@ void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t le
 	stream->first_len += len;
 }
 
+struct tls_fault *stream_need_fault(struct stream *stream)
+{
+	if (stream->fault == NULL)
+		stream->fault = mem_calloc(1, sizeof(*stream->fault));
+	return stream->fault;
+}
+
 static enum stream_status PRINTF_LIKE(3, 4)
     fail(struct stream *stream, enum tls_fault_kind kind, const char *fmt, ...)
 {
+	struct tls_fault *fault = stream_need_fault(stream);
 	va_list ap;
 
-	stream->fault.kind = kind;
+	fault->kind = kind;
 	va_start(ap, fmt);
-	vsnprintf(stream->fault.sentence, sizeof(stream->fault.sentence), fmt, ap);
+	vsnprintf(fault->sentence, sizeof(fault->sentence), fmt, ap);
 	va_end(ap);
 	return STREAM_FAILED;
 }
@@ -49,7 +58,7 @@ static bool looks_like_tls(const struct stream *stream)
 static enum stream_status with_detail(struct stream *stream, enum tls_fault_detail detail,
     enum stream_status status)
 {
-	stream->fault.detail = detail;
+	stream_need_fault(stream)->detail = detail;
 	return status;
 }
 
@@ -195,7 +204,7 @@ enum stream_status stream_judge_failure(struct stream *stream)
 	struct error key_fault;
 
 	provider_key_take_fault(&key_fault);
-	if (stream->fault.kind != TLS_FAULT_NONE)
+	if (stream_fault(stream)->kind != TLS_FAULT_NONE)
 		return STREAM_FAILED;
 	if (key_fault.text[0] != '\0')
 		return fail(stream, TLS_FAULT_CERT_UNUSABLE, "the key of %.120s cannot be used: %s",

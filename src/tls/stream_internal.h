@@ -32,9 +32,10 @@ struct stream {
 	bool cert_sent;
 	bool judged;
 	bool sct_in_tls;
+	bool got_ticket;  /* since it gave its buffers back */
 	bool got_data;    /* the server has answered: our certificate was accepted */
 	struct judge_evidence *evidence; /* NULL: not judged yet, or taken */
-	struct tls_fault fault;
+	struct tls_fault *fault; /* NULL: none; see stream_need_fault() */
 	struct stream_trace *trace; /* NULL: nobody asked */
 };
 
@@ -54,6 +55,9 @@ void stream_prepare_judgement(struct identity *identity);
 void stream_set_judgement(struct stream *stream);
 /* The last word on the server, once: false, with the fault, when it may not have what is ours. */
 bool stream_judge_server(struct stream *stream);
+
+/* The fault, to be written: made when there is none yet, since idle streams are many and faults are few. */
+struct tls_fault *stream_need_fault(struct stream *stream);
 
 void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t len);
 

@@ -14,6 +14,7 @@
 int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got)
 {
 	struct stream *stream = BIO_get_data(bio);
+	struct tls_fault *fault;
 
 	BIO_clear_retry_flags(bio);
 	if (stream_take_prefix(stream, buf, len, got))
@@ -38,8 +39,9 @@ int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got)
 		break;
 	case STREAM_FAILED:
 		stream->end = STREAM_RESET;
-		stream->fault = stream->outer->fault;
-		stream->fault.kind = TLS_FAULT_OUTER;
+		fault = stream_need_fault(stream);
+		*fault = *stream_fault(stream->outer);
+		fault->kind = TLS_FAULT_OUTER;
 		break;
 	}
 	return 0;
