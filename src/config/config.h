@@ -34,6 +34,7 @@ struct config_lines {
 enum config_explain { CONFIG_EXPLAIN_AUTO, CONFIG_EXPLAIN_OFF };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_mode { CONFIG_MODE_TCP };
+enum config_pipeline { CONFIG_PIPELINE_OFF, CONFIG_PIPELINE_ON, CONFIG_PIPELINE_AUTO };
 enum config_inspection { CONFIG_INSPECTION_REFUSE, CONFIG_INSPECTION_WARN, CONFIG_INSPECTION_IGNORE };
 /* Bits. */
 enum config_revocation { CONFIG_REVOCATION_STAPLE = 1, CONFIG_REVOCATION_CRL = 2 };
@@ -89,6 +90,7 @@ struct config_path {
 	unsigned line;            /* where the path is listed */
 	unsigned password_line;   /* where its password stands */
 	unsigned trust_line, client_bundle_line; /* 0: not given */
+	enum config_pipeline pipeline;
 };
 
 struct config_relay {

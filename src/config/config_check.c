@@ -252,7 +252,7 @@ static void check_proxy_tls_keys(const struct config_proxy_draft *proxy, const s
 
 static void check_own_proxy_keys(const struct config_relay_draft *draft, struct config_report *report)
 {
-	static const char *const keys[] = {"proxy_user", "proxy_password", "proxy_header"};
+	static const char *const keys[] = {"proxy_user", "proxy_password", "proxy_header", "proxy_pipeline"};
 	const struct config_lines *lines = &draft->relay.lines;
 	bool any_url = false;
 	size_t i;

@@ -183,6 +183,20 @@ static bool proxy_tls_text(const struct config_option *option, const struct subj
 	return true;
 }
 
+/* The same for whether the ClientHello goes with the CONNECT; no value where there is no proxy. */
+static bool pipeline_text(const struct config_option *option, const struct subject *subject, char **text)
+{
+	const struct config_path *path = subject->proxy;
+
+	if (path == NULL && subject->relay != NULL && strcmp(option->key, "proxy_pipeline") == 0)
+		path = own_path(subject->relay);
+	else if (path == NULL || option->type != CONFIG_WORD)
+		return false;
+	if (path != NULL)
+		*text = mem_strdup(option->words[path->pipeline]);
+	return true;
+}
+
 static char *string_text(const struct config_option *option, const void *field)
 {
 	const char *const *string = field;
@@ -202,7 +216,8 @@ static char *value_text(const struct config_option *option, const struct subject
 	char buf[32];
 	unsigned word;
 
-	if (proxy_tls_text(option, subject, &text) || proxy_text(option, subject, &text))
+	if (proxy_tls_text(option, subject, &text) || pipeline_text(option, subject, &text) ||
+	    proxy_text(option, subject, &text))
 		return text;
 	midrelay_assert(field != NULL);
 	switch (option->type) {

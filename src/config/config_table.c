@@ -26,6 +26,7 @@ static const char *const mode_later[] = {"http", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
 static const char *const inspection_words[] = {"refuse", "warn", "ignore", NULL};
 static const char *const revocation_words[] = {"staple", "crl", NULL};
+static const char *const pipeline_words[] = {"off", "on", "auto", NULL};
 static const char *const explain_words[] = {"auto", "off", NULL};
 
 #define PROCESS(field) offsetof(struct config_process, field)
@@ -96,6 +97,9 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_RELAY, "proxy_client_bundle", .type = CONFIG_FILE, .default_shown = "none",
 	.offset = OWN(client_bundle),
 	.help = "certificate and key for an https:// proxy that asks for one; the target never sees it"},
+    {CONFIG_SECTION_RELAY, "proxy_pipeline", .type = CONFIG_WORD, .words = pipeline_words,
+	.default_text = "auto", .offset = OWN(pipeline),
+	.help = "send the TLS ClientHello with the CONNECT: off, on, or auto: where the proxy takes it"},
     {CONFIG_SECTION_RELAY, "source_address", .type = CONFIG_IP, .default_shown = "none",
 	.offset = RELAY(source_address), .help = "numeric local address to connect from"},
     {CONFIG_SECTION_RELAY, "client_bundle", .type = CONFIG_FILE, .default_shown = "none",
@@ -174,6 +178,9 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_PROXY, "client_bundle", .type = CONFIG_FILE, .default_shown = "none",
 	.offset = PROXY(client_bundle),
 	.help = "certificate and key for this https:// proxy if it asks for one; the target never sees it"},
+    {CONFIG_SECTION_PROXY, "pipeline", .type = CONFIG_WORD, .words = pipeline_words, .default_text = "auto",
+	.offset = PROXY(pipeline),
+	.help = "send the TLS ClientHello with the CONNECT: off, on, or auto: where the proxy takes it"},
 };
 const size_t config_option_count = COUNT(config_options);
 _Static_assert(COUNT(config_options) <= CONFIG_MAX_OPTIONS, "struct config_lines is too small");
@@ -190,10 +197,8 @@ static const struct {
     {CONFIG_SECTION_RELAY, "listen_cert"},
     {CONFIG_SECTION_RELAY, "listen_key"},
     {CONFIG_SECTION_RELAY, "listen_client_ca"},
-    {CONFIG_SECTION_RELAY, "proxy_pipeline"},
     {CONFIG_SECTION_RELAY, "ready_tunnels"},
     {CONFIG_SECTION_RELAY, "ready_max_age"},
-    {CONFIG_SECTION_PROXY, "pipeline"},
 };
 
 const char *config_section_kind_name(enum config_section_kind kind)

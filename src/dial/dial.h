@@ -44,6 +44,7 @@ struct dial_params {
 	/* Under which certificate; borrowed until done or cancelled.  NULL: the configured one. */
 	const struct identity_use *use;
 	int64_t deadline_ms;       /* loop_now_ms() at which setup_timeout ends */
+	bool may_pipeline;         /* the ClientHello may go with the CONNECT, as `proxy_pipeline` says */
 	const struct dial_observer *observer; /* borrowed until done or cancelled; NULL: nobody */
 	/*
 	 * Told of the TLS with an https:// proxy and with the target, as in stream_params: each line begins
@@ -66,6 +67,7 @@ struct dial_result {
 	 * decides.
 	 */
 	bool nothing_sent;
+	bool pipeline_refused; /* it was found that this proxy loses a ClientHello behind the CONNECT */
 };
 
 struct dial;

@@ -89,6 +89,7 @@ static bool dial_next(struct reach *reach)
 	    .trace = reach->params.trace,
 	    .trace_arg = reach->params.arg,
 	    .use = &reach->result.use,
+	    .may_pipeline = true,
 	};
 	size_t i;
 
@@ -191,6 +192,8 @@ static void on_dialled(void *arg, struct dial_result *result)
 	/* What a refused server showed is told with its refusal. */
 	relay_path_noticed(&path->state, result->tunnel != NULL ? result->evidence : NULL,
 	    result->cert_in_clear, tell_notice, &place);
+	if (result->pipeline_refused)
+		tell_notice(&place, RELAY_PATH_PIPELINE_OFF);
 	free(result->evidence);
 	result->evidence = NULL;
 	if (result->tunnel != NULL) {

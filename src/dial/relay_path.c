@@ -90,6 +90,8 @@ const char *relay_path_notice_name(enum relay_path_notice notice)
 		return "certificate-in-clear";
 	case RELAY_PATH_PIN_ON_LEAF:
 		return "pin-on-leaf";
+	case RELAY_PATH_PIPELINE_OFF:
+		return "pipeline-off";
 	}
 	return "?";
 }

@@ -40,6 +40,17 @@ struct relay_path_state {
 	atomic_uint inspected;
 	atomic_bool told_in_clear;  /* that our certificate crosses it readable */
 	atomic_bool told_leaf_pin;
+	/* does a ClientHello behind the CONNECT arrive? enum relay_path_pipeline; see dial_pipeline.c */
+	atomic_int pipeline;
+	atomic_llong pipeline_refused_until_ms;
+};
+
+enum relay_path_pipeline {
+	RELAY_PIPELINE_UNKNOWN, /* nor does it work without, as far as is known */
+	RELAY_PIPELINE_READY,   /* it works without: the next dial may try */
+	RELAY_PIPELINE_TRIAL,   /* a dial is trying */
+	RELAY_PIPELINE_WORKS,
+	RELAY_PIPELINE_REFUSED, /* until then */
 };
 
 enum relay_path_choice relay_path_choose(struct relay_path_state *state, int64_t now_ms);
@@ -61,6 +72,8 @@ enum relay_path_notice {
 	RELAY_PATH_CERT_IN_CLEAR,   /* TLS 1.2 showed our certificate to all on the path */
 	/* `pin` matches the server's own key alone, which ends with its certificate */
 	RELAY_PATH_PIN_ON_LEAF,
+	/* its proxy loses a ClientHello behind the CONNECT; again when that has changed in between */
+	RELAY_PATH_PIPELINE_OFF,
 };
 const char *relay_path_notice_name(enum relay_path_notice notice); /* the log event */
 

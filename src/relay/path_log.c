@@ -59,6 +59,7 @@ static enum log_level notice_level(const struct config_relay *relay, enum relay_
 	case RELAY_PATH_INSPECTED:
 		return relay->inspection == CONFIG_INSPECTION_IGNORE ? LOG_INFO : LOG_WARN;
 	case RELAY_PATH_NOT_INSPECTED:
+	case RELAY_PATH_PIPELINE_OFF:
 		return LOG_INFO;
 	case RELAY_PATH_CERT_IN_CLEAR:
 	case RELAY_PATH_PIN_ON_LEAF:
@@ -84,6 +85,9 @@ static const char *notice_text(enum relay_path_notice notice)
 		return "pin matches only the server's own key, which may change with its next certificate: "
 		    "pin the key of "
 		       "its CA";
+	case RELAY_PATH_PIPELINE_OFF:
+		return "this proxy loses a ClientHello that comes with the CONNECT: for an hour it is sent once the "
+		       "proxy has answered; proxy_pipeline = off for good";
 	}
 	return "";
 }

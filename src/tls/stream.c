@@ -44,7 +44,7 @@ static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
 	BIO_clear_retry_flags(bio);
 	if (stream_take_prefix(stream, buf, len, got))
 		return 1;
-	if (stream->drained) {
+	if (stream->drained || stream->held) {
 		BIO_set_retry_read(bio);
 		return 0;
 	}
@@ -375,6 +375,45 @@ enum stream_status stream_handshake(struct stream *stream)
 	if (send_gathered(stream) == STREAM_RESET && status == STREAM_OK)
 		return STREAM_RESET;
 	return status;
+}
+
+void stream_send_hello_behind(struct stream *stream, const void *head, size_t len)
+{
+	struct wire_pool *pool = stream->wire->pool;
+	int ret;
+
+	midrelay_assert(!wire_pending(stream->wire) && pool->gather_len == 0 && len <= STREAM_HEAD_BYTES);
+	stream->held = true;
+	ERR_clear_error();
+	if (stream->outer == NULL) {
+		memcpy(pool->gather, head, len);
+		pool->gather_len = len;
+	} else if (SSL_write(stream->outer->ssl, head, (int)len) <= 0) {
+		stream->outer->broken = true; /* as the caller's next read will tell */
+		ERR_clear_error();
+	}
+	ret = SSL_do_handshake(stream->ssl);
+	/* What fails here leaves its fault for stream_handshake() to tell, once the proxy has spoken. */
+	if (ret <= 0)
+		(void)judge(stream, ret);
+	(void)send_gathered(stream);
+	/* It may hold a password. */
+	if (stream->outer == NULL)
+		OPENSSL_cleanse(pool->gather, len);
+}
+
+void stream_begin_reading(struct stream *stream, const void *prefix, size_t prefix_len)
+{
+	stream->held = false;
+	if (prefix_len > 0) {
+		stream->prefix = mem_dup(prefix, prefix_len);
+		stream->prefix_len = prefix_len;
+	}
+}
+
+bool stream_was_answered(const struct stream *stream)
+{
+	return stream->first_len > 0 && stream_looks_like_tls(stream);
 }
 
 enum stream_status stream_read_once(struct stream *stream, void *buf, size_t len, size_t *got)

@@ -81,6 +81,22 @@ struct stream *stream_new(const struct stream_params *params);
 /* Sends nothing; NULL is fine. */
 void stream_free(struct stream *stream);
 
+/*
+ * Instead of the first stream_handshake(), before a proxy has answered: sends `head` (STREAM_HEAD_BYTES at
+ * most; inside the outer stream where there is one) and the ClientHello behind it, in one write.  Nothing is
+ * read until stream_begin_reading(); until then an outer stream stays the caller's to read, and pending and
+ * flush serve both.
+ */
+#define STREAM_HEAD_BYTES 16384
+void stream_send_hello_behind(struct stream *stream, const void *head, size_t len);
+/*
+ * The proxy has answered; `prefix` is what arrived behind its answer, as in stream_params.  stream_handshake()
+ * goes on.
+ */
+void stream_begin_reading(struct stream *stream, const void *prefix, size_t prefix_len);
+/* Bytes of a TLS server have come. */
+bool stream_was_answered(const struct stream *stream);
+
 /* `trace` is not called any more, nor an outer stream's; NULL is fine. */
 void stream_end_trace(struct stream *stream);
 

@@ -48,8 +48,7 @@ static enum stream_status PRINTF_LIKE(3, 4)
 	return STREAM_FAILED;
 }
 
-/* RFC 8446 5.1: content types 20 to 23, major version 3. */
-static bool looks_like_tls(const struct stream *stream)
+bool stream_looks_like_tls(const struct stream *stream)
 {
 	return stream->first_len == 0 || (stream->first[0] >= 20 && stream->first[0] <= 23 &&
 	    (stream->first_len == 1 || stream->first[1] == 3));
@@ -211,7 +210,7 @@ enum stream_status stream_judge_failure(struct stream *stream)
 		    identity_subject(stream->identity), key_fault.text);
 	if (reason > ALERT_REASON && reason <= ALERT_REASON + 255)
 		return fail_alert(stream, reason - ALERT_REASON);
-	if (!stream->established && !looks_like_tls(stream))
+	if (!stream->established && !stream_looks_like_tls(stream))
 		return fail_not_tls(stream);
 	if (stream->end != STREAM_OK)
 		return stream->established ? stream->end : fail_ended(stream);

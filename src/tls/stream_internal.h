@@ -37,6 +37,7 @@ struct stream {
 	struct judge_evidence *evidence; /* NULL: not judged yet, or taken */
 	struct tls_fault *fault; /* NULL: none; see stream_need_fault() */
 	struct stream_trace *trace; /* NULL: nobody asked */
+	bool held; /* what comes is not this stream's yet, but a proxy's answer */
 };
 
 /* Hands out what came behind the proxy's answer; false when there is nothing left of it. */
@@ -59,6 +60,8 @@ bool stream_judge_server(struct stream *stream);
 /* The fault, to be written: made when there is none yet, since idle streams are many and faults are few. */
 struct tls_fault *stream_need_fault(struct stream *stream);
 
+/* RFC 8446 5.1: content types 20 to 23, major version 3; true when nothing has come. */
+bool stream_looks_like_tls(const struct stream *stream);
 void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t len);
 
 /* After a finished handshake: OK, or FAILED with the fault. */

@@ -19,6 +19,10 @@ int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got)
 	BIO_clear_retry_flags(bio);
 	if (stream_take_prefix(stream, buf, len, got))
 		return 1;
+	if (stream->held) {
+		BIO_set_retry_read(bio);
+		return 0;
+	}
 	if (stream->end != STREAM_OK)
 		return 0;
 	/* A stream that reads has not failed: what the queue may hold is stale, and would be taken for the outer's. */

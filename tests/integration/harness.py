@@ -7,6 +7,7 @@ A test file holds functions test_<behaviour>(case) and ends in `harness.main()`.
     MIDRELAY           the binary (default: build/midrelay or midrelay at the top of the tree)
     MIDRELAY_WRAPPER   what it runs under, e.g. "valgrind -q --leak-check=full --error-exitcode=99"
     MIDRELAY_WORKERS   the `workers` of every relay whose test does not set it
+    MIDRELAY_PIPELINE  the `proxy_pipeline` of every relay with a proxy, where the test does not set it
     MIDRELAY_SLOW      factor for every time limit of the tests (default 1; 3 with a sanitizer, 10 with a wrapper)
     MIDRELAY_LAB_CACHE where the PKI shared by all tests is kept (default: beside the binary)
     MIDRELAY_KEEP      keep the directories of tests
@@ -304,6 +305,16 @@ def write_config(path, sections):
     os.rename(temporary, path)
 
 
+def set_pipeline(sections, word):
+    """For every proxy of a configuration that does not say it itself."""
+    for name, keys in sections.items():
+        listed = keys.get("proxy") or []
+        if name.startswith("relay ") and any("://" in one for one in ([listed] if isinstance(listed, str) else listed)):
+            keys.setdefault("proxy_pipeline", word)
+        elif name.startswith("proxy "):
+            keys.setdefault("pipeline", word)
+
+
 class Midrelay:
     def __init__(self, directory, sections, secrets=(), env=None, wait=True, args=(), around=()):
         self.config = os.path.join(directory, "midrelay.ini")
@@ -312,6 +323,8 @@ class Midrelay:
         if isinstance(self.sections, dict) and "MIDRELAY_WORKERS" in os.environ:
             process = self.sections.setdefault("midrelay", {})
             process.setdefault("workers", os.environ["MIDRELAY_WORKERS"])
+        if isinstance(self.sections, dict) and "MIDRELAY_PIPELINE" in os.environ:
+            set_pipeline(self.sections, os.environ["MIDRELAY_PIPELINE"])
         self.secrets = [s.encode() if isinstance(s, str) else s for s in secrets]
         self.opened = 0        # connections the test made; None: not counted
         self.status = None
