@@ -33,6 +33,8 @@ struct dial {
 	struct http_connect_parser parser;
 	struct stream *stream;
 	struct dial_result result;
+	char *other_text;             /* with connect_only: "host:port", else NULL */
+	struct secret *other_request; /* the CONNECT for it; NULL for direct */
 };
 
 static inline const struct config_relay *dial_relay(const struct dial *dial)
@@ -43,6 +45,17 @@ static inline const struct config_relay *dial_relay(const struct dial *dial)
 static inline const struct config_path *dial_path(const struct dial *dial)
 {
 	return dial->params.path->config;
+}
+
+/* "host:port" of whom the tunnel is for, and the CONNECT for it. */
+static inline const char *dial_target_text(const struct dial *dial)
+{
+	return dial->other_text != NULL ? dial->other_text : dial->params.route->target_text;
+}
+
+static inline const struct secret *dial_request(const struct dial *dial)
+{
+	return dial->other_request != NULL ? dial->other_request : dial->params.path->request;
 }
 
 /* Ends the stage before it and sets the deadline of this one. */
@@ -62,7 +75,7 @@ void dial_start_proxy(struct dial *dial);
 /* The descriptor is ready. */
 void dial_step_proxy(struct dial *dial, bool readable);
 
-/* TLS: behind the proxy's answer, or on the connected watch. */
+/* TLS: behind the proxy's answer, or on the connected watch.  With connect_only the dial is done instead. */
 void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len);
 
 #endif

@@ -23,6 +23,7 @@ struct reach {
 	unsigned failures;
 	bool finished;
 	struct reach_result result;
+	struct hostport connect_only; /* host NULL: the target is reached */
 	char others[160]; /* what the later paths failed with: "direct: connect-timeout" */
 };
 
@@ -31,6 +32,7 @@ static void reach_free(struct reach *reach)
 	dial_cancel(reach->dial);
 	identity_use_clear(&reach->result.use);
 	free(reach->tried);
+	hostport_clear(&reach->connect_only);
 	free(reach);
 }
 
@@ -73,6 +75,7 @@ static bool dial_next(struct reach *reach)
 	    .trace = reach->params.trace,
 	    .trace_arg = reach->params.arg,
 	    .use = &reach->result.use,
+	    .connect_only = reach->connect_only.host != NULL ? &reach->connect_only : NULL,
 	};
 	size_t i;
 
@@ -135,6 +138,10 @@ static void note_path(struct reach *reach, struct relay_path *path, const struct
 {
 	bool news;
 
+	if (reach->connect_only.host != NULL) {
+		relay_path_undecided(&path->state);
+		return;
+	}
 	if (result->tunnel != NULL) {
 		news = relay_path_worked(&path->state);
 	} else if (result->diagnosis.code == DIAGNOSIS_LOCAL_LIMIT) {
@@ -173,8 +180,9 @@ static void on_dialled(void *arg, struct dial_result *result)
 	reach->dial = NULL;
 	note_path(reach, path, result);
 	/* What a refused server showed is told with its refusal. */
-	relay_path_noticed(&path->state, result->tunnel != NULL ? result->evidence : NULL,
-	    result->cert_in_clear, tell_notice, &place);
+	if (reach->connect_only.host == NULL)
+		relay_path_noticed(&path->state, result->tunnel != NULL ? result->evidence : NULL,
+		    result->cert_in_clear, tell_notice, &place);
 	free(result->evidence);
 	result->evidence = NULL;
 	if (result->tunnel != NULL) {
@@ -199,6 +207,13 @@ struct reach *reach_start(const struct reach_params *params)
 	reach->deadline_ms = loop_now_ms() + params->route->config->setup_timeout_ms;
 	reach->tried = mem_calloc(params->route->path_count, sizeof(*reach->tried));
 	reach->result.times = (struct dial_times){-1, -1, -1, -1};
+	if (params->connect_only != NULL) {
+		reach->connect_only = *params->connect_only;
+		reach->connect_only.host = mem_strdup(params->connect_only->host);
+		if (!dial_next(reach))
+			finish(reach);
+		return reach;
+	}
 	reach->result.use = identity_choice_pick(&params->route->choice, loop_now_ms());
 	if (!relay_route_cert_is_usable(reach->result.use.identity, &reach->result.diagnosis) ||
 	    !dial_next(reach))

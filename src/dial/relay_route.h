@@ -16,6 +16,7 @@
 #include "dial/diagnosis.h"
 #include "dial/identity_choice.h"
 #include "dial/relay_secrets.h"
+#include "http/http_relay.h"
 #include "tls/cert_end.h"
 #include "tls/identity.h"
 #include "tls/stream.h"
@@ -95,6 +96,8 @@ struct relay_route {
 	struct addr target_address;        /* len 0: resolve */
 	struct relay_path *paths;
 	size_t path_count;
+	struct http_rules http_rules;      /* with mode = http */
+	char **own_hosts;                  /* of the rules: the listen addresses; ends in NULL */
 };
 
 struct relay_set {
