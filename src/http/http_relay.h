@@ -109,7 +109,18 @@ bool http_relay_response_began(const struct http_relay *http);
  * tunnel may serve another client.
  */
 bool http_relay_is_clean(const struct http_relay *http);
+/*
+ * Nothing more can come: the last response before an announced end has come whole.  The target may keep its
+ * stream open all the same; requests get HTTP_WAIT.
+ */
+bool http_relay_is_over(const struct http_relay *http);
 /* Raw bytes both ways, after a 101. */
 bool http_relay_is_raw(const struct http_relay *http);
+
+/*
+ * Gives back the memory that an idle connection does not need.  Whatever was borrowed from the http_relay is
+ * invalid afterwards.
+ */
+void http_relay_rest(struct http_relay *http);
 
 #endif
