@@ -50,6 +50,7 @@ struct http_relay {
 	bool upgrade_waits;             /* the last request asked for an upgrade and has no answer yet */
 	bool client_ends, target_ends;  /* who asked for the connection's end */
 	bool answered;
+	bool request_cut;               /* the body of the last request was broken */
 	uint16_t status;
 	char *fault;
 };

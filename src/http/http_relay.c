@@ -293,8 +293,10 @@ enum http_step http_relay_request(struct http_relay *http, const unsigned char *
 			return HTTP_WAIT;
 		return pass_request_head(http, in, len, taken, piece);
 	case HTTP_SIDE_BODY:
-		if (len > 0 && pass_body(side, in, len, taken, piece, &err) == HTTP_BROKEN)
+		if (len > 0 && pass_body(side, in, len, taken, piece, &err) == HTTP_BROKEN) {
+			http->request_cut = true;
 			return side_bad(http, side, &err);
+		}
 		return HTTP_PIECE;
 	case HTTP_SIDE_RAW:
 		*piece = (struct http_piece){in, len};
@@ -446,6 +448,11 @@ const char *http_relay_fault(const struct http_relay *http)
 unsigned http_relay_outstanding(const struct http_relay *http)
 {
 	return http->queue_count;
+}
+
+bool http_relay_request_is_cut(const struct http_relay *http)
+{
+	return http->request_cut;
 }
 
 bool http_relay_response_began(const struct http_relay *http)

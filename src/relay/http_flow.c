@@ -227,9 +227,9 @@ void http_flow_pass(struct http_flow *flow, enum http_flow_way way, struct wire_
 	struct http_lane *lane = &flow->lanes[way];
 	const unsigned char *in = lane->in != NULL ? lane->in + lane->in_off : bytes;
 	size_t left = lane->in != NULL ? lane->in_len - lane->in_off : len;
-	bool more = true, takes = !lane->bad;
+	bool more = true, takes = true;
 
-	if (lane->bad)
+	if (lane->bad || (way == HTTP_FLOW_UP && flow->drops))
 		left = 0;
 	while (more && (lane->out != NULL || (takes && left > 0))) {
 		struct batch batch = {.pool = pool};
@@ -262,12 +262,38 @@ bool http_flow_is_bad(const struct http_flow *flow, enum http_flow_way way)
 
 bool http_flow_is_answered(const struct http_flow *flow)
 {
-	return flow->http == NULL || http_relay_outstanding(flow->http) == 0;
+	unsigned cut;
+
+	if (flow->http == NULL)
+		return true;
+	cut = http_relay_request_is_cut(flow->http) ? 1 : 0;
+	return http_relay_outstanding(flow->http) <= cut;
+}
+
+bool http_flow_is_over(const struct http_flow *flow)
+{
+	return flow->http != NULL && !http_relay_is_raw(flow->http) && http_relay_is_over(flow->http);
+}
+
+void http_flow_drop_requests(struct http_flow *flow)
+{
+	if (flow->http == NULL || http_relay_is_raw(flow->http))
+		return;
+	flow->drops = true;
+	set_in(&flow->lanes[HTTP_FLOW_UP], NULL, 0);
+}
+
+void http_flow_rest(struct http_flow *flow)
+{
+	if (flow->http != NULL)
+		http_relay_rest(flow->http);
 }
 
 bool http_flow_is_answerable(const struct http_flow *flow)
 {
-	return flow->http != NULL && !http_relay_is_raw(flow->http) && !http_relay_response_began(flow->http);
+	/* A request whose body was broken may have had its answer before. */
+	return flow->http != NULL && !http_relay_is_raw(flow->http) && !http_relay_response_began(flow->http) &&
+	    (!http_relay_request_is_cut(flow->http) || http_relay_outstanding(flow->http) > 0);
 }
 
 bool http_flow_was_cut(struct http_flow *flow)

@@ -30,6 +30,7 @@ struct http_flow {
 	struct http_lane lanes[2];
 	unsigned requests;       /* whose heads were passed on */
 	bool connect_came;       /* a CONNECT that is not the first request: see bad */
+	bool drops;              /* the client's bytes go nowhere any more */
 };
 
 /* Takes the http_relay. */
@@ -62,8 +63,14 @@ void http_flow_pass(struct http_flow *flow, enum http_flow_way way, struct wire_
 /* Something waits: nothing may be read in this direction. */
 bool http_flow_holds(const struct http_flow *flow, enum http_flow_way way);
 bool http_flow_is_bad(const struct http_flow *flow, enum http_flow_way way);
-/* Nobody waits for a response that could still come. */
+/* No response is still to come to a request that is whole. */
 bool http_flow_is_answered(const struct http_flow *flow);
+/* No response is to come any more, although the target may keep its stream open. */
+bool http_flow_is_over(const struct http_flow *flow);
+/* The client was told the end: what it goes on to send is for nobody. */
+void http_flow_drop_requests(struct http_flow *flow);
+/* Gives back what a silent connection does not need. */
+void http_flow_rest(struct http_flow *flow);
 /* An answer of our own can take the place of the next response. */
 bool http_flow_is_answerable(const struct http_flow *flow);
 /* The target has ended its stream, cleanly: a response was cut by it. */

@@ -391,6 +391,8 @@ static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to
 			if (!to->broken && (from == &pump->client || (!flow_is_bad(pump, to) &&
 			    !flow_was_cut(pump))))
 				pass_end(pump, to);
+			if (pump->flow != NULL && to == &pump->client && to->out_shut)
+				http_flow_drop_requests(pump->flow);
 			return;
 		}
 		if (to->broken && from == &pump->client)
@@ -468,6 +470,10 @@ static void step(struct pump *pump, struct pump_side *side, bool readable, bool 
 	/* A target that broke while it was written to may still say why. */
 	if (!pump->over && pump->target.broken)
 		flow(pump, &pump->target, &pump->client);
+	if (!pump->over && !pump->target.in_done && pump->flow != NULL && http_flow_is_over(pump->flow)) {
+		pump->target.in_done = true;
+		flow(pump, &pump->target, &pump->client);
+	}
 	/* Responses may have made room for requests. */
 	if (!pump->over && !pump->target.broken && flow_holds(pump, &pump->client))
 		flow(pump, &pump->client, &pump->target);
@@ -588,6 +594,8 @@ struct watch *pump_release_client(struct pump *pump)
 
 void pump_release_buffers(struct pump *pump)
 {
+	if (!pump->over && pump->flow != NULL)
+		http_flow_rest(pump->flow);
 	if (!pump->over && pump->target.stream != NULL)
 		stream_release_buffers(pump->target.stream);
 }
