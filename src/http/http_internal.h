@@ -23,6 +23,7 @@ struct http_side {
 	struct http_buf held; /* what came of a head, or of a line in a body */
 	struct http_buf out;  /* the last head, rewritten, and texts about it */
 	bool given;           /* `held` was passed on with the last call */
+	bool cut;             /* it went bad within a body */
 };
 
 /* How a client calls us: the beginning of its URLs.  Counted; most connections have one. */
@@ -50,7 +51,6 @@ struct http_relay {
 	bool upgrade_waits;             /* the last request asked for an upgrade and has no answer yet */
 	bool client_ends, target_ends;  /* who asked for the connection's end */
 	bool answered;
-	bool request_cut;               /* the body of the last request was broken */
 	uint16_t status;
 	char *fault;
 };

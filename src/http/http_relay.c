@@ -113,6 +113,7 @@ void http_relay_free(struct http_relay *http)
 
 static enum http_step side_bad(struct http_relay *http, struct http_side *side, const struct error *err)
 {
+	side->cut = side->state == HTTP_SIDE_BODY;
 	side->state = HTTP_SIDE_BAD;
 	free(http->fault);
 	http->fault = mem_strdup(err->text);
@@ -293,10 +294,8 @@ enum http_step http_relay_request(struct http_relay *http, const unsigned char *
 			return HTTP_WAIT;
 		return pass_request_head(http, in, len, taken, piece);
 	case HTTP_SIDE_BODY:
-		if (len > 0 && pass_body(side, in, len, taken, piece, &err) == HTTP_BROKEN) {
-			http->request_cut = true;
+		if (len > 0 && pass_body(side, in, len, taken, piece, &err) == HTTP_BROKEN)
 			return side_bad(http, side, &err);
-		}
 		return HTTP_PIECE;
 	case HTTP_SIDE_RAW:
 		*piece = (struct http_piece){in, len};
@@ -452,12 +451,12 @@ unsigned http_relay_outstanding(const struct http_relay *http)
 
 bool http_relay_request_is_cut(const struct http_relay *http)
 {
-	return http->request_cut;
+	return http->request.cut;
 }
 
 bool http_relay_response_began(const struct http_relay *http)
 {
-	return http->response.state == HTTP_SIDE_BODY || http->response.state == HTTP_SIDE_RAW;
+	return http->response.state == HTTP_SIDE_BODY || http->response.state == HTTP_SIDE_RAW || http->response.cut;
 }
 
 bool http_relay_is_clean(const struct http_relay *http)

@@ -3,11 +3,22 @@ A mutual-TLS target that does what a test tells it, byte by byte: each connectio
 as a Stream.  The lab's instance speaks HTTP by itself; this one is for messages that no library writes.
 """
 
+import contextlib
 import socket
 import ssl
 import threading
 
 import harness
+
+
+@contextlib.contextmanager
+def reader(sock):
+    """For read_response(), where more than one response may come at once: what was read ahead stays in it."""
+    box = harness._Borrowed(sock)
+    try:
+        yield box
+    finally:
+        box.file.close()
 
 
 class Stream:
