@@ -222,70 +222,70 @@ static bool judge_trailers(struct http_span bytes, struct error *err)
 }
 
 /*
- * One unit at in[0]; what is unfinished goes to `held`.  HTTP_WHOLE: *used bytes ended it, and it is in
- * `held` where it began there.
+ * One unit, read to its end.  What is unfinished goes to `held`, and so does the end of what began there.
  */
 static enum http_progress take_unit(struct http_body *body, struct http_buf *held, const unsigned char *in,
     size_t len, size_t *used, struct error *err)
 {
 	bool trailers = body->state == HTTP_CHUNK_TRAILERS;
 	enum http_progress progress = read_unit(body, in, len, used, err);
-	struct http_span unit;
+	struct http_span unit = {(const char *)in, *used};
 
-	if (progress == HTTP_BROKEN)
-		return progress;
-	if (progress == HTTP_MORE || held->len > 0)
-		http_buf_add(held, in, *used);
 	if (progress == HTTP_WHOLE && trailers) {
-		unit.at = held->len > 0 ? (const char *)held->bytes : (const char *)in;
-		unit.len = held->len > 0 ? held->len : *used;
-		if (!judge_trailers(unit, err))
-			return HTTP_BROKEN;
+		if (held->len > 0) {
+			http_buf_add(held, in, *used);
+			unit = (struct http_span){(const char *)held->bytes, held->len};
+		}
 		body->kind = HTTP_BODY_NONE;
+		return judge_trailers(unit, err) ? HTTP_WHOLE : HTTP_BROKEN;
 	}
+	if (progress == HTTP_MORE || (progress == HTTP_WHOLE && held->len > 0))
+		http_buf_add(held, in, *used);
 	return progress;
+}
+
+/* As much data of the chunk as there is. */
+static size_t take_data(struct http_body *body, size_t len)
+{
+	size_t used = body->left < len ? (size_t)body->left : len;
+
+	body->left -= used;
+	if (body->left == 0)
+		body->state = HTTP_CHUNK_DATA_CR;
+	return used;
 }
 
 static enum http_progress pass_chunked(struct http_body *body, struct http_buf *held, const unsigned char *in,
     size_t len, size_t *taken, struct http_piece *piece, struct error *err)
 {
-	enum http_progress progress = HTTP_WHOLE;
+	const bool began = held->len > 0;
+	enum http_progress progress;
 	struct http_body before;
-	size_t at = 0, used;
+	size_t at = 0, used = 0;
 
-	while (at < len && body->kind == HTTP_BODY_CHUNKED) {
+	while (at < len && body->kind == HTTP_BODY_CHUNKED && !(began && at > 0)) {
 		if (body->state == HTTP_CHUNK_DATA) {
-			used = body->left < len - at ? (size_t)body->left : len - at;
-			body->left -= used;
-			at += used;
-			if (body->left == 0)
-				body->state = HTTP_CHUNK_DATA_CR;
+			at += take_data(body, len - at);
 			continue;
 		}
-		/* What came before an unfinished or bad unit leaves first; the unit is read again. */
 		before = *body;
-		if (at > 0 && read_unit(body, in + at, len - at, &used, err) != HTTP_WHOLE) {
-			*body = before;
-			break;
-		}
-		*body = before;
 		progress = take_unit(body, held, in + at, len - at, &used, err);
-		if (progress == HTTP_BROKEN && at == 0)
-			return HTTP_BROKEN;
-		if (progress == HTTP_BROKEN) {
+		if (progress == HTTP_WHOLE) {
+			at += used;
+		} else if (at > 0) {
+			/* What came before an unfinished or bad unit leaves first; the unit is read again. */
 			*body = before;
+			held->len = 0;
 			break;
-		}
-		if (progress == HTTP_MORE || held->len > 0) {
+		} else if (progress == HTTP_BROKEN) {
+			return HTTP_BROKEN;
+		} else {
 			*taken = used;
-			if (progress == HTTP_WHOLE)
-				*piece = (struct http_piece){held->bytes, held->len};
-			return body->kind == HTTP_BODY_NONE ? HTTP_WHOLE : HTTP_MORE;
+			return HTTP_MORE;
 		}
-		at += used;
 	}
 	*taken = at;
-	*piece = (struct http_piece){in, at};
+	*piece = began ? (struct http_piece){held->bytes, held->len} : (struct http_piece){in, at};
 	return body->kind == HTTP_BODY_NONE ? HTTP_WHOLE : HTTP_MORE;
 }
 

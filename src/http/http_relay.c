@@ -218,6 +218,11 @@ static void describe_request(struct http_relay *http, const struct http_request 
 	http->head.upgrade = request->upgrade;
 }
 
+static bool judge_order(const struct http_relay *http, struct error *err)
+{
+	return !http->client_ends || error_set(err, "a request came behind one that ends the connection");
+}
+
 static enum http_step pass_request_head(struct http_relay *http, const unsigned char *in, size_t len,
     size_t *taken, struct http_piece *piece)
 {
@@ -234,9 +239,8 @@ static enum http_step pass_request_head(struct http_relay *http, const unsigned 
 	progress = side_gather(side, HTTP_PART_REQUEST, in, len, taken, &bytes, &err);
 	if (progress == HTTP_MORE)
 		return HTTP_PIECE;
-	if (progress == HTTP_WHOLE && http->client_ends)
-		progress = error_set(&err, "a request came behind one that ends the connection") ? progress : HTTP_BROKEN;
-	if (progress == HTTP_BROKEN || !http_head_read(&head, HTTP_PART_REQUEST, bytes, &err) ||
+	if (progress == HTTP_BROKEN || !judge_order(http, &err) ||
+	    !http_head_read(&head, HTTP_PART_REQUEST, bytes, &err) ||
 	    !http_request_read(http, &head, &request, &err)) {
 		*taken = 0;
 		return side_bad(http, side, &err);
