@@ -97,6 +97,11 @@ static bool is_host_text(struct http_span host, const char *text)
 	return text != NULL && http_authority_same_host(host, (struct http_span){text, strlen(text)});
 }
 
+bool http_authority_is_target_host(const struct http_rules *rules, const struct http_authority *authority)
+{
+	return is_host_text(authority->host, rules->target_host);
+}
+
 bool http_authority_is_target(const struct http_rules *rules, const struct http_authority *authority)
 {
 	return is_host_text(authority->host, rules->target_host) &&

@@ -15,6 +15,8 @@ struct http_authority {
 bool http_authority_read(struct http_span text, struct http_authority *authority) MUST_CHECK;
 bool http_authority_same_host(struct http_span a, struct http_span b);
 
+/* Its name, whatever the port. */
+bool http_authority_is_target_host(const struct http_rules *rules, const struct http_authority *authority);
 bool http_authority_is_target(const struct http_rules *rules, const struct http_authority *authority);
 /* "localhost", an address that we listen on, or `own_host` (may be NULL); any port. */
 bool http_authority_is_own(const struct http_rules *rules, const char *own_host,

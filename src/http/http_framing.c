@@ -206,7 +206,7 @@ static bool judge_trailers(struct http_span bytes, struct error *err)
 		case HTTP_NAME_STRICT_TRANSPORT_SECURITY:
 		case HTTP_NAME_TRANSFER_ENCODING:
 		case HTTP_NAME_UPGRADE:
-			return error_set(err, "the trailers have a %s line, which belongs in the head",
+			return error_set(err, "the trailer section has a %s line, which belongs in the head",
 			    http_show(head.fields[i].name, shown));
 		case HTTP_NAME_OTHER:
 		case HTTP_NAME_CONTENT_LOCATION:

@@ -32,7 +32,7 @@ static const char *part_name(enum http_part part)
 	case HTTP_PART_RESPONSE:
 		return "the response's head";
 	case HTTP_PART_TRAILERS:
-		return "the trailers";
+		return "the trailer section";
 	}
 	return "?";
 }

@@ -89,6 +89,7 @@ static void queue_remove(struct http_relay *http)
 	base_release(http->queue[http->queue_first].base);
 	http->queue_first = (uint8_t)((http->queue_first + 1) % http->queue_size);
 	http->queue_count--;
+	http->answering = false;
 	http->answered = true;
 }
 
@@ -347,6 +348,7 @@ static void begin_response(struct http_relay *http, const struct http_response *
 	}
 	if (response->status < 200)
 		return;
+	http->answering = true;
 	kind = response_kind(asked, response);
 	if (asked->upgrade)
 		http->upgrade_waits = false;
@@ -460,7 +462,7 @@ bool http_relay_request_is_cut(const struct http_relay *http)
 
 bool http_relay_response_began(const struct http_relay *http)
 {
-	return http->response.state == HTTP_SIDE_BODY || http->response.state == HTTP_SIDE_RAW || http->response.cut;
+	return http->answering || http->response.state == HTTP_SIDE_RAW;
 }
 
 bool http_relay_is_clean(const struct http_relay *http)

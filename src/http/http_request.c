@@ -139,7 +139,8 @@ static bool judge_host(const struct http_relay *http, struct http_span value, st
 
 	if (!http_authority_read(value, host))
 		return error_set(err, "the request's Host is not HOST or HOST:PORT (\"%s\")", http_show(value, shown));
-	if (judge_authority(http, host) ||
+	/* A name that is led to us on this host comes with the port of our listener. */
+	if (judge_authority(http, host) || http_authority_is_target_host(http->rules, host) ||
 	    (request->connect && http_authority_same(host, &request->url.authority, request->url.authority.port)))
 		return true;
 	return error_set(err, "the request is for the host \"%s\", which is neither this relay nor its target",

@@ -1,0 +1,146 @@
+/*
+ * http_drive: gives an http_relay its bytes as a relay does: the client's as far as they are taken, then the
+ * target's, and the client's again after every step.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "unit/http_drive.h"
+
+#define COPY_MAX_BYTES 4096
+
+/* One side's bytes, on their way. */
+struct source {
+	const char *bytes;
+	size_t len, at, split;
+	bool stopped;
+};
+
+static size_t next_len(const struct source *source)
+{
+	if (source->split == DRIVE_BYTES)
+		return source->at < source->len ? 1 : 0;
+	return (source->at < source->split && source->split < source->len ? source->split : source->len) - source->at;
+}
+
+static void add(struct drive_bytes *bytes, const struct http_piece *piece)
+{
+	if (piece->len == 0)
+		return;
+	bytes->at = mem_realloc(bytes->at, bytes->len + piece->len);
+	memcpy(bytes->at + bytes->len, piece->bytes, piece->len);
+	bytes->len += piece->len;
+}
+
+typedef enum http_step step_function(
+    struct http_relay *, const unsigned char *, size_t, size_t *, struct http_piece *);
+
+/* One call; what it passes on is added to `to`. */
+static enum http_step give(struct http_relay *http, step_function *step, struct source *source,
+    struct drive_bytes *to)
+{
+	size_t len = next_len(source), taken = 0;
+	const unsigned char *bytes = (const unsigned char *)source->bytes + source->at;
+	unsigned char *copy = len > 0 && len <= COPY_MAX_BYTES ? mem_dup(bytes, len) : NULL;
+	struct http_piece piece;
+	enum http_step got = step(http, copy != NULL ? copy : bytes, len, &taken, &piece);
+
+	midrelay_assert(taken <= len);
+	midrelay_assert(got != HTTP_PIECE || taken > 0 || len == 0);
+	midrelay_assert((got != HTTP_WAIT && got != HTTP_BAD) || (taken == 0 && piece.len == 0));
+	add(to, &piece);
+	free(copy);
+	source->at += taken;
+	return got;
+}
+
+static void note_request(struct drive *drive, const struct http_relay *http)
+{
+	const struct http_request_head *head = http_relay_request_head(http);
+
+	snprintf(drive->method, sizeof(drive->method), "%s", head->method);
+	drive->safe = head->safe_method;
+	drive->keeps = head->keeps_connection;
+	drive->upgrade = head->upgrade;
+}
+
+static void run_client(struct drive *drive, struct http_relay *http, struct source *source)
+{
+	const struct http_request_head *head;
+
+	drive->waits = false;
+	while (!source->stopped && source->at < source->len) {
+		switch (give(http, http_relay_request, source, &drive->to_target)) {
+		case HTTP_HEAD:
+			note_request(drive, http);
+			break;
+		case HTTP_PIECE:
+			break;
+		case HTTP_CONNECT:
+			note_request(drive, http);
+			head = http_relay_request_head(http);
+			snprintf(drive->connect, sizeof(drive->connect), "%s:%u", head->host, head->port);
+			source->stopped = true;
+			break;
+		case HTTP_WAIT:
+			drive->waits = true;
+			return;
+		case HTTP_BAD:
+			drive->client_fault = mem_strdup(http_relay_fault(http));
+			source->stopped = true;
+			break;
+		}
+	}
+}
+
+static void run_target(struct drive *drive, struct http_relay *http, struct source *client, struct source *source)
+{
+	while (source->at < source->len) {
+		switch (give(http, http_relay_response, source, &drive->to_client)) {
+		case HTTP_HEAD:
+			drive->status = http_relay_status(http);
+			break;
+		case HTTP_PIECE:
+			break;
+		case HTTP_BAD:
+			drive->target_fault = mem_strdup(http_relay_fault(http));
+			return;
+		case HTTP_WAIT:
+		case HTTP_CONNECT:
+			midrelay_assert(false);
+		}
+		run_client(drive, http, client);
+	}
+}
+
+void drive_run(struct drive *drive, const struct http_rules *rules, const char *own_host, const char *client,
+    size_t client_len, const char *target, size_t target_len, struct drive_splits splits)
+{
+	struct http_relay *http = http_relay_new(rules, own_host);
+	struct source from_client = {client, client_len, 0, splits.client, false};
+	struct source from_target = {target, target_len, 0, splits.target, false};
+
+	memset(drive, 0, sizeof(*drive));
+	run_client(drive, http, &from_client);
+	run_target(drive, http, &from_client, &from_target);
+	drive->client_taken = from_client.at;
+	drive->target_taken = from_target.at;
+	drive->clean = http_relay_is_clean(http);
+	drive->over = http_relay_is_over(http);
+	drive->raw = http_relay_is_raw(http);
+	drive->began = http_relay_response_began(http);
+	drive->outstanding = http_relay_outstanding(http);
+	drive->end_whole = http_relay_response_end(http);
+	http_relay_free(http);
+}
+
+void drive_clear(struct drive *drive)
+{
+	free(drive->to_target.at);
+	free(drive->to_client.at);
+	free(drive->client_fault);
+	free(drive->target_fault);
+	memset(drive, 0, sizeof(*drive));
+}
