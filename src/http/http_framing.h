@@ -23,7 +23,11 @@ enum http_body_kind {
 
 enum http_chunk_state {
 	HTTP_CHUNK_SIZE,
-	HTTP_CHUNK_EXTENSION,
+	HTTP_CHUNK_NAME,   /* of an extension, behind ';' */
+	HTTP_CHUNK_VALUE,  /* behind '=' */
+	HTTP_CHUNK_QUOTED, /* in a value in quotes */
+	HTTP_CHUNK_ESCAPED,
+	HTTP_CHUNK_UNQUOTED, /* behind the closing quote */
 	HTTP_CHUNK_LINE_END, /* the LF behind the CR */
 	HTTP_CHUNK_DATA,
 	HTTP_CHUNK_DATA_CR,
@@ -37,6 +41,7 @@ struct http_body {
 	uint64_t left;          /* of the body, or of the chunk */
 	uint16_t line_bytes;    /* of the chunk-size line */
 	uint16_t digits;
+	uint16_t word_bytes;    /* of an extension's name or value */
 	struct http_scan scan;  /* of the trailers */
 };
 

@@ -49,6 +49,7 @@ struct http_relay {
 	uint8_t queue_size, queue_first, queue_count;
 	bool upgrade_waits;             /* the last request asked for an upgrade and has no answer yet */
 	bool client_ends, target_ends;  /* who asked for the connection's end */
+	bool asking;                    /* a request's head has left, and its body is not whole */
 	bool answering;                 /* a final head has left, and its response is not whole */
 	bool answered;
 	uint16_t status;

@@ -262,6 +262,7 @@ static enum http_step pass_request_head(struct http_relay *http, const unsigned 
 	queue_add(http, &request);
 	http->client_ends = request.closes;
 	side_begin_body(side, framed_kind(&request.length), request.length.length);
+	http->asking = side->state == HTTP_SIDE_BODY;
 	give_out(side, head_len, piece);
 	return HTTP_HEAD;
 }
@@ -284,6 +285,7 @@ enum http_step http_relay_request(struct http_relay *http, const unsigned char *
     struct http_piece *piece)
 {
 	struct http_side *side = &http->request;
+	enum http_progress progress;
 	struct error err;
 
 	*taken = 0;
@@ -298,8 +300,12 @@ enum http_step http_relay_request(struct http_relay *http, const unsigned char *
 			return HTTP_WAIT;
 		return pass_request_head(http, in, len, taken, piece);
 	case HTTP_SIDE_BODY:
-		if (len > 0 && pass_body(side, in, len, taken, piece, &err) == HTTP_BROKEN)
+		if (len == 0)
+			return HTTP_PIECE;
+		progress = pass_body(side, in, len, taken, piece, &err);
+		if (progress == HTTP_BROKEN)
 			return side_bad(http, side, &err);
+		http->asking = progress != HTTP_WHOLE;
 		return HTTP_PIECE;
 	case HTTP_SIDE_RAW:
 		*piece = (struct http_piece){in, len};
@@ -452,6 +458,11 @@ const char *http_relay_fault(const struct http_relay *http)
 unsigned http_relay_outstanding(const struct http_relay *http)
 {
 	return http->queue_count;
+}
+
+bool http_relay_request_is_whole(const struct http_relay *http)
+{
+	return !http->asking;
 }
 
 bool http_relay_response_began(const struct http_relay *http)

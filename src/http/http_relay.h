@@ -102,6 +102,8 @@ const char *http_relay_fault(const struct http_relay *http);
 
 /* Requests that were passed on and whose final response has not come whole. */
 unsigned http_relay_outstanding(const struct http_relay *http);
+/* The last request that was passed on has its last byte, or there was none. */
+bool http_relay_request_is_whole(const struct http_relay *http);
 /* Part of a response (not of a 1xx before it) has been passed on, so that no other answer can be given. */
 bool http_relay_response_began(const struct http_relay *http);
 /*

@@ -17,6 +17,7 @@
 #include "http/http_relay.h"
 #include "unit/http_cases.h"
 #include "unit/http_drive.h"
+#include "unit/http_oracle.h"
 
 /* Every split point of longer messages would be quadratic; those get some. */
 #define ALL_SPLITS_BYTES 1500
@@ -137,6 +138,24 @@ static void test_bytes(void **state)
 
 	for (i = 0; i < case_count; i++)
 		run_case(&cases[i], (struct drive_splits){DRIVE_BYTES, DRIVE_BYTES});
+}
+
+/* Other parsers find the messages that were passed on to begin and to end where http_relay does. */
+static void test_oracles(void **state)
+{
+	char why[ORACLE_TEXT_BYTES];
+	struct drive d;
+	size_t i;
+
+	if (oracle_count() == 0)
+		skip();
+	for (i = 0; i < case_count; i++) {
+		drive_run(&d, &rules, "192.0.2.7", cases[i].bytes[CLIENT_SENDS].at, cases[i].bytes[CLIENT_SENDS].len,
+		    cases[i].bytes[TARGET_SENDS].at, cases[i].bytes[TARGET_SENDS].len, (struct drive_splits){0, 0});
+		if (!oracle_agrees(&d, why))
+			fail_msg("%s: %s", cases[i].name, why);
+		drive_clear(&d);
+	}
 }
 
 /* ---- other targets ---- */
@@ -316,6 +335,7 @@ int main(void)
 	    cmocka_unit_test(test_cases),
 	    cmocka_unit_test(test_every_split),
 	    cmocka_unit_test(test_bytes),
+	    cmocka_unit_test(test_oracles),
 	    cmocka_unit_test(test_other_port),
 	    cmocka_unit_test(test_address_target),
 	    cmocka_unit_test(test_pipeline_bound),
