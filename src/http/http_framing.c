@@ -47,8 +47,8 @@ static bool read_coding(struct http_span value, enum http_part part, struct erro
 	}
 	if (good && chunked)
 		return true;
-	return error_set(err, "the %s has a Transfer-Encoding that does not frame it (\"%s\")", side_name(part),
-	    http_show(value, shown));
+	return error_set(err, "the %s has a Transfer-Encoding that does not frame it (\"%s\")",
+	    side_name(part), http_show(value, shown));
 }
 
 static bool read_one(const struct http_field *field, enum http_part part, struct http_span seen[2],
@@ -85,7 +85,8 @@ bool http_length_read(const struct http_head *head, enum http_part part, bool ol
 			return false;
 	}
 	if (length->has_length && length->chunked)
-		return error_set(err, "the %s has both Content-Length and Transfer-Encoding", side_name(part));
+		return error_set(
+		    err, "the %s has both Content-Length and Transfer-Encoding", side_name(part));
 	if (length->chunked && old_version)
 		return error_set(err, "the %s has a Transfer-Encoding in HTTP/1.0", side_name(part));
 	return true;
@@ -202,7 +203,8 @@ static enum http_progress line_byte(struct http_body *body, unsigned char c, str
 	case HTTP_CHUNK_ESCAPED:
 		return quoted_byte(body, c, err);
 	case HTTP_CHUNK_LINE_END:
-		return c == '\n' ? end_size(body) : broken_chunk(err, "behind the CR of a chunk-size line", c);
+		return c == '\n' ? end_size(body)
+				 : broken_chunk(err, "behind the CR of a chunk-size line", c);
 	case HTTP_CHUNK_DATA:
 	case HTTP_CHUNK_DATA_CR:
 	case HTTP_CHUNK_DATA_LF:
@@ -222,9 +224,10 @@ static enum http_progress data_end_byte(struct http_body *body, unsigned char c,
 	return cr ? HTTP_MORE : HTTP_WHOLE;
 }
 
-/* What is not data: a chunk-size line, the CRLF behind a chunk, the trailers.  *used of `len` bytes were read. */
-static enum http_progress read_unit(struct http_body *body, const unsigned char *in, size_t len, size_t *used,
-    struct error *err)
+/* What is not data: a chunk-size line, the CRLF behind a chunk, the trailers.  *used of `len` bytes were
+ * read. */
+static enum http_progress read_unit(
+    struct http_body *body, const unsigned char *in, size_t len, size_t *used, struct error *err)
 {
 	enum http_progress progress = HTTP_MORE;
 	bool line;

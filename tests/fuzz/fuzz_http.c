@@ -1,6 +1,6 @@
 /*
- * Fuzzes HTTP/1.1 through http_relay: the bytes of both sides, given whole, cut at chosen points and byte by byte,
- * must come out the same, with the same faults and the same state; what came out must go through again
+ * Fuzzes HTTP/1.1 through http_relay: the bytes of both sides, given whole, cut at chosen points and byte by
+ * byte, must come out the same, with the same faults and the same state; what came out must go through again
  * unchanged; other parsers must find its messages to begin and to end where http_relay does.
  *
  * Input: two bytes choose where the sides are cut; the client's bytes; two NUL bytes; the target's bytes.
@@ -30,8 +30,8 @@ struct sides {
 
 static void run(struct drive *drive, const struct sides *sides, struct drive_splits splits)
 {
-	drive_run(drive, &rules, "192.0.2.7", sides->client, sides->client_len, sides->target, sides->target_len,
-	    splits);
+	drive_run(drive, &rules, "192.0.2.7", sides->client, sides->client_len, sides->target,
+	    sides->target_len, splits);
 }
 
 static void assert_same_bytes(const struct drive_bytes *a, const struct drive_bytes *b)
@@ -111,9 +111,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run(&whole, &sides, (struct drive_splits){0, 0});
 	assert_fault(whole.client_fault);
 	assert_fault(whole.target_fault);
-	run(&other, &sides, (struct drive_splits){
-	    sides.client_len > 0 ? data[0] * sides.client_len / 256 : 0,
-	    sides.target_len > 0 ? data[1] * sides.target_len / 256 : 0});
+	run(&other, &sides,
+	    (struct drive_splits){sides.client_len > 0 ? data[0] * sides.client_len / 256 : 0,
+		sides.target_len > 0 ? data[1] * sides.target_len / 256 : 0});
 	assert_same(&whole, &other);
 	drive_clear(&other);
 	run(&other, &sides, (struct drive_splits){DRIVE_BYTES, DRIVE_BYTES});

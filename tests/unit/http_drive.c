@@ -22,7 +22,8 @@ static size_t next_len(const struct source *source)
 {
 	if (source->split == DRIVE_BYTES)
 		return source->at < source->len ? 1 : 0;
-	return (source->at < source->split && source->split < source->len ? source->split : source->len) - source->at;
+	return (source->at < source->split && source->split < source->len ? source->split : source->len) -
+	       source->at;
 }
 
 static void add(struct drive_bytes *bytes, const struct http_piece *piece)
@@ -43,7 +44,8 @@ static void begin_message(struct drive_bytes *bytes, size_t head_len, bool no_bo
 		bytes->messages[bytes->count - 1].end = start;
 	if (bytes->count == DRIVE_MESSAGES)
 		return;
-	bytes->messages[bytes->count++] = (struct drive_message){.start = start, .whole = true, .no_body = no_body};
+	bytes->messages[bytes->count++] =
+	    (struct drive_message){.start = start, .whole = true, .no_body = no_body};
 }
 
 static void end_messages(struct drive_bytes *bytes, bool whole)
@@ -137,7 +139,7 @@ static void note_response(struct drive *drive, const struct http_relay *http, si
 	drive->status = http_relay_status(http);
 	final = drive->status >= 200;
 	no_body = drive->status == 304 || (final && drive->finals < drive->to_target.count &&
-	    drive->to_target.messages[drive->finals].no_body);
+					      drive->to_target.messages[drive->finals].no_body);
 	begin_message(to, given, no_body);
 	drive->finals += final ? 1 : 0;
 	if (http_relay_is_raw(http)) {
@@ -146,7 +148,8 @@ static void note_response(struct drive *drive, const struct http_relay *http, si
 	}
 }
 
-static void run_target(struct drive *drive, struct http_relay *http, struct source *client, struct source *source)
+static void run_target(
+    struct drive *drive, struct http_relay *http, struct source *client, struct source *source)
 {
 	size_t given;
 

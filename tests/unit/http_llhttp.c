@@ -1,6 +1,6 @@
 /*
- * http_llhttp: llhttp's state machine, where it comes as sources; apart from the rest of llhttp because it declares
- * its call-backs with other types.
+ * http_llhttp: llhttp's state machine, where it comes as sources; apart from the rest of llhttp because it
+ * declares its call-backs with other types.
  */
 #ifdef LLHTTP_FROM_SOURCES
 #include <llhttp.c>

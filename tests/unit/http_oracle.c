@@ -37,9 +37,10 @@ static bool agrees_on(unsigned oracle, bool response, const struct drive_message
 	if (!reading.knows_form)
 		return true;
 	if (reading.refused || reading.wholes != (message->whole ? 1u : 0u)) {
-		snprintf(why, ORACLE_TEXT_BYTES, "%s finds %u whole in the %s at %zu to %zu (%s); should be %d",
-		    oracles[oracle].name, reading.wholes, response ? "response" : "request", message->start,
-		    message->end, reading.error, message->whole);
+		snprintf(why, ORACLE_TEXT_BYTES,
+		    "%s finds %u whole in the %s at %zu to %zu (%s); should be %d", oracles[oracle].name,
+		    reading.wholes, response ? "response" : "request", message->start, message->end,
+		    reading.error, message->whole);
 		return false;
 	}
 	if (!message->whole || message->until_end)
@@ -59,7 +60,8 @@ bool oracle_agrees(const struct drive *drive, char why[ORACLE_TEXT_BYTES])
 
 	for (oracle = 0; oracle < oracle_count(); oracle++) {
 		for (i = 0; i < drive->to_target.count; i++) {
-			if (!agrees_on(oracle, false, &drive->to_target.messages[i], drive->to_target.at, why))
+			if (!agrees_on(
+				oracle, false, &drive->to_target.messages[i], drive->to_target.at, why))
 				return false;
 		}
 		for (i = 0; i < drive->to_client.count; i++) {

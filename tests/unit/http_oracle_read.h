@@ -1,6 +1,6 @@
 /*
- * http_oracle_read: what one oracle makes of one message, given alone.  Knows nothing of http_relay.h, whose names
- * the oracles use too.
+ * http_oracle_read: what one oracle makes of one message, given alone.  Knows nothing of http_relay.h, whose
+ * names the oracles use too.
  */
 #ifndef MIDRELAY_TESTS_UNIT_HTTP_ORACLE_READ_H
 #define MIDRELAY_TESTS_UNIT_HTTP_ORACLE_READ_H
