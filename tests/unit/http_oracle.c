@@ -31,7 +31,7 @@ static bool agrees_on(unsigned oracle, bool response, const struct drive_message
     char why[ORACLE_TEXT_BYTES])
 {
 	struct oracle_message part = {bytes + message->start, message->end - message->start, response,
-	    message->no_body, message->until_end};
+	    response && message->no_body, message->until_end};
 	struct oracle_reading reading = oracles[oracle].read(&part);
 
 	if (!reading.knows_form)
