@@ -53,7 +53,8 @@ bool http_authority_read(struct http_span text, struct http_authority *authority
 		rest = http_span_from(text, host.len + (bracketed ? 1 : 0));
 		if (bracketed)
 			host = http_span_from(host, 1);
-		if (rest.len > 0 && (rest.at[0] != ':' || !read_port(http_span_from(rest, 1), &authority->port)))
+		if (rest.len > 0 &&
+		    (rest.at[0] != ':' || !read_port(http_span_from(rest, 1), &authority->port)))
 			return false;
 	}
 	if (!is_host(host, bracketed))
@@ -105,12 +106,12 @@ bool http_authority_is_target_host(const struct http_rules *rules, const struct 
 bool http_authority_is_target(const struct http_rules *rules, const struct http_authority *authority)
 {
 	return is_host_text(authority->host, rules->target_host) &&
-	    (authority->port == 0 || authority->port == 80 || authority->port == 443 ||
-	    authority->port == rules->target_port);
+	       (authority->port == 0 || authority->port == 80 || authority->port == 443 ||
+		   authority->port == rules->target_port);
 }
 
-bool http_authority_is_own(const struct http_rules *rules, const char *own_host,
-    const struct http_authority *authority)
+bool http_authority_is_own(
+    const struct http_rules *rules, const char *own_host, const struct http_authority *authority)
 {
 	size_t i;
 
@@ -126,7 +127,7 @@ bool http_authority_is_own(const struct http_rules *rules, const char *own_host,
 bool http_authority_same(const struct http_authority *a, const struct http_authority *b, uint16_t port)
 {
 	return http_authority_same_host(a->host, b->host) &&
-	    (a->port != 0 ? a->port : port) == (b->port != 0 ? b->port : port);
+	       (a->port != 0 ? a->port : port) == (b->port != 0 ? b->port : port);
 }
 
 bool http_url_read(struct http_span text, struct http_url *url)

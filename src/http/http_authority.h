@@ -19,8 +19,8 @@ bool http_authority_same_host(struct http_span a, struct http_span b);
 bool http_authority_is_target_host(const struct http_rules *rules, const struct http_authority *authority);
 bool http_authority_is_target(const struct http_rules *rules, const struct http_authority *authority);
 /* "localhost", an address that we listen on, or `own_host` (may be NULL); any port. */
-bool http_authority_is_own(const struct http_rules *rules, const char *own_host,
-    const struct http_authority *authority);
+bool http_authority_is_own(
+    const struct http_rules *rules, const char *own_host, const struct http_authority *authority);
 /* The same host and port, where http or https (`port`) supplies what was left out. */
 bool http_authority_same(const struct http_authority *a, const struct http_authority *b, uint16_t port);
 

@@ -47,8 +47,8 @@ static bool read_coding(struct http_span value, enum http_part part, struct erro
 	}
 	if (good && chunked)
 		return true;
-	return error_set(err, "the %s has a Transfer-Encoding that does not frame it (\"%s\")", side_name(part),
-	    http_show(value, shown));
+	return error_set(err, "the %s has a Transfer-Encoding that does not frame it (\"%s\")",
+	    side_name(part), http_show(value, shown));
 }
 
 static bool read_one(const struct http_field *field, enum http_part part, struct http_span seen[2],
@@ -85,7 +85,8 @@ bool http_length_read(const struct http_head *head, enum http_part part, bool ol
 			return false;
 	}
 	if (length->has_length && length->chunked)
-		return error_set(err, "the %s has both Content-Length and Transfer-Encoding", side_name(part));
+		return error_set(
+		    err, "the %s has both Content-Length and Transfer-Encoding", side_name(part));
 	if (length->chunked && old_version)
 		return error_set(err, "the %s has a Transfer-Encoding in HTTP/1.0", side_name(part));
 	return true;
@@ -119,7 +120,7 @@ static enum http_progress broken_chunk(struct error *err, const char *where, uns
 static enum http_progress end_size(struct http_body *body)
 {
 	body->state = body->left > 0 ? HTTP_CHUNK_DATA : HTTP_CHUNK_TRAILERS;
-	body->line_bytes = body->digits = 0;
+	body->line_bytes = body->digits = body->word_bytes = 0;
 	body->scan = (struct http_scan){0};
 	return HTTP_WHOLE;
 }
@@ -140,7 +141,48 @@ static enum http_progress size_byte(struct http_body *body, unsigned char c, str
 		return broken_chunk(err, "where a chunk's size begins", c);
 	if (c != ';' && c != '\r')
 		return broken_chunk(err, "behind a chunk's size", c);
-	body->state = c == ';' ? HTTP_CHUNK_EXTENSION : HTTP_CHUNK_LINE_END;
+	body->state = c == ';' ? HTTP_CHUNK_NAME : HTTP_CHUNK_LINE_END;
+	return HTTP_MORE;
+}
+
+/* In a value in quotes (RFC 9110 5.6.4). */
+static enum http_progress quoted_byte(struct http_body *body, unsigned char c, struct error *err)
+{
+	if ((c < 0x20 && c != '\t') || c == 0x7f)
+		return broken_chunk(err, "in a chunk's extension", c);
+	if (body->state == HTTP_CHUNK_ESCAPED)
+		body->state = HTTP_CHUNK_QUOTED;
+	else if (c == '\\')
+		body->state = HTTP_CHUNK_ESCAPED;
+	else if (c == '"')
+		body->state = HTTP_CHUNK_UNQUOTED;
+	return HTTP_MORE;
+}
+
+/* ";name", ";name=token", ";name=\"text\"" (RFC 9112 7.1.1), without the white space that it calls bad. */
+static enum http_progress extension_byte(struct http_body *body, unsigned char c, struct error *err)
+{
+	const bool quoted = body->state == HTTP_CHUNK_UNQUOTED;
+
+	if (!quoted && http_is_token_byte(c)) {
+		body->word_bytes++;
+		return HTTP_MORE;
+	}
+	if (body->state == HTTP_CHUNK_VALUE && body->word_bytes == 0 && c == '"') {
+		body->state = HTTP_CHUNK_QUOTED;
+		return HTTP_MORE;
+	}
+	if (!quoted && body->word_bytes == 0)
+		return broken_chunk(err, "in a chunk's extension", c);
+	body->word_bytes = 0;
+	if (c == '=' && body->state == HTTP_CHUNK_NAME)
+		body->state = HTTP_CHUNK_VALUE;
+	else if (c == ';')
+		body->state = HTTP_CHUNK_NAME;
+	else if (c == '\r')
+		body->state = HTTP_CHUNK_LINE_END;
+	else
+		return broken_chunk(err, "in a chunk's extension", c);
 	return HTTP_MORE;
 }
 
@@ -150,15 +192,26 @@ static enum http_progress line_byte(struct http_body *body, unsigned char c, str
 		error_set(err, "a chunk-size line is longer than %d bytes", HTTP_CHUNK_LINE_BYTES);
 		return HTTP_BROKEN;
 	}
-	if (body->state == HTTP_CHUNK_SIZE)
+	switch (body->state) {
+	case HTTP_CHUNK_SIZE:
 		return size_byte(body, c, err);
-	if (body->state == HTTP_CHUNK_LINE_END)
-		return c == '\n' ? end_size(body) : broken_chunk(err, "behind the CR of a chunk-size line", c);
-	if (c == '\r')
-		body->state = HTTP_CHUNK_LINE_END;
-	else if ((c < 0x20 && c != '\t') || c == 0x7f)
-		return broken_chunk(err, "in a chunk's extension", c);
-	return HTTP_MORE;
+	case HTTP_CHUNK_NAME:
+	case HTTP_CHUNK_VALUE:
+	case HTTP_CHUNK_UNQUOTED:
+		return extension_byte(body, c, err);
+	case HTTP_CHUNK_QUOTED:
+	case HTTP_CHUNK_ESCAPED:
+		return quoted_byte(body, c, err);
+	case HTTP_CHUNK_LINE_END:
+		return c == '\n' ? end_size(body)
+				 : broken_chunk(err, "behind the CR of a chunk-size line", c);
+	case HTTP_CHUNK_DATA:
+	case HTTP_CHUNK_DATA_CR:
+	case HTTP_CHUNK_DATA_LF:
+	case HTTP_CHUNK_TRAILERS:
+		break;
+	}
+	return HTTP_BROKEN;
 }
 
 static enum http_progress data_end_byte(struct http_body *body, unsigned char c, struct error *err)
@@ -171,9 +224,10 @@ static enum http_progress data_end_byte(struct http_body *body, unsigned char c,
 	return cr ? HTTP_MORE : HTTP_WHOLE;
 }
 
-/* What is not data: a chunk-size line, the CRLF behind a chunk, the trailers.  *used of `len` bytes were read. */
-static enum http_progress read_unit(struct http_body *body, const unsigned char *in, size_t len, size_t *used,
-    struct error *err)
+/* What is not data: a chunk-size line, the CRLF behind a chunk, the trailers.  *used of `len` bytes were
+ * read. */
+static enum http_progress read_unit(
+    struct http_body *body, const unsigned char *in, size_t len, size_t *used, struct error *err)
 {
 	enum http_progress progress = HTTP_MORE;
 	bool line;

@@ -15,13 +15,30 @@
 
 /* Bytes that may stand in any line; the others are looked at one by one. */
 static const unsigned char is_plain[256] = {
-    ['\t'] = 1, [0x20 ... 0x7e] = 1, [0x80 ... 0xff] = 1,
+    ['\t'] = 1,
+    [0x20 ... 0x7e] = 1,
+    [0x80 ... 0xff] = 1,
 };
 
 static const unsigned char is_token[256] = {
-    ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1, ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,
-    ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1,
-    ['|'] = 1, ['~'] = 1,
+    ['0' ... '9'] = 1,
+    ['A' ... 'Z'] = 1,
+    ['a' ... 'z'] = 1,
+    ['!'] = 1,
+    ['#'] = 1,
+    ['$'] = 1,
+    ['%'] = 1,
+    ['&'] = 1,
+    ['\''] = 1,
+    ['*'] = 1,
+    ['+'] = 1,
+    ['-'] = 1,
+    ['.'] = 1,
+    ['^'] = 1,
+    ['_'] = 1,
+    ['`'] = 1,
+    ['|'] = 1,
+    ['~'] = 1,
 };
 
 static const char *part_name(enum http_part part)
@@ -96,8 +113,8 @@ static size_t scan_room(const struct http_scan *scan)
 }
 
 /* The byte at the end of a run of plain ones. */
-static enum http_progress scan_special(struct http_scan *scan, enum http_part part, unsigned char c,
-    struct error *err)
+static enum http_progress scan_special(
+    struct http_scan *scan, enum http_part part, unsigned char c, struct error *err)
 {
 	if (scan->bytes >= HTTP_HEAD_BYTES)
 		return too_long(scan, part, err);
@@ -178,7 +195,8 @@ static enum http_name find_name(struct http_span name)
 	return http_span_begins(name, "Proxy-") ? HTTP_NAME_PROXY_OTHER : HTTP_NAME_OTHER;
 }
 
-static bool read_field(struct http_field *field, enum http_part part, struct http_span line, struct error *err)
+static bool read_field(
+    struct http_field *field, enum http_part part, struct http_span line, struct error *err)
 {
 	struct http_span text = {line.at, line.len - 2};
 	char shown[HTTP_SHOWN_BYTES];
@@ -189,13 +207,14 @@ static bool read_field(struct http_field *field, enum http_part part, struct htt
 	field->line = line;
 	field->name = (struct http_span){text.at, i};
 	if (i == text.len)
-		return error_set(err, "%s has a line without a colon (\"%s\")", part_name(part),
-		    http_show(text, shown));
+		return error_set(
+		    err, "%s has a line without a colon (\"%s\")", part_name(part), http_show(text, shown));
 	if (text.at[i] == ' ' || text.at[i] == '\t') {
 		while (i < text.len && (text.at[i] == ' ' || text.at[i] == '\t'))
 			i++;
 		if (i < text.len && text.at[i] == ':')
-			return error_set(err, "%s has white space between a field's name and its colon (\"%s\")",
+			return error_set(err,
+			    "%s has white space between a field's name and its colon (\"%s\")",
 			    part_name(part), http_show(text, shown));
 	}
 	if (text.at[field->name.len] != ':' || field->name.len == 0)
@@ -203,6 +222,9 @@ static bool read_field(struct http_field *field, enum http_part part, struct htt
 		    part_name(part), http_show(text, shown));
 	field->value = http_span_trim(http_span_from(text, field->name.len + 1));
 	field->known = find_name(field->name);
+	if (field->known == HTTP_NAME_OTHER && http_span_begins(field->name, "Transfer-Encoding"))
+		return error_set(err, "%s has a line that some take for Transfer-Encoding (\"%s\")",
+		    part_name(part), http_show(text, shown));
 	return true;
 }
 

@@ -1,6 +1,6 @@
 /*
- * http_head: bytes to lines, lines to fields.  Strict: lines end in CRLF, no line is folded, a name is a token
- * with the colon right behind it, a value has no control byte but HTAB (RFC 9112 sections 2.2, 5).
+ * http_head: bytes to lines, lines to fields.  Strict: lines end in CRLF, no line is folded, a name is a
+ * token with the colon right behind it, a value has no control byte but HTAB (RFC 9112 sections 2.2, 5).
  *
  * Every fault falls at a byte that is fixed by the head's content, so that neither verdict nor sentence
  * depends on how the head was cut.
@@ -22,7 +22,7 @@ struct http_span {
 };
 
 enum http_part {
-	HTTP_PART_REQUEST,  /* the head of a request; empty lines before it are left out */
+	HTTP_PART_REQUEST, /* the head of a request; empty lines before it are left out */
 	HTTP_PART_RESPONSE,
 	HTTP_PART_TRAILERS, /* fields without a first line */
 };
@@ -79,8 +79,8 @@ struct http_head {
 };
 
 /* `bytes` is a whole part that http_head_scan() found good, without what was skipped. */
-bool http_head_read(struct http_head *head, enum http_part part, struct http_span bytes, struct error *err)
-    MUST_CHECK;
+bool http_head_read(
+    struct http_head *head, enum http_part part, struct http_span bytes, struct error *err) MUST_CHECK;
 
 /* ---- small things on spans ---- */
 
@@ -90,7 +90,8 @@ bool http_span_is(struct http_span text, const char *word); /* case does not cou
 bool http_span_begins(struct http_span text, const char *word);
 struct http_span http_span_from(struct http_span text, size_t offset);
 struct http_span http_span_trim(struct http_span text); /* SP and HTAB */
-/* Takes the next element off a comma separated list; false when there is none.  Empty ones are passed over. */
+/* Takes the next element off a comma separated list; false when there is none.  Empty ones are passed over.
+ */
 bool http_span_next(struct http_span *list, struct http_span *element);
 
 /* For sentences: foreign text escaped and bounded. */

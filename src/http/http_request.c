@@ -16,7 +16,8 @@ static bool read_version(struct http_request *request, struct error *err)
 	char shown[HTTP_SHOWN_BYTES];
 
 	request->old_version = request->version.len == 8 && memcmp(request->version.at, "HTTP/1.0", 8) == 0;
-	if (request->old_version || (request->version.len == 8 && memcmp(request->version.at, "HTTP/1.1", 8) == 0))
+	if (request->old_version ||
+	    (request->version.len == 8 && memcmp(request->version.at, "HTTP/1.1", 8) == 0))
 		return true;
 	return error_set(err, "the request is in \"%s\"; HTTP/1.1 and HTTP/1.0 are spoken here",
 	    http_show(request->version, shown));
@@ -31,14 +32,16 @@ static bool read_words(struct http_span line, struct http_request *request, stru
 	if (first != NULL)
 		second = memchr(first + 1, ' ', line.len - (size_t)(first + 1 - line.at));
 	if (second == NULL || second == first + 1)
-		return error_set(err, "the request line is not METHOD TARGET VERSION (\"%s\")", http_show(line, shown));
+		return error_set(
+		    err, "the request line is not METHOD TARGET VERSION (\"%s\")", http_show(line, shown));
 	request->method = (struct http_span){line.at, (size_t)(first - line.at)};
 	request->target = (struct http_span){first + 1, (size_t)(second - first - 1)};
 	request->version = http_span_from(line, (size_t)(second + 1 - line.at));
 	if (!http_is_token(request->method) || request->method.len > METHOD_BYTES_MAX)
 		return error_set(err, "the request line has no method (\"%s\")", http_show(line, shown));
 	for (i = 0; i < request->target.len; i++) {
-		if (request->target.at[i] <= ' ' || request->target.at[i] > '~' || request->target.at[i] == '#')
+		if (request->target.at[i] <= ' ' || request->target.at[i] > '~' ||
+		    request->target.at[i] == '#')
 			return error_set(err, "the request's target has a byte that no URL has (\"%s\")",
 			    http_show(http_span_from(request->target, i), shown));
 	}
@@ -48,7 +51,7 @@ static bool read_words(struct http_span line, struct http_request *request, stru
 static bool method_is(const struct http_request *request, const char *method)
 {
 	return request->method.len == strlen(method) &&
-	    memcmp(request->method.at, method, request->method.len) == 0;
+	       memcmp(request->method.at, method, request->method.len) == 0;
 }
 
 static bool read_target(struct http_request *request, struct error *err)
@@ -58,13 +61,14 @@ static bool read_target(struct http_request *request, struct error *err)
 	request->connect = method_is(request, "CONNECT");
 	if (request->connect) {
 		request->url.authority_text = request->target;
-		if (http_authority_read(request->target, &request->url.authority) && request->url.authority.port != 0)
+		if (http_authority_read(request->target, &request->url.authority) &&
+		    request->url.authority.port != 0)
 			return true;
 		return error_set(err, "the request is to CONNECT to \"%s\", which is not HOST:PORT",
 		    http_show(request->target, shown));
 	}
-	if (request->target.at[0] == '/' || (request->target.len == 1 && request->target.at[0] == '*' &&
-	    method_is(request, "OPTIONS")))
+	if (request->target.at[0] == '/' ||
+	    (request->target.len == 1 && request->target.at[0] == '*' && method_is(request, "OPTIONS")))
 		return true;
 	request->absolute = true;
 	if (http_url_read(request->target, &request->url) && request->url.default_port != 0)
@@ -89,7 +93,7 @@ static bool read_connection_line(struct http_span list, struct http_connection *
 		else if (http_span_is(word, "upgrade"))
 			connection->upgrade = true;
 		else if (http_span_is(word, "Content-Length") || http_span_is(word, "Transfer-Encoding") ||
-		    http_span_is(word, "Host"))
+			 http_span_is(word, "Host"))
 			return error_set(err, "a Connection line names %s, which is not the connection's",
 			    http_show(word, shown));
 	}
@@ -110,8 +114,8 @@ bool http_connection_read(const struct http_head *head, struct http_connection *
 }
 
 /* The client's own words are for us; without a Connection line they say what it wants of the connection. */
-static bool read_proxy_connection(const struct http_head *head, struct http_connection *connection,
-    struct error *err)
+static bool read_proxy_connection(
+    const struct http_head *head, struct http_connection *connection, struct error *err)
 {
 	unsigned i;
 
@@ -129,7 +133,7 @@ static bool read_proxy_connection(const struct http_head *head, struct http_conn
 static bool judge_authority(const struct http_relay *http, const struct http_authority *authority)
 {
 	return http_authority_is_target(http->rules, authority) ||
-	    http_authority_is_own(http->rules, http->own_host, authority);
+	       http_authority_is_own(http->rules, http->own_host, authority);
 }
 
 static bool judge_host(const struct http_relay *http, struct http_span value, struct http_request *request,
@@ -138,17 +142,20 @@ static bool judge_host(const struct http_relay *http, struct http_span value, st
 	char shown[HTTP_SHOWN_BYTES];
 
 	if (!http_authority_read(value, host))
-		return error_set(err, "the request's Host is not HOST or HOST:PORT (\"%s\")", http_show(value, shown));
+		return error_set(
+		    err, "the request's Host is not HOST or HOST:PORT (\"%s\")", http_show(value, shown));
 	/* A name that is led to us on this host comes with the port of our listener. */
 	if (judge_authority(http, host) || http_authority_is_target_host(http->rules, host) ||
-	    (request->connect && http_authority_same(host, &request->url.authority, request->url.authority.port)))
+	    (request->connect &&
+		http_authority_same(host, &request->url.authority, request->url.authority.port)))
 		return true;
-	return error_set(err, "the request is for the host \"%s\", which is neither this relay nor its target",
+	return error_set(err,
+	    "the request is for the host \"%s\", which is neither this relay nor its target",
 	    http_show(value, shown));
 }
 
-static bool read_host(const struct http_relay *http, const struct http_head *head, struct http_request *request,
-    struct error *err)
+static bool read_host(const struct http_relay *http, const struct http_head *head,
+    struct http_request *request, struct error *err)
 {
 	const struct http_field *found = NULL;
 	char shown[HTTP_SHOWN_BYTES];
@@ -182,7 +189,7 @@ static bool read_host(const struct http_relay *http, const struct http_head *hea
 static bool is_client_url(const struct http_request *request, const struct http_url *url)
 {
 	return request->host_text.len > 0 && url->default_port != 0 &&
-	    http_authority_same(&url->authority, &request->host, url->default_port);
+	       http_authority_same(&url->authority, &request->host, url->default_port);
 }
 
 /* A web page may act under our certificate only when it came from the target, through us or not. */
@@ -201,8 +208,8 @@ static bool judge_origin(const struct http_relay *http, const struct http_field 
 	if (http_url_read(field->value, &url) && url.default_port != 0 && url.rest.len == 0 &&
 	    (is_client_url(request, &url) || http_authority_is_target(http->rules, &url.authority)))
 		return true;
-	return error_set(err, "a page of another site made this request (Origin: %s)",
-	    http_show(field->value, shown));
+	return error_set(
+	    err, "a page of another site made this request (Origin: %s)", http_show(field->value, shown));
 }
 
 static bool judge_asker(const struct http_relay *http, const struct http_head *head,
@@ -211,7 +218,8 @@ static bool judge_asker(const struct http_relay *http, const struct http_head *h
 	unsigned i;
 
 	for (i = 0; i < head->count; i++) {
-		if (head->fields[i].known != HTTP_NAME_ORIGIN && head->fields[i].known != HTTP_NAME_SEC_FETCH_SITE)
+		if (head->fields[i].known != HTTP_NAME_ORIGIN &&
+		    head->fields[i].known != HTTP_NAME_SEC_FETCH_SITE)
 			continue;
 		if (!judge_origin(http, &head->fields[i], request, err))
 			return false;
@@ -230,8 +238,8 @@ static bool has_field(const struct http_head *head, enum http_name known)
 	return false;
 }
 
-bool http_request_read(const struct http_relay *http, const struct http_head *head, struct http_request *request,
-    struct error *err)
+bool http_request_read(const struct http_relay *http, const struct http_head *head,
+    struct http_request *request, struct error *err)
 {
 	struct http_connection connection;
 
@@ -269,7 +277,8 @@ static void write_target_authority(const struct http_rules *rules, struct http_b
 	}
 }
 
-static void write_first(const struct http_head *head, const struct http_request *request, struct http_buf *out)
+static void write_first(
+    const struct http_head *head, const struct http_request *request, struct http_buf *out)
 {
 	if (!request->absolute) {
 		http_buf_add(out, head->first.at, head->first.len + 2);
@@ -327,8 +336,8 @@ static void write_page(const struct http_relay *http, const struct http_field *f
 	write_end(field, out);
 }
 
-static void write_proxy_connection(const struct http_field *field, const struct http_request *request,
-    struct http_buf *out)
+static void write_proxy_connection(
+    const struct http_field *field, const struct http_request *request, struct http_buf *out)
 {
 	if (request->connection_seen || request->closes != !request->old_version)
 		return;

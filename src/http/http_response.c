@@ -13,18 +13,20 @@ static bool read_status(struct http_span line, struct http_response *response, s
 	char shown[HTTP_SHOWN_BYTES];
 	const char *at = line.at;
 
-	if (line.len >= 12 && memcmp(at, "HTTP/1.", 7) == 0 && (at[7] == '0' || at[7] == '1') && at[8] == ' ' &&
-	    at[9] >= '1' && at[9] <= '9' && at[10] >= '0' && at[10] <= '9' && at[11] >= '0' && at[11] <= '9' &&
-	    (line.len == 12 || at[12] == ' ')) {
+	if (line.len >= 12 && memcmp(at, "HTTP/1.", 7) == 0 && (at[7] == '0' || at[7] == '1') &&
+	    at[8] == ' ' && at[9] >= '1' && at[9] <= '9' && at[10] >= '0' && at[10] <= '9' && at[11] >= '0' &&
+	    at[11] <= '9' && (line.len == 12 || at[12] == ' ')) {
 		response->old_version = at[7] == '0';
 		response->status = (uint16_t)((at[9] - '0') * 100 + (at[10] - '0') * 10 + at[11] - '0');
 		return true;
 	}
-	return error_set(err, "the response does not begin with a status line of HTTP/1.1 or HTTP/1.0 (\"%s\")",
+	return error_set(err,
+	    "the response does not begin with a status line of HTTP/1.1 or HTTP/1.0 (\"%s\")",
 	    http_show(line, shown));
 }
 
-static bool judge_interim(const struct http_asked *asked, const struct http_response *response, struct error *err)
+static bool judge_interim(
+    const struct http_asked *asked, const struct http_response *response, struct error *err)
 {
 	if (response->status == 101 && !asked->upgrade)
 		return error_set(err, "the response is a 101 to a request that did not ask for an upgrade");
@@ -46,8 +48,8 @@ bool http_response_read(const struct http_head *head, const struct http_asked *a
 		return false;
 	if ((response->status < 200 || response->status == 204) &&
 	    (response->length.chunked || response->length.length > 0))
-		return error_set(err, "the response has the status %u, and a body that it cannot have",
-		    response->status);
+		return error_set(
+		    err, "the response has the status %u, and a body that it cannot have", response->status);
 	if (asked->old_version && response->length.chunked)
 		return error_set(err, "the response is chunked for a client of HTTP/1.0");
 	response->closes = connection.close || (response->old_version && !connection.keep_alive);
@@ -57,8 +59,8 @@ bool http_response_read(const struct http_head *head, const struct http_asked *a
 /* ---- how it leaves ---- */
 
 /* A URL of the target's becomes the client's own; false when it is another's. */
-static bool write_url(const struct http_relay *http, struct http_span text, const struct http_base *base,
-    struct http_buf *out)
+static bool write_url(
+    const struct http_relay *http, struct http_span text, const struct http_base *base, struct http_buf *out)
 {
 	struct http_url url;
 
@@ -72,8 +74,8 @@ static bool write_url(const struct http_relay *http, struct http_span text, cons
 }
 
 /* The field's line with the URL at `text` put right. */
-static void write_url_field(const struct http_relay *http, const struct http_field *field, struct http_span text,
-    const struct http_base *base, struct http_buf *out)
+static void write_url_field(const struct http_relay *http, const struct http_field *field,
+    struct http_span text, const struct http_base *base, struct http_buf *out)
 {
 	uint32_t before = out->len;
 	const char *end = text.at + text.len;
@@ -147,11 +149,12 @@ static bool covers(struct http_span domain, struct http_span host)
 		return false;
 	offset = host.len - domain.len;
 	return strncasecmp(host.at + offset, domain.at, domain.len) == 0 &&
-	    (offset == 0 || host.at[offset - 1] == '.');
+	       (offset == 0 || host.at[offset - 1] == '.');
 }
 
 /* A Domain of the target's that the client's own name for us does not match. */
-static bool is_foreign_domain(const struct http_relay *http, struct http_span domain, const struct http_base *base)
+static bool is_foreign_domain(
+    const struct http_relay *http, struct http_span domain, const struct http_base *base)
 {
 	const char *target = http->rules->target_host;
 	struct http_span text = {base->text + base->scheme_len, base->len - base->scheme_len};
@@ -164,7 +167,8 @@ static bool is_foreign_domain(const struct http_relay *http, struct http_span do
 	return base->len == 0 || !http_authority_read(text, &client) || !covers(domain, client.host);
 }
 
-static bool drops_attribute(const struct http_relay *http, struct http_span attribute, const struct http_base *base)
+static bool drops_attribute(
+    const struct http_relay *http, struct http_span attribute, const struct http_base *base)
 {
 	const char *equals = attribute.len > 0 ? memchr(attribute.at, '=', attribute.len) : NULL;
 	struct http_span name = attribute, value = {attribute.at, 0};
@@ -194,7 +198,8 @@ static void write_cookie(const struct http_relay *http, const struct http_field 
 	rest = http_span_from(rest, part.len);
 	while (rest.len > 0) {
 		semicolon = memchr(rest.at + 1, ';', rest.len - 1);
-		part = (struct http_span){rest.at, semicolon != NULL ? (size_t)(semicolon - rest.at) : rest.len};
+		part =
+		    (struct http_span){rest.at, semicolon != NULL ? (size_t)(semicolon - rest.at) : rest.len};
 		if (!drops_attribute(http, http_span_from(part, 1), base))
 			http_buf_add_span(out, part);
 		rest = http_span_from(rest, part.len);

@@ -266,7 +266,8 @@ bool http_flow_is_answered(const struct http_flow *flow)
 
 	if (flow->http == NULL)
 		return true;
-	cut = http_relay_request_is_cut(flow->http) ? 1 : 0;
+	/* One whose body was broken would be waited for in vain. */
+	cut = http_relay_request_is_whole(flow->http) ? 0 : 1;
 	return http_relay_outstanding(flow->http) <= cut;
 }
 
@@ -293,7 +294,7 @@ bool http_flow_is_answerable(const struct http_flow *flow)
 {
 	/* A request whose body was broken may have had its answer before. */
 	return flow->http != NULL && !http_relay_is_raw(flow->http) && !http_relay_response_began(flow->http) &&
-	    (!http_relay_request_is_cut(flow->http) || http_relay_outstanding(flow->http) > 0);
+	    (http_relay_request_is_whole(flow->http) || http_relay_outstanding(flow->http) > 0);
 }
 
 bool http_flow_was_cut(struct http_flow *flow)

@@ -75,7 +75,8 @@ static void read_line(struct http_case *c, const char *line)
 			add_line(&c->bytes[i], line + strlen(marks[i]), c->name);
 			return;
 		}
-		if (strncmp(line, marks[i], strlen(marks[i]) - 1) == 0 && line[strlen(marks[i]) - 1] == '\0') {
+		if (strncmp(line, marks[i], strlen(marks[i]) - 1) == 0 &&
+		    line[strlen(marks[i]) - 1] == '\0') {
 			add_line(&c->bytes[i], "", c->name);
 			return;
 		}

@@ -18,7 +18,7 @@ struct bytes {
 enum http_case_mark { CLIENT_SENDS, TARGET_GETS, TARGET_SENDS, CLIENT_GETS, MARKS };
 
 struct http_case {
-	char *name;  /* FILE/CASE */
+	char *name; /* FILE/CASE */
 	struct bytes bytes[MARKS];
 	char *client_fault, *target_fault; /* NULL: none */
 	char *state;                       /* words; "" */

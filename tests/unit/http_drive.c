@@ -22,7 +22,8 @@ static size_t next_len(const struct source *source)
 {
 	if (source->split == DRIVE_BYTES)
 		return source->at < source->len ? 1 : 0;
-	return (source->at < source->split && source->split < source->len ? source->split : source->len) - source->at;
+	return (source->at < source->split && source->split < source->len ? source->split : source->len) -
+	       source->at;
 }
 
 static void add(struct drive_bytes *bytes, const struct http_piece *piece)
@@ -34,12 +35,35 @@ static void add(struct drive_bytes *bytes, const struct http_piece *piece)
 	bytes->len += piece->len;
 }
 
+/* A head is about to be added: the message before it ends here. */
+static void begin_message(struct drive_bytes *bytes, size_t head_len, bool no_body)
+{
+	size_t start = bytes->len - head_len;
+
+	if (bytes->count > 0)
+		bytes->messages[bytes->count - 1].end = start;
+	if (bytes->count == DRIVE_MESSAGES)
+		return;
+	bytes->messages[bytes->count++] =
+	    (struct drive_message){.start = start, .whole = true, .no_body = no_body};
+}
+
+static void end_messages(struct drive_bytes *bytes, bool whole)
+{
+	struct drive_message *last = bytes->count > 0 ? &bytes->messages[bytes->count - 1] : NULL;
+
+	if (last == NULL || last->end != 0)
+		return;
+	last->end = bytes->len;
+	last->whole = whole;
+}
+
 typedef enum http_step step_function(
     struct http_relay *, const unsigned char *, size_t, size_t *, struct http_piece *);
 
 /* One call; what it passes on is added to `to`. */
 static enum http_step give(struct http_relay *http, step_function *step, struct source *source,
-    struct drive_bytes *to)
+    struct drive_bytes *to, size_t *given)
 {
 	size_t len = next_len(source), taken = 0;
 	const unsigned char *bytes = (const unsigned char *)source->bytes + source->at;
@@ -51,6 +75,7 @@ static enum http_step give(struct http_relay *http, step_function *step, struct 
 	midrelay_assert(got != HTTP_PIECE || taken > 0 || len == 0);
 	midrelay_assert((got != HTTP_WAIT && got != HTTP_BAD) || (taken == 0 && piece.len == 0));
 	add(to, &piece);
+	*given = piece.len;
 	free(copy);
 	source->at += taken;
 	return got;
@@ -66,22 +91,30 @@ static void note_request(struct drive *drive, const struct http_relay *http)
 	drive->upgrade = head->upgrade;
 }
 
+static void note_connect(struct drive *drive, const struct http_relay *http)
+{
+	const struct http_request_head *head = http_relay_request_head(http);
+
+	snprintf(drive->connect, sizeof(drive->connect), "%s:%u", head->host, head->port);
+}
+
 static void run_client(struct drive *drive, struct http_relay *http, struct source *source)
 {
-	const struct http_request_head *head;
+	struct drive_bytes *to = &drive->to_target;
+	size_t given;
 
 	drive->waits = false;
 	while (!source->stopped && source->at < source->len) {
-		switch (give(http, http_relay_request, source, &drive->to_target)) {
+		switch (give(http, http_relay_request, source, to, &given)) {
 		case HTTP_HEAD:
 			note_request(drive, http);
+			begin_message(to, given, strcmp(drive->method, "HEAD") == 0);
 			break;
 		case HTTP_PIECE:
 			break;
 		case HTTP_CONNECT:
 			note_request(drive, http);
-			head = http_relay_request_head(http);
-			snprintf(drive->connect, sizeof(drive->connect), "%s:%u", head->host, head->port);
+			note_connect(drive, http);
 			source->stopped = true;
 			break;
 		case HTTP_WAIT:
@@ -92,15 +125,41 @@ static void run_client(struct drive *drive, struct http_relay *http, struct sour
 			source->stopped = true;
 			break;
 		}
+		if (source->split == DRIVE_BYTES)
+			http_relay_rest(http);
 	}
 }
 
-static void run_target(struct drive *drive, struct http_relay *http, struct source *client, struct source *source)
+/* A response's head: which request it answers says whether a body may follow. */
+static void note_response(struct drive *drive, const struct http_relay *http, size_t given)
 {
+	struct drive_bytes *to = &drive->to_client;
+	bool final, no_body;
+
+	drive->status = http_relay_status(http);
+	final = drive->status >= 200;
+	no_body = drive->status == 304 || (final && drive->finals < drive->to_target.count &&
+					      drive->to_target.messages[drive->finals].no_body);
+	begin_message(to, given, no_body);
+	drive->finals += final ? 1 : 0;
+	if (http_relay_is_raw(http)) {
+		end_messages(to, true);
+		to->messages[to->count - 1].raw_behind = true;
+	}
+}
+
+static void run_target(
+    struct drive *drive, struct http_relay *http, struct source *client, struct source *source)
+{
+	size_t given;
+
 	while (source->at < source->len) {
-		switch (give(http, http_relay_response, source, &drive->to_client)) {
+		switch (give(http, http_relay_response, source, &drive->to_client, &given)) {
 		case HTTP_HEAD:
-			drive->status = http_relay_status(http);
+			note_response(drive, http, given);
+			/* A request that is whole ends where the raw bytes begin. */
+			if (http_relay_is_raw(http))
+				end_messages(&drive->to_target, true);
 			break;
 		case HTTP_PIECE:
 			break;
@@ -111,6 +170,8 @@ static void run_target(struct drive *drive, struct http_relay *http, struct sour
 		case HTTP_CONNECT:
 			midrelay_assert(false);
 		}
+		if (source->split == DRIVE_BYTES)
+			http_relay_rest(http);
 		run_client(drive, http, client);
 	}
 }
@@ -121,6 +182,7 @@ void drive_run(struct drive *drive, const struct http_rules *rules, const char *
 	struct http_relay *http = http_relay_new(rules, own_host);
 	struct source from_client = {client, client_len, 0, splits.client, false};
 	struct source from_target = {target, target_len, 0, splits.target, false};
+	bool began;
 
 	memset(drive, 0, sizeof(*drive));
 	run_client(drive, http, &from_client);
@@ -130,9 +192,14 @@ void drive_run(struct drive *drive, const struct http_rules *rules, const char *
 	drive->clean = http_relay_is_clean(http);
 	drive->over = http_relay_is_over(http);
 	drive->raw = http_relay_is_raw(http);
-	drive->began = http_relay_response_began(http);
+	drive->began = began = http_relay_response_began(http);
 	drive->outstanding = http_relay_outstanding(http);
 	drive->end_whole = http_relay_response_end(http);
+	drive->request_whole = http_relay_request_is_whole(http);
+	end_messages(&drive->to_target, drive->request_whole);
+	end_messages(&drive->to_client, !began || (drive->end_whole && !drive->raw));
+	if (began && drive->end_whole && !drive->raw && drive->to_client.count > 0)
+		drive->to_client.messages[drive->to_client.count - 1].until_end = true;
 	http_relay_free(http);
 }
 

@@ -17,6 +17,7 @@
 #include "http/http_relay.h"
 #include "unit/http_cases.h"
 #include "unit/http_drive.h"
+#include "unit/http_oracle.h"
 
 /* Every split point of longer messages would be quadratic; those get some. */
 #define ALL_SPLITS_BYTES 1500
@@ -29,7 +30,8 @@ static const struct http_rules rules = {"acme.service-now.com", 443, own_hosts, 
 
 /* ---- the cases ---- */
 
-static void check_bytes(const char *name, const char *what, const struct drive_bytes *got, const struct bytes *want)
+static void check_bytes(
+    const char *name, const char *what, const struct drive_bytes *got, const struct bytes *want)
 {
 	if (got->len == want->len && (got->len == 0 || memcmp(got->at, want->at, got->len) == 0))
 		return;
@@ -59,17 +61,17 @@ static bool holds(const struct drive *d, const char *word)
 		snprintf(text, sizeof(text), "connect:%s", d->connect);
 	else
 		snprintf(text, sizeof(text), "%s",
-		    strcmp(word, "clean") == 0     ? d->clean ? "clean" : "-"
-		    : strcmp(word, "unclean") == 0 ? d->clean ? "-" : "unclean"
-		    : strcmp(word, "over") == 0    ? d->over ? "over" : "-"
-		    : strcmp(word, "raw") == 0     ? d->raw ? "raw" : "-"
-		    : strcmp(word, "began") == 0   ? d->began ? "began" : "-"
-		    : strcmp(word, "waits") == 0   ? d->waits ? "waits" : "-"
-		    : strcmp(word, "safe") == 0    ? d->safe ? "safe" : "-"
-		    : strcmp(word, "unsafe") == 0  ? d->safe ? "-" : "unsafe"
-		    : strcmp(word, "keeps") == 0   ? d->keeps ? "keeps" : "-"
-		    : strcmp(word, "closes") == 0  ? d->keeps ? "-" : "closes"
-		    : strcmp(word, "upgrade") == 0 ? d->upgrade ? "upgrade" : "-"
+		    strcmp(word, "clean") == 0       ? d->clean ? "clean" : "-"
+		    : strcmp(word, "unclean") == 0   ? d->clean ? "-" : "unclean"
+		    : strcmp(word, "over") == 0      ? d->over ? "over" : "-"
+		    : strcmp(word, "raw") == 0       ? d->raw ? "raw" : "-"
+		    : strcmp(word, "began") == 0     ? d->began ? "began" : "-"
+		    : strcmp(word, "waits") == 0     ? d->waits ? "waits" : "-"
+		    : strcmp(word, "safe") == 0      ? d->safe ? "safe" : "-"
+		    : strcmp(word, "unsafe") == 0    ? d->safe ? "-" : "unsafe"
+		    : strcmp(word, "keeps") == 0     ? d->keeps ? "keeps" : "-"
+		    : strcmp(word, "closes") == 0    ? d->keeps ? "-" : "closes"
+		    : strcmp(word, "upgrade") == 0   ? d->upgrade ? "upgrade" : "-"
 		    : strcmp(word, "end:whole") == 0 ? d->end_whole ? "end:whole" : "-"
 		    : strcmp(word, "end:cut") == 0   ? d->end_whole ? "-" : "end:cut"
 						     : "unknown");
@@ -137,6 +139,25 @@ static void test_bytes(void **state)
 
 	for (i = 0; i < case_count; i++)
 		run_case(&cases[i], (struct drive_splits){DRIVE_BYTES, DRIVE_BYTES});
+}
+
+/* Other parsers find the messages that were passed on to begin and to end where http_relay does. */
+static void test_oracles(void **state)
+{
+	char why[ORACLE_TEXT_BYTES];
+	struct drive d;
+	size_t i;
+
+	if (oracle_count() == 0)
+		skip();
+	for (i = 0; i < case_count; i++) {
+		drive_run(&d, &rules, "192.0.2.7", cases[i].bytes[CLIENT_SENDS].at,
+		    cases[i].bytes[CLIENT_SENDS].len, cases[i].bytes[TARGET_SENDS].at,
+		    cases[i].bytes[TARGET_SENDS].len, (struct drive_splits){0, 0});
+		if (!oracle_agrees(&d, why))
+			fail_msg("%s: %s", cases[i].name, why);
+		drive_clear(&d);
+	}
 }
 
 /* ---- other targets ---- */
@@ -229,8 +250,9 @@ static void test_body_by_reference(void **state)
 	assert_int_equal(piece.len, 8);
 	assert_int_equal(taken, 8);
 	answer(http, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", &taken);
-	assert_int_equal(http_relay_response(http, (const unsigned char *)"3\r\nabc\r\n2\r\nde\r\n0", 16, &taken,
-	    &piece), HTTP_PIECE);
+	assert_int_equal(
+	    http_relay_response(http, (const unsigned char *)"3\r\nabc\r\n2\r\nde\r\n0", 16, &taken, &piece),
+	    HTTP_PIECE);
 	assert_int_equal(piece.len, 15);
 	assert_int_equal(taken, 15);
 	http_relay_free(http);
@@ -316,6 +338,7 @@ int main(void)
 	    cmocka_unit_test(test_cases),
 	    cmocka_unit_test(test_every_split),
 	    cmocka_unit_test(test_bytes),
+	    cmocka_unit_test(test_oracles),
 	    cmocka_unit_test(test_other_port),
 	    cmocka_unit_test(test_address_target),
 	    cmocka_unit_test(test_pipeline_bound),
