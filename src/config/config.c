@@ -83,6 +83,7 @@ void config_relay_clear(struct config_relay *relay)
 	free(relay->trust);
 	config_list_clear(&relay->expect_issuer);
 	config_list_clear(&relay->pin);
+	config_list_clear(&relay->connect_allow);
 	free(relay->crl_file);
 	free(relay->tls_ciphers);
 	free(relay->tls_ciphersuites);

@@ -33,7 +33,7 @@ struct config_lines {
 
 enum config_explain { CONFIG_EXPLAIN_AUTO, CONFIG_EXPLAIN_OFF };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
-enum config_mode { CONFIG_MODE_TCP };
+enum config_mode { CONFIG_MODE_TCP, CONFIG_MODE_HTTP };
 enum config_pipeline { CONFIG_PIPELINE_OFF, CONFIG_PIPELINE_ON, CONFIG_PIPELINE_AUTO };
 enum config_inspection { CONFIG_INSPECTION_REFUSE, CONFIG_INSPECTION_WARN, CONFIG_INSPECTION_IGNORE };
 /* Bits. */
@@ -130,6 +130,7 @@ struct config_relay {
 	int64_t connect_timeout_ms, proxy_timeout_ms, tls_timeout_ms, setup_timeout_ms;
 	int64_t idle_timeout_ms, half_close_timeout_ms, keepalive_ms;
 	enum config_explain explain;
+	struct config_list connect_allow; /* with CONFIG_MODE_HTTP: "host:port", or "none" alone */
 	struct config_lines lines;
 };
 

@@ -14,6 +14,8 @@
 #include "config/config_value.h"
 
 #define SHOWN_BYTES 100
+/* Where a MID Server gets its own upgrades. */
+#define CONNECT_ALLOW_DEFAULT "install.service-now.com:443"
 
 /* The line of a key, or 0 when it was not given. */
 static unsigned given(const struct config_lines *lines, enum config_section_kind kind, const char *key)
@@ -274,6 +276,30 @@ static void check_own_proxy_keys(const struct config_relay_draft *draft, struct 
 	}
 }
 
+static void check_mode(struct config_relay *relay, struct config_report *report)
+{
+	unsigned line = given(&relay->lines, CONFIG_SECTION_RELAY, "connect_allow");
+	char *target;
+	size_t i;
+
+	if (relay->mode != CONFIG_MODE_HTTP) {
+		if (line != 0)
+			config_report_note(report, line, "connect_allow has no effect without mode = http");
+		return;
+	}
+	if (line == 0) {
+		config_list_add(&relay->connect_allow, mem_strdup(CONNECT_ALLOW_DEFAULT));
+		return;
+	}
+	target = relay->target.host != NULL ? hostport_format(&relay->target) : mem_strdup("");
+	for (i = 0; i < relay->connect_allow.count; i++) {
+		if (strcmp(relay->connect_allow.items[i], target) == 0)
+			config_report_fault(report, line, "connect_allow: %s is the target; a tunnel to it "
+			    "would go around the client certificate", target);
+	}
+	free(target);
+}
+
 static void check_relay(
     struct config_draft *draft, struct config_relay_draft *relay, struct config_report *report)
 {
@@ -282,6 +308,7 @@ static void check_relay(
 	find_users(&relay->relay, report);
 	check_client(&relay->relay, report);
 	check_tls(&relay->relay, report);
+	check_mode(&relay->relay, report);
 	check_revocation(&relay->relay, report);
 	check_own_proxy_keys(relay, report);
 	config_check_paths(draft, relay, report);

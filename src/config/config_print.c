@@ -109,7 +109,8 @@ static void add_list(
 		return;
 	}
 	midrelay_assert(relay != NULL);
-	if (option->type == CONFIG_NAMES || option->type == CONFIG_USERS || option->type == CONFIG_PINS) {
+	if (option->type == CONFIG_NAMES || option->type == CONFIG_USERS || option->type == CONFIG_PINS ||
+	    option->type == CONFIG_AUTHORITIES) {
 		const struct config_list *list = (const void *)((const char *)relay + option->offset);
 
 		for (i = 0; i < list->count; i++)
@@ -251,6 +252,7 @@ static char *value_text(const struct config_option *option, const struct subject
 	case CONFIG_NAMES:
 	case CONFIG_USERS:
 	case CONFIG_PINS:
+	case CONFIG_AUTHORITIES:
 	case CONFIG_FLAGS:
 		break;
 	}

@@ -21,8 +21,7 @@
 
 static const char *const log_level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_format_words[] = {"text", "json", NULL};
-static const char *const mode_words[] = {"tcp", NULL};
-static const char *const mode_later[] = {"http", NULL};
+static const char *const mode_words[] = {"tcp", "http", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
 static const char *const inspection_words[] = {"refuse", "warn", "ignore", NULL};
 static const char *const revocation_words[] = {"staple", "crl", NULL};
@@ -73,8 +72,12 @@ const struct config_option config_options[] = {
 	.help = "list of networks (CIDR) whose clients may connect"},
     {CONFIG_SECTION_RELAY, "allow_user", .type = CONFIG_USERS, .default_shown = "any local user",
 	.offset = RELAY(allow_user), .help = "list of local accounts, by name or id, that may connect"},
-    {CONFIG_SECTION_RELAY, "mode", .type = CONFIG_WORD, .words = mode_words, .later = mode_later,
-	.default_text = "tcp", .offset = RELAY(mode), .help = "tcp: bytes pass untouched"},
+    {CONFIG_SECTION_RELAY, "mode", .type = CONFIG_WORD, .words = mode_words,
+	.default_text = "tcp", .offset = RELAY(mode),
+	.help = "tcp: bytes pass untouched; http: Host, cookies and redirects are put right for plain http"},
+    {CONFIG_SECTION_RELAY, "connect_allow", .type = CONFIG_AUTHORITIES,
+	.default_shown = "install.service-now.com:443", .offset = RELAY(connect_allow),
+	.help = "mode = http: list of HOST[:PORT] that a client may CONNECT to through us; none = nowhere"},
     {CONFIG_SECTION_RELAY, "target", .type = CONFIG_TARGET, .default_shown = "none (required)",
 	.offset = RELAY(target), .help = "HOST[:PORT], port 443 if left out; HOST is also SNI and verified"},
     {CONFIG_SECTION_RELAY, "target_address", .type = CONFIG_IP, .default_shown = "none",
@@ -193,7 +196,6 @@ static const struct {
     {CONFIG_SECTION_MIDRELAY, "status"},
     {CONFIG_SECTION_MIDRELAY, "sandbox"},
     {CONFIG_SECTION_RELAY, "http_reuse"},
-    {CONFIG_SECTION_RELAY, "connect_allow"},
     {CONFIG_SECTION_RELAY, "listen_cert"},
     {CONFIG_SECTION_RELAY, "listen_key"},
     {CONFIG_SECTION_RELAY, "listen_client_ca"},
@@ -260,6 +262,8 @@ const char *config_type_name(enum config_type type)
 		return "list of accounts";
 	case CONFIG_PINS:
 		return "list of public keys";
+	case CONFIG_AUTHORITIES:
+		return "list of hosts";
 	case CONFIG_FLAGS:
 		return "list of words";
 	}
@@ -270,7 +274,7 @@ bool config_type_is_list(enum config_type type)
 {
 	return type == CONFIG_LISTENS || type == CONFIG_NETWORKS || type == CONFIG_PROXIES ||
 	       type == CONFIG_HEADERS || type == CONFIG_NAMES || type == CONFIG_USERS ||
-	       type == CONFIG_PINS || type == CONFIG_FLAGS;
+	       type == CONFIG_PINS || type == CONFIG_FLAGS || type == CONFIG_AUTHORITIES;
 }
 
 bool config_type_is_unsplit(enum config_type type)

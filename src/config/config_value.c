@@ -345,6 +345,23 @@ static bool add_pin(struct config_list *list, const char *text, struct error *er
 	return true;
 }
 
+/* Kept in the one form that hosts are compared in. */
+static bool add_authority(struct config_list *list, const char *text, struct error *err)
+{
+	bool none = strcmp(text, "none") == 0;
+	struct hostport parsed = {0};
+
+	if (list->count > 0 && (none || strcmp(list->items[0], "none") == 0))
+		return error_set(err, "none does not go together with hosts");
+	if (list->count == CONFIG_MAX_ITEMS)
+		return error_set(err, "has more than %d hosts", CONFIG_MAX_ITEMS);
+	if (!none && !hostport_parse(text, 443, &parsed, err))
+		return false;
+	config_list_add(list, none ? mem_strdup(text) : hostport_format(&parsed));
+	hostport_clear(&parsed);
+	return true;
+}
+
 static bool add_flag(const struct config_option *option, unsigned *flags, const char *text, struct error *err)
 {
 	char buf[SHOWN_BYTES], words[128] = "off";
@@ -374,6 +391,8 @@ static bool add_item(
 		return add_name(field, text, err);
 	if (option->type == CONFIG_PINS)
 		return add_pin(field, text, err);
+	if (option->type == CONFIG_AUTHORITIES)
+		return add_authority(field, text, err);
 	if (option->type == CONFIG_FLAGS)
 		return add_flag(option, field, text, err);
 	if (option->type == CONFIG_LISTENS)
@@ -510,6 +529,7 @@ bool config_value_set(
 	case CONFIG_PROXIES:
 	case CONFIG_USERS:
 	case CONFIG_PINS:
+	case CONFIG_AUTHORITIES:
 	case CONFIG_FLAGS:
 		return add_items(option, base, text, line, err);
 	case CONFIG_NAMES:

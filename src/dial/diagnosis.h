@@ -31,6 +31,8 @@ enum diagnosis_code {
 	DIAGNOSIS_LOCAL_DENIED,
 	DIAGNOSIS_LOCAL_LIMIT,
 	DIAGNOSIS_LOCAL_SPOKE_TLS,
+	DIAGNOSIS_LOCAL_BAD_REQUEST,
+	DIAGNOSIS_LOCAL_CONNECT_DENIED,
 	DIAGNOSIS_RESOLVE_FAILED,
 	DIAGNOSIS_RESOLVE_TIMEOUT,
 	DIAGNOSIS_CONNECT_REFUSED,
@@ -69,6 +71,7 @@ enum diagnosis_code {
 	DIAGNOSIS_INSTANCE_NO_TLS_SUPPORT,
 	DIAGNOSIS_INSTANCE_HIBERNATING,
 	DIAGNOSIS_INSTANCE_STATUS,
+	DIAGNOSIS_INSTANCE_MALFORMED,
 	DIAGNOSIS_RELAY_TRUNCATED,
 	DIAGNOSIS_RELAY_RESET,
 	DIAGNOSIS_RELAY_IDLE,
@@ -84,7 +87,7 @@ struct diagnosis_info {
 	const char *meaning;          /* one sentence: what this code says happened */
 	const char *remedy;           /* one or two sentences: what to do */
 	const char *proxy_status;     /* RFC 9209 section 2.3 error type, e.g. "dns_error" */
-	int http_status;              /* 502, 504 (time-outs), 503 (local limits) */
+	int http_status;              /* 502, 504 (time-outs), 503 (local limits), 400 (a bad request) */
 };
 
 /*

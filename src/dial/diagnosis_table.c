@@ -51,6 +51,29 @@ const struct diagnosis_info diagnosis_table[] = {
 		    "Server's config.xml the parameter `url`), and restart the client.",
 		.proxy_status = "http_request_error", .http_status = 502,
 	},
+	[DIAGNOSIS_LOCAL_BAD_REQUEST] = {
+		.code = DIAGNOSIS_LOCAL_BAD_REQUEST,
+		.name = "local-bad-request",
+		.stage = DIAGNOSIS_STAGE_LOCAL,
+		.meaning = "With mode = http, a client's request is no HTTP/1.1 that has one meaning only, "
+		    "or it is for a foreign host or from a foreign web page; nothing of it was sent on.",
+		.remedy = "If it is the MID Server, report the sentence to the authors, and use `mode = tcp` "
+		    "meanwhile; a foreign Host or Origin means that another program or a web page found the "
+		    "listener: find out which by the log line's peer, or call the relay by its listen "
+		    "address, localhost or the target's name.",
+		.proxy_status = "http_request_error", .http_status = 400,
+	},
+	[DIAGNOSIS_LOCAL_CONNECT_DENIED] = {
+		.code = DIAGNOSIS_LOCAL_CONNECT_DENIED,
+		.name = "local-connect-denied",
+		.stage = DIAGNOSIS_STAGE_LOCAL,
+		.meaning = "With mode = http, a client asked for a CONNECT to a host that is not in "
+		    "connect_allow, or to the target itself.",
+		.remedy = "For the target, give the client its URL with http:// instead of https:// (in the "
+		    "MID Server's config.xml the parameter `url`); add another host to connect_allow if the "
+		    "client has business there.",
+		.proxy_status = "http_request_denied", .http_status = 502,
+	},
 	[DIAGNOSIS_RESOLVE_FAILED] = {
 		.code = DIAGNOSIS_RESOLVE_FAILED,
 		.name = "resolve-failed",
@@ -449,6 +472,17 @@ const struct diagnosis_info diagnosis_table[] = {
 		.remedy = "Read the status in the sentence: 5xx is the instance's own trouble or its "
 		    "maintenance (see its status page), 429 is its limit on requests, a redirect or 404 says "
 		    "that `target` is not an instance.",
+		.proxy_status = "http_protocol_error", .http_status = 502,
+	},
+	[DIAGNOSIS_INSTANCE_MALFORMED] = {
+		.code = DIAGNOSIS_INSTANCE_MALFORMED,
+		.name = "instance-malformed",
+		.stage = DIAGNOSIS_STAGE_INSTANCE,
+		.meaning = "With mode = http, the target's answer is no HTTP/1.1 that has one meaning only; "
+		    "nothing more of it was passed on.",
+		.remedy = "Compare with `mode = tcp`, which passes every byte: if the client is content with "
+		    "it, stay there and report the sentence to the authors; else something between midrelay "
+		    "and the instance writes into its answers.",
 		.proxy_status = "http_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_RELAY_TRUNCATED] = {

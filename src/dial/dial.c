@@ -23,6 +23,7 @@ void tunnel_free(struct tunnel *tunnel, bool reset)
 		return;
 	stream_free(tunnel->stream);
 	watch_free(tunnel->watch, reset);
+	free(tunnel->prefix);
 	free(tunnel);
 }
 
@@ -49,6 +50,8 @@ static void dial_free(struct dial *dial)
 	event_free(dial->timer);
 	free(dial->result.evidence);
 	free(dial->reply);
+	free(dial->other_text);
+	secret_free(dial->other_request);
 	free(dial);
 }
 
@@ -168,7 +171,7 @@ const char *dial_peer_text(const struct dial *dial, char *buf, size_t buf_bytes)
 	char addr[ADDR_TEXT_BYTES];
 
 	snprintf(buf, buf_bytes, "%s %s%s%s", direct ? "the target" : "the proxy",
-	    direct ? dial->params.route->target_text : dial_path(dial)->name, with_addr ? " at " : "",
+	    direct ? dial_target_text(dial) : dial_path(dial)->name, with_addr ? " at " : "",
 	    with_addr ? addr_format(&dial->peer_addr, addr) : "");
 	return buf;
 }
@@ -194,7 +197,8 @@ static void start_resolve(struct dial *dial)
 {
 	struct addr addr;
 
-	if (dial_path(dial)->direct && dial->params.route->target_address.len != 0) {
+	if (dial_path(dial)->direct && dial->params.connect_only == NULL &&
+	    dial->params.route->target_address.len != 0) {
 		addr = dial->params.route->target_address;
 		start_connect(dial, &addr, 1);
 	} else if (dial->peer->is_ip) {
@@ -295,6 +299,8 @@ static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
 
 /* ---- TLS ---- */
 
+static void open_plain(struct dial *dial, const char *prefix, size_t prefix_len);
+
 struct stream *dial_new_stream(struct dial *dial, const char *prefix, size_t prefix_len)
 {
 	struct stream *stream;
@@ -327,6 +333,10 @@ struct stream *dial_new_stream(struct dial *dial, const char *prefix, size_t pre
 
 void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 {
+	if (dial->params.connect_only != NULL) {
+		open_plain(dial, prefix, prefix_len);
+		return;
+	}
 	dial_enter(dial, DIAL_TLS, dial_pipeline_patience(dial, DIAL_TLS, dial_relay(dial)->tls_timeout_ms));
 	wire_clear(&dial->wire);
 	if (dial->hello_sent)
@@ -350,6 +360,21 @@ static void open_tunnel(struct dial *dial)
 	dial->watch = NULL;
 	dial->stream = NULL;
 	dial->result.tunnel = tunnel;
+}
+
+/* The stream with an https:// proxy is part of the tunnel. */
+static void open_plain(struct dial *dial, const char *prefix, size_t prefix_len)
+{
+	wire_clear(&dial->wire);
+	dial_finish(dial); /* what the proxy's TLS showed is nobody's evidence of a target */
+	dial->stream = dial->outer;
+	dial->outer = NULL;
+	open_tunnel(dial);
+	if (prefix_len > 0) {
+		dial->result.tunnel->prefix = mem_realloc(NULL, prefix_len);
+		memcpy(dial->result.tunnel->prefix, prefix, prefix_len);
+		dial->result.tunnel->prefix_len = prefix_len;
+	}
 }
 
 static void step_tls(struct dial *dial)
@@ -429,7 +454,7 @@ static void time_out(struct dial *dial)
 		} else {
 			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not answer CONNECT %s in time (%s; "
 			    "%zu bytes came; %s credentials were sent)", peer,
-			    dial->params.route->target_text, limit, dial->reply_len,
+			    dial_target_text(dial), limit, dial->reply_len,
 			    dial_path(dial)->user != NULL ? "our" : "no");
 		}
 		break;
@@ -478,11 +503,20 @@ struct dial *dial_start(const struct dial_params *params, dial_done_fn *done, vo
 	dial->phase = DIAL_RESOLVE;
 	dial->phase_began_us = loop_clock_us();
 	dial->connect_began_ms = loop_now_ms();
-	dial->peer = dial_path(dial)->direct ? &dial_relay(dial)->target : &dial_path(dial)->proxy;
+	if (!dial_path(dial)->direct)
+		dial->peer = &dial_path(dial)->proxy;
+	else
+		dial->peer = params->connect_only != NULL ? params->connect_only : &dial_relay(dial)->target;
 	dial->timer = evtimer_new(params->loop->base, on_timer, dial);
 	if (dial->timer == NULL) {
 		free(dial);
 		return NULL;
+	}
+	if (params->connect_only != NULL) {
+		dial->other_text = hostport_format(params->connect_only);
+		if (!dial_path(dial)->direct)
+			dial->other_request = http_connect_redirect(params->path->request,
+			    params->connect_only);
 	}
 	tell_phase(dial);
 	start_resolve(dial);

@@ -10,10 +10,13 @@
 #include "loop/loop.h"
 #include "tls/stream.h"
 
-/* What a dial yields: a verified TLS stream to the target. */
+/* What a dial yields: a verified TLS stream to the target, or bytes as they are with `connect_only`. */
 struct tunnel {
 	struct watch *watch;
-	struct stream *stream; /* on the watch's descriptor */
+	struct stream *stream; /* on the watch's descriptor; NULL: plain bytes */
+	/* with connect_only: what came behind the proxy's answer, the tunnel's first bytes */
+	unsigned char *prefix;
+	size_t prefix_len;
 };
 /* Frees both and the tunnel; with `reset` the peer gets a RST. */
 void tunnel_free(struct tunnel *tunnel, bool reset);
@@ -53,6 +56,12 @@ struct dial_params {
 	 */
 	void (*trace)(void *arg, const char *text);
 	void *trace_arg;
+	/*
+	 * Reach this host instead of the target, and stop before TLS: the tunnel is the client's own to use,
+	 * and the certificate for the target stays out of it.  Borrowed until done or cancelled; NULL: the
+	 * target.
+	 */
+	const struct hostport *connect_only;
 };
 
 struct dial_result {

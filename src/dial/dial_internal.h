@@ -46,6 +46,8 @@ struct dial {
 	bool hello_sent;      /* with the CONNECT: the stream is there before the proxy's answer, and owns `outer` */
 	bool answered;        /* the target, to the ClientHello */
 	bool waits_for_hello; /* the timer now set is the patience with a proxy that may have lost our ClientHello */
+	char *other_text;             /* with connect_only: "host:port", else NULL */
+	struct secret *other_request; /* the CONNECT for it; NULL for direct */
 };
 
 static inline const struct config_relay *dial_relay(const struct dial *dial)
@@ -56,6 +58,17 @@ static inline const struct config_relay *dial_relay(const struct dial *dial)
 static inline const struct config_path *dial_path(const struct dial *dial)
 {
 	return dial->params.path->config;
+}
+
+/* "host:port" of whom the tunnel is for, and the CONNECT for it. */
+static inline const char *dial_target_text(const struct dial *dial)
+{
+	return dial->other_text != NULL ? dial->other_text : dial->params.route->target_text;
+}
+
+static inline const struct secret *dial_request(const struct dial *dial)
+{
+	return dial->other_request != NULL ? dial->other_request : dial->params.path->request;
 }
 
 /* Ends the stage before it and sets the deadline of this one. */
@@ -97,7 +110,7 @@ void dial_pipeline_end(struct dial *dial);
 
 /* The stream to the target, not begun; NULL when the dial is finished for want of one. */
 struct stream *dial_new_stream(struct dial *dial, const char *prefix, size_t prefix_len);
-/* TLS: behind the proxy's answer, or on the connected watch. */
+/* TLS: behind the proxy's answer, or on the connected watch.  With connect_only the dial is done instead. */
 void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len);
 
 #endif

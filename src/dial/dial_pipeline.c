@@ -48,7 +48,7 @@ static enum dial_pipeline choose_automatically(struct dial *dial)
 
 void dial_pipeline_choose(struct dial *dial)
 {
-	if (!dial->params.may_pipeline || dial->pipeline == DIAL_PLAIN_AGAIN ||
+	if (!dial->params.may_pipeline || dial->params.connect_only != NULL || dial->pipeline == DIAL_PLAIN_AGAIN ||
 	    secret_len(dial->params.path->request) > STREAM_HEAD_BYTES)
 		return;
 	switch (dial_path(dial)->pipeline) {

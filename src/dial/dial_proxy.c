@@ -32,7 +32,7 @@ static void make_context(const struct dial *dial, struct http_connect_context *c
 		snprintf(name, PROXY_NAME_BYTES, "%s at %s", dial_path(dial)->name,
 		    addr_format(&dial->peer_addr, addr));
 	context->proxy_name = name;
-	context->target = dial->params.route->target_text;
+	context->target = dial_target_text(dial);
 	context->sent_credentials = dial_path(dial)->user != NULL;
 }
 
@@ -102,7 +102,7 @@ static void send_with_hello(struct dial *dial)
 
 static void start_plain(struct dial *dial)
 {
-	const struct secret *request = dial->params.path->request;
+	const struct secret *request = dial_request(dial);
 
 	wire_init(&dial->wire, watch_fd(dial->watch), &dial->params.loop->pool);
 	if (dial_is_pipelined(dial)) {
@@ -230,7 +230,7 @@ static bool shake_hands(struct dial *dial)
 
 static void send_request(struct dial *dial)
 {
-	const struct secret *request = dial->params.path->request;
+	const struct secret *request = dial_request(dial);
 	const char *bytes = secret_bytes(request);
 
 	while (dial->request_off < secret_len(request) && !stream_pending(dial->outer)) {

@@ -44,6 +44,9 @@ static void route_clear(struct relay_route *route, unsigned loop_count)
 	identity_choice_clear(&route->choice);
 	identity_unref(route->identity);
 	free(route->target_text);
+	for (i = 0; route->own_hosts != NULL && route->own_hosts[i] != NULL; i++)
+		free(route->own_hosts[i]);
+	free(route->own_hosts);
 }
 
 /* A reference as it stands in the configuration, to be opened with the keys of the routes built so far. */
@@ -324,6 +327,25 @@ static void path_build(struct relay_path *path, struct relay_set *set, const str
 	path->proxy_identity = build_proxy_identity(set, path->config, report);
 }
 
+static void build_http_rules(struct relay_route *route)
+{
+	const struct config_relay *config = route->config;
+	struct http_rules *rules = &route->http_rules;
+	char text[INET6_ADDRSTRLEN];
+	size_t i;
+
+	route->own_hosts = mem_calloc(config->listen_count + 1, sizeof(*route->own_hosts));
+	for (i = 0; i < config->listen_count; i++) {
+		const struct addr *own = &config->listens[i].addr;
+
+		if (!addr_is_wildcard(own) && addr_format_host(own, text) != NULL)
+			route->own_hosts[rules->own_host_count++] = mem_strdup(text);
+	}
+	rules->own_hosts = (const char *const *)route->own_hosts;
+	rules->target_host = config->target.host;
+	rules->target_port = config->target.port;
+}
+
 static void route_build(struct relay_route *route, struct relay_set *set, const struct config_relay *config,
     struct config_report *report)
 {
@@ -342,6 +364,8 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 	route->gates = mem_calloc(set->loop_count, sizeof(*route->gates));
 	for (i = 0; i < set->loop_count; i++)
 		dial_gate_init(&route->gates[i], set->loop_count);
+	if (config->mode == CONFIG_MODE_HTTP)
+		build_http_rules(route);
 	route->paths = mem_calloc(config->path_count, sizeof(*route->paths));
 	route->path_count = config->path_count;
 	for (i = 0; i < config->path_count; i++)

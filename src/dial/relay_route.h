@@ -17,6 +17,7 @@
 #include "dial/dial_gate.h"
 #include "dial/identity_choice.h"
 #include "dial/relay_secrets.h"
+#include "http/http_relay.h"
 #include "tls/cert_end.h"
 #include "tls/identity.h"
 #include "tls/stream.h"
@@ -110,6 +111,8 @@ struct relay_route {
 	struct relay_path *paths;
 	size_t path_count;
 	struct dial_gate *gates;           /* one for each loop, used by that loop alone */
+	struct http_rules http_rules;      /* with mode = http */
+	char **own_hosts;                  /* of the rules: the listen addresses; ends in NULL */
 };
 
 struct relay_set {

@@ -10,6 +10,10 @@
  * was decrypted is delivered, then the owner is told to reset the client.  One exception, because nginx and
  * others never answer a close_notify: when the client has ended first, after an answer, and the target sent
  * nothing more, nothing can have been cut off that the client waited for.
+ *
+ * With a flow (mode = http, and a client's CONNECT) bytes go through it on their way: where it finds what is
+ * not to be passed on, the pump comes to its end once what is before that has been delivered.  The target may
+ * then be a plain descriptor too.
  */
 #ifndef MIDRELAY_RELAY_PUMP_H
 #define MIDRELAY_RELAY_PUMP_H
@@ -21,6 +25,7 @@
 #include "dial/diagnosis.h"
 #include "dial/first_answer.h"
 #include "loop/loop.h"
+#include "relay/http_flow.h"
 
 struct pump_side {
 	const char *name;      /* "client", "target" */
@@ -56,6 +61,9 @@ struct pump {
 	 */
 	void (*on_answer)(void *arg, enum first_answer_verdict verdict, const struct diagnosis *diagnosis);
 	void *arg;
+	struct http_flow *flow; /* borrowed; NULL: bytes pass untouched */
+	/* at the end: nothing of an answer is on its way to the client, so it can be given one */
+	bool answerable;
 };
 
 struct pump_params {
@@ -66,11 +74,13 @@ struct pump_params {
 	void (*on_stir)(void *arg);
 	void (*on_answer)(void *arg, enum first_answer_verdict verdict, const struct diagnosis *diagnosis);
 	void *arg;
+	struct http_flow *flow; /* borrowed, outlives the pump; may be NULL.  Its first bytes count as read */
+	uint64_t client_bytes;  /* read from the client so far */
 };
 
 /* Takes client and tunnel, and moves what is there. */
 void pump_start(struct pump *pump, const struct pump_params *params);
-/* One side is done, the other is not. */
+/* One side is done, the other is not; or nothing more is taken from the client. */
 bool pump_half_closed(const struct pump *pump);
 /* Nothing moves any more; the owner frees with pump_clear() later, from the loop. */
 void pump_stop(struct pump *pump);
@@ -78,6 +88,9 @@ void pump_stop(struct pump *pump);
 void pump_clear(struct pump *pump, bool reset);
 /* The client's descriptor, for an answer to it: the caller owns it now; nothing may be pending for it. */
 struct watch *pump_release_client(struct pump *pump);
+
+/* Gives back what the flow holds between messages, while nothing moves. */
+void pump_rest(struct pump *pump);
 
 /* The first bytes of a TLS ClientHello record, and of an HTTP/1.x request (as far as they go). */
 bool pump_bytes_are_tls(const unsigned char *bytes, size_t len);

@@ -48,6 +48,8 @@ static void quote(const char *from, char *to, size_t to_bytes)
 static const char *status_name(int status)
 {
 	switch (status) {
+	case 400:
+		return "Bad Request";
 	case 503:
 		return "Service Unavailable";
 	case 504:

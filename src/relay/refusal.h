@@ -1,7 +1,7 @@
 /*
  * refusal: the answer to a client for whom there is no tunnel.
  *
- * A client that has begun an HTTP/1.x request gets a 502 (504, 503) with the diagnosis, one that speaks TLS an alert; others
+ * A client that has begun an HTTP/1.x request gets a 502 (504, 503, 400) with the diagnosis, one that speaks TLS an alert; others
  * are reset.  A client that has not spoken yet is given a second to do so.  The answer survives a client that is still
  * sending: what it sends is read and dropped until it is done, or has had time enough to read.
  */

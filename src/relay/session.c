@@ -18,8 +18,10 @@
 #include "base/text.h"
 #include "dial/connect.h"
 #include "dial/reach.h"
+#include "relay/asking.h"
 #include "relay/cert_outcome.h"
 #include "relay/client_owner.h"
+#include "relay/connect_face.h"
 #include "relay/pump.h"
 #include "relay/path_log.h"
 #include "relay/refusal.h"
@@ -29,8 +31,17 @@
  * system calls.
  */
 #define SILENCE_MS 2000
+/* RFC 9110 section 9.3.6: a 2xx to CONNECT has no body. */
+#define CONNECTED "HTTP/1.1 200 Connection established\r\n\r\n"
 
-enum session_state { SESSION_DIALING, SESSION_RELAYING, SESSION_HALF_CLOSED, SESSION_REFUSING, SESSION_CLOSED };
+enum session_state {
+	SESSION_DIALING,
+	SESSION_ASKING,
+	SESSION_RELAYING,
+	SESSION_HALF_CLOSED,
+	SESSION_REFUSING,
+	SESSION_CLOSED,
+};
 
 struct session {
 	struct loop_job job; /* first: run() gets it */
@@ -57,6 +68,9 @@ struct session {
 	struct diagnosis *diagnosis; /* NULL: nothing went wrong yet */
 	const char *tls_version, *tls_cipher; /* static strings of OpenSSL */
 	bool resumed;
+	struct asking *asking;
+	struct http_flow *flow; /* with mode = http */
+	bool connects;          /* the tunnel is the client's own, by CONNECT */
 };
 
 static atomic_ullong last_id;
@@ -64,6 +78,8 @@ static atomic_ullong last_id;
 static const char *session_state_name(enum session_state state)
 {
 	switch (state) {
+	case SESSION_ASKING:
+		return "asking";
 	case SESSION_DIALING:
 		return "dialing";
 	case SESSION_RELAYING:
@@ -148,6 +164,8 @@ static void log_session(const struct session *session)
 		log_str(&line, "cipher", session->tls_cipher);
 		log_bool(&line, "resumed", session->resumed);
 	}
+	if (session->flow != NULL)
+		log_int(&line, "requests", session->flow->requests);
 	log_int(&line, "bytes_up", (int64_t)session->pump.client.bytes);
 	log_int(&line, "bytes_down", (int64_t)session->pump.target.bytes);
 	log_int(&line, "duration_ms", (loop_clock_us() - session->began_us + 500) / 1000);
@@ -184,6 +202,7 @@ static void run_free(struct loop_job *job)
 	context->session_count--;
 	event_free(session->timer);
 	cert_outcome_clear(&session->cert);
+	http_flow_free(session->flow);
 	relay_set_unref(session->set);
 	free(session->diagnosis);
 	free(session);
@@ -203,6 +222,8 @@ static void session_close(struct session *session)
 	cert_outcome_end(&session->cert, diagnosis_of(session));
 	log_session(session);
 	enter(session, SESSION_CLOSED);
+	asking_cancel(session->asking);
+	session->asking = NULL;
 	reach_cancel(session->reach);
 	refusal_cancel(session->refusal);
 	session->reach = NULL;
@@ -293,7 +314,11 @@ static bool can_still_explain(const struct session *session)
 {
 	const struct pump *pump = &session->pump;
 
-	if (pump->client.out_shut || pump->client.broken || pump->target.bytes > 0)
+	if (pump->client.out_shut || pump->client.broken)
+		return false;
+	if (pump->answerable)
+		return true;
+	if (pump->target.bytes > 0)
 		return false;
 	return diagnosis_of(session)->code == DIAGNOSIS_LOCAL_SPOKE_TLS ||
 	    diagnosis_info(diagnosis_of(session)->code)->stage == DIAGNOSIS_STAGE_CLIENT_CERT;
@@ -351,6 +376,8 @@ static void on_pump_timer(struct session *session)
 		}
 		return;
 	}
+	if (silent_ms >= SILENCE_MS)
+		pump_rest(pump);
 	if (!session->kept_alive && silent_ms >= SILENCE_MS) {
 		connect_keep_alive(watch_fd(pump->target.watch), config->keepalive_ms);
 		session->kept_alive = true;
@@ -368,11 +395,17 @@ static void start_relaying(struct session *session, struct tunnel *tunnel)
 	    .on_stir = on_pump_stir,
 	    .on_answer = on_answer,
 	    .arg = session,
+	    .flow = session->flow,
+	    .client_bytes = session->pump.client.bytes,
 	};
 
-	session->tls_version = stream_version(tunnel->stream);
-	session->tls_cipher = stream_cipher(tunnel->stream);
-	session->resumed = stream_resumed(tunnel->stream);
+	if (session->connects) {
+		http_flow_become_raw(session->flow, CONNECTED, tunnel->prefix, tunnel->prefix_len);
+	} else {
+		session->tls_version = stream_version(tunnel->stream);
+		session->tls_cipher = stream_cipher(tunnel->stream);
+		session->resumed = stream_resumed(tunnel->stream);
+	}
 	session->client = NULL;
 	session->pumping = true;
 	enter(session, SESSION_RELAYING);
@@ -416,16 +449,19 @@ static void on_reached(void *arg, struct reach_result *result)
 	session->path = result->path;
 	session->times = result->times;
 	session->wait_us = result->wait_us;
-	cert_outcome_begin(&session->cert, session->route, result->path, session->context->loop->index, &result->use);
+	if (!session->connects)
+		cert_outcome_begin(&session->cert, session->route, result->path,
+		    session->context->loop->index, &result->use);
 	if (result->tunnel != NULL) {
 		start_relaying(session, result->tunnel);
 		return;
 	}
 	*diagnosis_need(&session->diagnosis) = result->diagnosis;
-	refuse(session, REFUSAL_CLIENT_UNKNOWN);
+	refuse(session, session->flow != NULL ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_UNKNOWN);
 }
 
-static void start_dialing(struct session *session)
+/* `connect_only`: NULL for the target. */
+static void start_dialing(struct session *session, const struct hostport *connect_only)
 {
 	struct reach_params params = {
 	    .loop = session->context->loop,
@@ -436,9 +472,92 @@ static void start_dialing(struct session *session)
 	    .trace = log_wants(LOG_DEBUG) ? on_trace : NULL,
 	    .on_done = on_reached,
 	    .arg = session,
+	    .connect_only = connect_only,
 	};
 
+	enter(session, SESSION_DIALING);
 	session->reach = reach_start(&params);
+}
+
+/* ---- asking ---- */
+
+/*
+ * A CONNECT to the target.  Here a relay with a certificate of its own for the target's name would answer 200
+ * and make TLS with the client, which then has what it has at a tls:// listener; without one the client is
+ * told how to go on.
+ */
+static void connect_to_target(struct session *session)
+{
+	refuse(session, REFUSAL_CLIENT_HTTP);
+}
+
+static void start_connect(struct session *session)
+{
+	const struct http_request_head *head = http_relay_request_head(session->flow->http);
+	struct diagnosis diagnosis = {.code = DIAGNOSIS_OK};
+	struct hostport at;
+
+	session->flow->requests++;
+	switch (connect_face_judge(session->route, head->host, head->port, &diagnosis)) {
+	case CONNECT_FACE_ALLOWED:
+		at = connect_face_host(head->host, head->port);
+		session->connects = true;
+		start_dialing(session, &at);
+		hostport_clear(&at);
+		break;
+	case CONNECT_FACE_TARGET:
+		*diagnosis_need(&session->diagnosis) = diagnosis;
+		connect_to_target(session);
+		break;
+	case CONNECT_FACE_DENIED:
+		*diagnosis_need(&session->diagnosis) = diagnosis;
+		refuse(session, REFUSAL_CLIENT_HTTP);
+		break;
+	}
+}
+
+static void on_asked(void *arg, struct asking_result *result)
+{
+	struct session *session = arg;
+
+	session->asking = NULL;
+	session->flow = result->flow;
+	session->pump.client.bytes = result->bytes;
+	if (result->diagnosis.code != DIAGNOSIS_OK)
+		*diagnosis_need(&session->diagnosis) = result->diagnosis;
+	switch (result->end) {
+	case ASKING_REQUEST:
+		start_dialing(session, NULL);
+		break;
+	case ASKING_CONNECT:
+		start_connect(session);
+		break;
+	case ASKING_REFUSED:
+		refuse(session, result->diagnosis.code == DIAGNOSIS_LOCAL_SPOKE_TLS ? REFUSAL_CLIENT_TLS :
+		    REFUSAL_CLIENT_HTTP);
+		break;
+	case ASKING_LEFT:
+		session_close(session);
+		break;
+	}
+}
+
+static void start_asking(struct session *session)
+{
+	struct asking_params params = {
+	    .loop = session->context->loop,
+	    .watch = session->client,
+	    .route = session->route,
+	    .on_done = on_asked,
+	    .arg = session,
+	};
+
+	enter(session, SESSION_ASKING);
+	session->asking = asking_start(&params);
+	if (session->asking == NULL) {
+		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_LIMIT, "no timer for a client");
+		refuse(session, REFUSAL_CLIENT_UNKNOWN);
+	}
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -450,6 +569,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	case SESSION_HALF_CLOSED:
 		on_pump_timer(session);
 		break;
+	case SESSION_ASKING:   /* asking keeps its own */
 	case SESSION_DIALING:  /* reach keeps setup_timeout */
 	case SESSION_REFUSING: /* refusal keeps its own */
 	case SESSION_CLOSED:
@@ -469,7 +589,10 @@ static void judge_client(struct session *session, const struct session_params *p
 
 	switch (params->verdict) {
 	case SESSION_WELCOME:
-		start_dialing(session);
+		if (session->route->config->mode == CONFIG_MODE_HTTP)
+			start_asking(session);
+		else
+			start_dialing(session, NULL);
 		return;
 	case SESSION_OVER_LIMIT:
 		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_LIMIT,

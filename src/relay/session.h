@@ -1,8 +1,9 @@
 /*
  * session: one client's life, from accept to close.
  *
+ *	ASKING → (mode = http: the first request's head)
  *	DIALING → RELAYING → HALF_CLOSED → CLOSED
- *	       ↘ REFUSING ↗
+ *	       ↘ REFUSING ↗ (from ASKING, too)
  *
  * Every state has a deadline, and every session that had a tunnel ends in one `session` line.  Those that had
  * none are failures, which log_limit counts.

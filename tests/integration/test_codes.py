@@ -67,6 +67,42 @@ def spoke_tls(case):
     return relay(case, case.instance(), (), "TLS", drive=hello)
 
 
+def http_drive(case, code, request, status):
+    """A request of its own bytes, and its answer: status line, Proxy-Status, body."""
+    def drive(m):
+        info = codes.explained(case, code)
+        with m.connect() as sock:
+            sock.sendall(request)
+            response = harness.read_response(sock)
+        assert response.status == info["http_status"] == status, response.status
+        sentence = response.reason.split(": ", 2)[2]
+        assert response.reason == "midrelay: %s: %s" % (code, sentence), response.reason
+        (proxy, parameters), = codes.parse_proxy_status(response.headers["proxy-status"])
+        assert proxy == "midrelay" and parameters["error"] == info["proxy_status"], parameters
+        assert parameters["error"] in codes.ERROR_TYPES and parameters["details"] == "%s: %s" % (code, sentence)
+        assert info["remedy"] in response.body.decode("ascii"), response.body
+        assert m.session()["msg"] == sentence
+    return drive
+
+
+@case_of("local-bad-request", only="run")
+def bad_request(case):
+    """A body with two ends."""
+    request = (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+               b"0\r\n\r\n")
+    return relay(case, case.instance(), (), "Content-Length", "Transfer-Encoding", mode="http",
+                 drive=http_drive(case, "local-bad-request", request, 400))
+
+
+@case_of("local-connect-denied", only="run")
+def connect_denied(case):
+    """A host that connect_allow has not."""
+    request = b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n"
+    return relay(case, case.instance(), (), "www.example.com:443", "connect_allow", "download.example:8443", mode="http",
+                 connect_allow="download.example:8443",
+                 drive=http_drive(case, "local-connect-denied", request, 502))
+
+
 # resolve
 
 def name_service(case, switch, *facts, resolver="", **keys):
