@@ -30,6 +30,21 @@ static bool read_length(struct http_span value, enum http_part part, uint64_t *l
 	return true;
 }
 
+/* http_span_next() passes over them; other readers stop there. */
+static bool has_empty_element(struct http_span list)
+{
+	bool empty = true;
+	size_t i;
+
+	for (i = 0; i < list.len; i++) {
+		if (list.at[i] == ',' && empty)
+			return true;
+		if (list.at[i] != ' ' && list.at[i] != '\t')
+			empty = list.at[i] == ',';
+	}
+	return empty;
+}
+
 /* In a response other codings may come before "chunked"; in a request they could not be framed. */
 static bool read_coding(struct http_span value, enum http_part part, struct error *err)
 {
@@ -40,6 +55,7 @@ static bool read_coding(struct http_span value, enum http_part part, struct erro
 	if (part == HTTP_PART_REQUEST) {
 		good = chunked = http_span_is(value, "chunked");
 	} else {
+		good = !has_empty_element(value);
 		while (good && http_span_next(&list, &coding)) {
 			good = !chunked && http_is_token(coding);
 			chunked = http_span_is(coding, "chunked");
