@@ -55,6 +55,7 @@ struct config_process {
 struct config_listen {
 	struct addr addr;
 	unsigned line;
+	bool tls; /* tls://: the client makes TLS with us */
 };
 
 /* http://HOST:PORT or https://HOST:PORT. */
@@ -126,7 +127,13 @@ struct config_relay {
 	int64_t idle_timeout_ms, half_close_timeout_ms, keepalive_ms;
 	enum config_explain explain;
 	struct config_lines lines;
+
+	char *listen_cert;      /* a file, or CONFIG_LISTEN_CERT_AUTO; NULL: no local TLS */
+	char *listen_key;       /* NULL: listen_cert holds it */
+	char *listen_client_ca; /* file or directory; NULL: clients of tls:// show no certificate */
 };
+
+#define CONFIG_LISTEN_CERT_AUTO "auto"
 
 struct config {
 	char *file; /* as given, for messages */
@@ -176,6 +183,8 @@ void config_free(struct config *config);
  */
 char *config_path_name(const char *item, struct error *err);
 
+/* listen_cert = auto */
+bool config_relay_makes_cert(const struct config_relay *relay);
 /* The line where `key` of this section was given, or that of the section itself when it was not. */
 unsigned config_relay_line(const struct config_relay *relay, const char *key);
 unsigned config_process_line(const struct config_process *process, const char *key);

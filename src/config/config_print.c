@@ -71,14 +71,15 @@ static const struct config_path *own_tls_path(const struct config_relay *relay)
 	return NULL;
 }
 
-static char *listen_text(const struct addr *addr)
+static char *listen_text(const struct config_listen *listen)
 {
+	const struct addr *addr = &listen->addr;
 	char buf[ADDR_TEXT_BYTES];
 
 	/* Unescaped, so that it loads again. */
 	if (addr->u.sa.sa_family == AF_UNIX)
 		return mem_printf("unix:%s", addr->u.un.sun_path);
-	return mem_strdup(addr_format(addr, buf));
+	return mem_printf("%s%s", listen->tls ? "tls://" : "", addr_format(addr, buf));
 }
 
 static char *network_text(const struct addr_cidr *cidr)
@@ -121,7 +122,7 @@ static void add_list(
 			items_add(items, mem_strdup("off"));
 	} else if (option->type == CONFIG_LISTENS) {
 		for (i = 0; i < relay->listen_count; i++)
-			items_add(items, listen_text(&relay->listens[i].addr));
+			items_add(items, listen_text(&relay->listens[i]));
 	} else if (option->type == CONFIG_NETWORKS) {
 		for (i = 0; i < relay->allow_address_count; i++)
 			items_add(items, network_text(&relay->allow_address[i]));

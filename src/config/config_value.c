@@ -269,18 +269,21 @@ static bool add_listen(struct config_relay *relay, const char *text, unsigned li
 {
 	struct config_listen *listen;
 	struct addr addr;
+	bool tls = strncasecmp(text, "tls://", 6) == 0;
 
-	if (strncmp(text, "systemd:", 8) == 0 || strncmp(text, "tls://", 6) == 0)
-		return error_set(
-		    err, "%s is not supported by this version", text[0] == 's' ? "systemd:" : "tls://");
-	if (!addr_parse(text, &addr, err))
+	if (strncmp(text, "systemd:", 8) == 0)
+		return error_set(err, "systemd: is not supported by this version");
+	if (!addr_parse(tls ? text + 6 : text, &addr, err))
 		return false;
+	if (tls && addr.u.sa.sa_family == AF_UNIX)
+		return error_set(err, "tls:// takes an IP address and a port, as in tls://127.0.0.1:8443");
 	if (relay->listen_count == CONFIG_MAX_ITEMS)
 		return error_set(err, "has more than %d addresses", CONFIG_MAX_ITEMS);
 	relay->listens = mem_realloc(relay->listens, (relay->listen_count + 1) * sizeof(*relay->listens));
 	listen = &relay->listens[relay->listen_count++];
 	listen->addr = addr;
 	listen->line = line;
+	listen->tls = tls;
 	return true;
 }
 

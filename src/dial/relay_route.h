@@ -18,6 +18,7 @@
 #include "dial/relay_secrets.h"
 #include "tls/cert_end.h"
 #include "tls/identity.h"
+#include "tls/local_identity.h"
 #include "tls/stream.h"
 
 /* How long a path that failed is left alone. */
@@ -95,6 +96,8 @@ struct relay_route {
 	struct addr target_address;        /* len 0: resolve */
 	struct relay_path *paths;
 	size_t path_count;
+	/* for clients of tls://; NULL: no listen_cert, or its local CA was not made (never in `run`) */
+	struct local_identity *local;
 };
 
 struct relay_set {

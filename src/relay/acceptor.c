@@ -26,6 +26,7 @@ struct place {
 	int fd;
 	struct evconnlistener *listener;
 	struct relay_route *route;
+	bool tls;
 };
 
 /* A connection on its way to another loop. */
@@ -81,14 +82,19 @@ static void on_accept_failed(struct evconnlistener *listener, void *arg)
 	}
 }
 
-static enum session_verdict judge(const struct relay_route *route, const struct addr *peer, unsigned open_before)
+static enum session_verdict judge(const struct place *place, const struct addr *peer, unsigned open_before)
 {
+	const struct relay_route *route = place->route;
 	const struct config_relay *config = route->config;
 	size_t i;
 
 	if (open_before >= route->set->config->process.max_connections)
 		return SESSION_OVER_LIMIT;
 	if (peer->u.sa.sa_family == AF_UNIX)
+		return SESSION_WELCOME;
+	/* Who has to show a certificate is judged by that. */
+	if (place->tls && config->allow_nonlocal && config->allow_address_count == 0 &&
+	    config->listen_client_ca != NULL)
 		return SESSION_WELCOME;
 	if (config->allow_address_count == 0)
 		return addr_is_loopback(peer) ? SESSION_WELCOME : SESSION_STRANGER;
@@ -126,13 +132,14 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct place *place = arg;
 	struct acceptor *acceptor = place->acceptor;
 	struct session_context *context = acceptor->contexts[acceptor->turn];
-	struct session_params params = {.context = context, .route = place->route, .fd = fd};
+	struct session_params params = {.context = context, .route = place->route, .fd = fd,
+	    .tls = place->tls};
 	struct handover *handover;
 	unsigned open_before = atomic_fetch_add(&context->totals->open, 1);
 
 	memcpy(&params.peer.u, sa, (size_t)sa_len);
 	params.peer.len = (socklen_t)sa_len;
-	params.verdict = judge(place->route, &params.peer, open_before);
+	params.verdict = judge(place, &params.peer, open_before);
 	if (params.verdict == SESSION_OVER_LIMIT &&
 	    open_before >= place->route->set->config->process.max_connections + REFUSALS_MAX) {
 		atomic_fetch_sub(&context->totals->open, 1);
@@ -182,6 +189,7 @@ static struct place *place_new(struct acceptor *acceptor, const struct acceptor_
 	place->acceptor = acceptor;
 	place->fd = entry->fd;
 	place->route = entry->route;
+	place->tls = entry->tls;
 	relay_set_ref(entry->route->set);
 	/* backlog 0: listen() was called where the address was bound. */
 	place->listener = evconnlistener_new(acceptor->loop->base, on_accept, place,
@@ -221,6 +229,7 @@ bool acceptor_apply(struct acceptor *acceptor, const struct acceptor_entry *entr
 			relay_set_ref(entries[i].route->set);
 			relay_set_unref(place->route->set);
 			place->route = entries[i].route;
+			place->tls = entries[i].tls;
 		} else {
 			place = place_new(acceptor, &entries[i]);
 		}

@@ -20,6 +20,7 @@ struct listen_socket {
 	ino_t ino;
 	const struct config_relay *relay; /* borrowed: valid as long as the configuration it was made from */
 	size_t relay_index;
+	bool tls;           /* clients make TLS with us there */
 };
 
 struct listen_list {

@@ -171,9 +171,15 @@ static bool is_late_end(const struct pump *pump, const struct pump_side *from, e
 	    pump->client.in_done && pump->target.out_shut && pump->answered;
 }
 
+/* See pump.h: nothing of a client was cut off that had its answer, or never said anything. */
+static bool is_bare_end(const struct pump *pump, const struct pump_side *from, enum stream_status status)
+{
+	return from == &pump->client && status == STREAM_TRUNCATED && (pump->answered || from->bytes == 0);
+}
+
 static void end_read(struct pump *pump, struct pump_side *from, enum stream_status status)
 {
-	if (is_late_end(pump, from, status)) {
+	if (is_late_end(pump, from, status) || is_bare_end(pump, from, status)) {
 		from->in_done = true;
 		return;
 	}
@@ -188,7 +194,11 @@ static void end_read(struct pump *pump, struct pump_side *from, enum stream_stat
 		    "the %s reset the connection after %" PRIu64 " bytes", from->name, from->bytes);
 		break;
 	case STREAM_FAILED:
-		dial_diagnose_stream(from->stream, &pump->diagnosis);
+		if (from == &pump->client)
+			diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET, "%s",
+			    stream_fault(from->stream)->sentence);
+		else
+			dial_diagnose_stream(from->stream, &pump->diagnosis);
 		break;
 	case STREAM_OK:
 	case STREAM_BLOCKED:
@@ -206,7 +216,7 @@ static void end_read(struct pump *pump, struct pump_side *from, enum stream_stat
 static bool look_at_first_bytes(struct pump *pump, const unsigned char *bytes, size_t len)
 {
 	pump->began = true;
-	if (pump_bytes_are_tls(bytes, len)) {
+	if (pump->client.stream == NULL && pump_bytes_are_tls(bytes, len)) {
 		diagnosis_set(&pump->diagnosis, DIAGNOSIS_LOCAL_SPOKE_TLS,
 		    "the client began with a TLS ClientHello, where plain bytes are expected");
 		pump->ending = true;
@@ -346,6 +356,19 @@ static void spin_found(struct pump *pump)
 	end_now(pump);
 }
 
+/* Bytes off the descriptors of both, whatever became of them. */
+static uint64_t received_by_streams(const struct pump *pump)
+{
+	return stream_received(pump->target.stream) +
+	    (pump->client.stream != NULL ? stream_received(pump->client.stream) : 0);
+}
+
+/* Nothing more will go out to this side. */
+static bool side_is_flushed(const struct pump_side *side)
+{
+	return side->out_shut && (side->broken || !side_pending(side));
+}
+
 static void judge_broken(struct pump *pump)
 {
 	struct pump_side *broken = pump->target.broken ? &pump->target : &pump->client;
@@ -367,7 +390,7 @@ static void judge_broken(struct pump *pump)
 static void step(struct pump *pump, struct pump_side *side, bool readable, bool writable)
 {
 	struct pump_side *other = side == &pump->client ? &pump->target : &pump->client;
-	uint64_t received = stream_received(pump->target.stream);
+	uint64_t received = received_by_streams(pump);
 
 	if (pump->over)
 		return;
@@ -386,13 +409,13 @@ static void step(struct pump *pump, struct pump_side *side, bool readable, bool 
 	if (pump->over)
 		return;
 	/* Part of a record, or a ticket, is no byte for the client, but no spin either. */
-	if (stream_received(pump->target.stream) != received)
+	if (received_by_streams(pump) != received)
 		pump->idle_turns = 0;
 	judge_broken(pump);
 	if (pump->ending) {
 		end_when_delivered(pump);
-	} else if (pump->client.in_done && pump->target.in_done && pump->client.out_shut &&
-	    pump->target.out_shut && (pump->target.broken || !side_pending(&pump->target))) {
+	} else if (pump->client.in_done && pump->target.in_done && side_is_flushed(&pump->client) &&
+	    side_is_flushed(&pump->target)) {
 		end_now(pump);
 	}
 	if (!pump->over)
@@ -403,6 +426,8 @@ static void on_client_ready(void *arg, bool readable, bool writable)
 {
 	struct pump *pump = arg;
 
+	if (readable && pump->client.stream != NULL)
+		stream_set_readable(pump->client.stream);
 	step(pump, &pump->client, readable, writable);
 }
 
@@ -426,6 +451,9 @@ void pump_start(struct pump *pump, const struct pump_params *params)
 	pump->last_ms = loop_now_ms();
 	pump->client.name = "client";
 	pump->client.watch = params->client;
+	pump->client.stream = params->client_stream;
+	if (pump->client.stream != NULL)
+		stream_set_readable(pump->client.stream);
 	wire_init(&pump->client.wire, watch_fd(params->client), &params->loop->pool);
 	pump->target.name = "target";
 	pump->target.watch = params->tunnel->watch;
@@ -467,7 +495,8 @@ void pump_clear(struct pump *pump, bool reset)
 	pump->linger = NULL;
 	first_answer_clear(&pump->answer);
 	stream_free(pump->target.stream);
-	pump->target.stream = NULL;
+	stream_free(pump->client.stream);
+	pump->target.stream = pump->client.stream = NULL;
 	if (pump->client.watch != NULL)
 		wire_clear(&pump->client.wire);
 	watch_free(pump->target.watch, reset);
@@ -475,9 +504,12 @@ void pump_clear(struct pump *pump, bool reset)
 	pump->target.watch = pump->client.watch = NULL;
 }
 
-struct watch *pump_release_client(struct pump *pump)
+struct watch *pump_release_client(struct pump *pump, struct stream **stream)
 {
 	struct watch *watch = pump->client.watch;
+
+	*stream = pump->client.stream;
+	pump->client.stream = NULL;
 
 	wire_clear(&pump->client.wire);
 	pump->client.watch = NULL;
@@ -486,6 +518,9 @@ struct watch *pump_release_client(struct pump *pump)
 
 void pump_release_buffers(struct pump *pump)
 {
-	if (!pump->over)
-		stream_release_buffers(pump->target.stream);
+	if (pump->over)
+		return;
+	stream_release_buffers(pump->target.stream);
+	if (pump->client.stream != NULL)
+		stream_release_buffers(pump->client.stream);
 }

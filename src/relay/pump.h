@@ -10,6 +10,10 @@
  * was decrypted is delivered, then the owner is told to reset the client.  One exception, because nginx and
  * others never answer a close_notify: when the client has ended first, after an answer, and the target sent
  * nothing more, nothing can have been cut off that the client waited for.
+ *
+ * A client that makes TLS with us (tls://) ends by close_notify, and so do we towards it.  One that is gone
+ * without has ended, as many programs do it, when the last byte that moved was the target's, or none moved at
+ * all; else an upload may have been cut off, and the target is reset.
  */
 #ifndef MIDRELAY_RELAY_PUMP_H
 #define MIDRELAY_RELAY_PUMP_H
@@ -62,6 +66,7 @@ struct pump {
 struct pump_params {
 	struct loop *loop;
 	struct watch *client;
+	struct stream *client_stream; /* NULL: the client's bytes are plain */
 	struct tunnel *tunnel;
 	void (*on_end)(void *arg);
 	void (*on_stir)(void *arg);
@@ -77,8 +82,11 @@ bool pump_half_closed(const struct pump *pump);
 void pump_stop(struct pump *pump);
 /* Gives back what the pump still owns, closing descriptors; with `reset` by RST. */
 void pump_clear(struct pump *pump, bool reset);
-/* The client's descriptor, for an answer to it: the caller owns it now; nothing may be pending for it. */
-struct watch *pump_release_client(struct pump *pump);
+/*
+ * The client's descriptor, and *stream if it has one, for an answer to it: the caller owns both now; nothing
+ * may be pending for it.
+ */
+struct watch *pump_release_client(struct pump *pump, struct stream **stream);
 /* Gives OpenSSL's buffers back; for a pump that has been silent for a while. */
 void pump_release_buffers(struct pump *pump);
 

@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "dial/reach.h"
 #include "relay/cert_outcome.h"
+#include "relay/greeting.h"
 #include "relay/pump.h"
 #include "relay/path_log.h"
 #include "relay/refusal.h"
@@ -25,7 +26,14 @@
 /* A stream that was silent for this long gives its buffers back. */
 #define SILENCE_MS 2000
 
-enum session_state { SESSION_DIALING, SESSION_RELAYING, SESSION_HALF_CLOSED, SESSION_REFUSING, SESSION_CLOSED };
+enum session_state {
+	SESSION_DIALING,
+	SESSION_GREETING, /* before DIALING, with clients of tls:// */
+	SESSION_RELAYING,
+	SESSION_HALF_CLOSED,
+	SESSION_REFUSING,
+	SESSION_CLOSED
+};
 
 struct session {
 	struct loop_job job; /* first: run() gets it */
@@ -51,6 +59,10 @@ struct session {
 	struct diagnosis diagnosis;
 	const char *tls_version, *tls_cipher; /* static strings of OpenSSL */
 	bool resumed;
+	/* of a client of tls:// */
+	struct greeting *greeting;
+	struct stream *client_stream; /* until the pump or the refusal takes it */
+	const char *local_tls;        /* its version; static */
 };
 
 static atomic_ullong last_id;
@@ -58,6 +70,8 @@ static atomic_ullong last_id;
 static const char *session_state_name(enum session_state state)
 {
 	switch (state) {
+	case SESSION_GREETING:
+		return "greeting";
 	case SESSION_DIALING:
 		return "dialing";
 	case SESSION_RELAYING:
@@ -147,6 +161,8 @@ static void log_session(const struct session *session)
 		log_str(&line, "cipher", session->tls_cipher);
 		log_bool(&line, "resumed", session->resumed);
 	}
+	if (session->local_tls != NULL)
+		log_str(&line, "local_tls", session->local_tls);
 	log_int(&line, "bytes_up", (int64_t)session->pump.client.bytes);
 	log_int(&line, "bytes_down", (int64_t)session->pump.target.bytes);
 	log_int(&line, "duration_ms", (loop_clock_us() - session->began_us + 500) / 1000);
@@ -199,6 +215,8 @@ static void session_close(struct session *session)
 	cert_outcome_end(&session->cert, &session->diagnosis);
 	log_session(session);
 	enter(session, SESSION_CLOSED);
+	greeting_cancel(session->greeting);
+	session->greeting = NULL;
 	reach_cancel(session->reach);
 	refusal_cancel(session->refusal);
 	session->reach = NULL;
@@ -208,6 +226,8 @@ static void session_close(struct session *session)
 		/* Anything but a clean end reaches both sides as a reset, so that nobody takes it for one. */
 		pump_clear(&session->pump, !clean);
 	}
+	stream_free(session->client_stream);
+	session->client_stream = NULL;
 	watch_free(session->client, !clean);
 	session->client = NULL;
 	loop_defer(session->context->loop, &session->job);
@@ -228,6 +248,7 @@ static void refuse(struct session *session, enum refusal_client client)
 	struct refusal_params params = {
 	    .loop = session->context->loop,
 	    .watch = session->client,
+	    .stream = session->client_stream,
 	    .diagnosis = &session->diagnosis,
 	    .explain = session->route->config->explain == CONFIG_EXPLAIN_AUTO,
 	    .client = client,
@@ -239,6 +260,7 @@ static void refuse(struct session *session, enum refusal_client client)
 	enter(session, SESSION_REFUSING);
 	event_del(session->timer); /* the refusal has its own deadlines */
 	session->client = NULL;
+	session->client_stream = NULL;
 	session->refusal = refusal_start(&params);
 	if (session->refusal == NULL)
 		session_close(session);
@@ -301,7 +323,7 @@ static void on_pump_end(void *arg)
 	}
 	if (session->diagnosis.code == DIAGNOSIS_LOCAL_SPOKE_TLS)
 		client = REFUSAL_CLIENT_TLS;
-	session->client = pump_release_client(pump);
+	session->client = pump_release_client(pump, &session->client_stream);
 	refuse(session, client);
 }
 
@@ -353,6 +375,7 @@ static void start_relaying(struct session *session, struct tunnel *tunnel)
 	struct pump_params params = {
 	    .loop = session->context->loop,
 	    .client = session->client,
+	    .client_stream = session->client_stream,
 	    .tunnel = tunnel,
 	    .on_end = on_pump_end,
 	    .on_stir = on_pump_stir,
@@ -364,6 +387,7 @@ static void start_relaying(struct session *session, struct tunnel *tunnel)
 	session->tls_cipher = stream_cipher(tunnel->stream);
 	session->resumed = stream_resumed(tunnel->stream);
 	session->client = NULL;
+	session->client_stream = NULL;
 	session->pumping = true;
 	enter(session, SESSION_RELAYING);
 	pump_start(&session->pump, &params);
@@ -427,7 +451,54 @@ static void start_dialing(struct session *session)
 	    .arg = session,
 	};
 
+	enter(session, SESSION_DIALING);
 	session->reach = reach_start(&params);
+}
+
+/* ---- greeting ---- */
+
+static void on_nothing(void *arg, bool readable, bool writable)
+{
+}
+
+static void on_greeted(void *arg, const struct greeting_result *result)
+{
+	struct session *session = arg;
+
+	session->greeting = NULL;
+	session->client = result->client;
+	session->client_stream = result->stream;
+	watch_set_owner(session->client, on_nothing, NULL);
+	if (result->stream == NULL) {
+		session->diagnosis = result->diagnosis;
+		refuse(session, result->refusal);
+		return;
+	}
+	session->local_tls = stream_version(result->stream);
+	start_dialing(session);
+}
+
+void session_greet(struct session *session, const void *prefix, size_t prefix_len)
+{
+	struct greeting_params params = {
+	    .loop = session->context->loop,
+	    .route = session->route,
+	    .client = session->client,
+	    .prefix = prefix,
+	    .prefix_len = prefix_len,
+	    .on_done = on_greeted,
+	    .arg = session,
+	};
+
+	enter(session, SESSION_GREETING);
+	session->greeting = greeting_start(&params);
+	if (session->greeting == NULL) {
+		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_LIMIT, "no memory for TLS with the client");
+		diagnosis_set_cause(&session->diagnosis, DIAGNOSIS_CAUSE_LIMIT_MEMORY);
+		refuse(session, REFUSAL_CLIENT_OTHER);
+		return;
+	}
+	session->client = NULL;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -439,6 +510,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	case SESSION_HALF_CLOSED:
 		on_pump_timer(session);
 		break;
+	case SESSION_GREETING: /* greeting keeps tls_timeout */
 	case SESSION_DIALING:  /* reach keeps setup_timeout */
 	case SESSION_REFUSING: /* refusal keeps its own */
 	case SESSION_CLOSED:
@@ -448,17 +520,16 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- start ---- */
 
-static void on_nothing(void *arg, bool readable, bool writable)
-{
-}
-
-static void judge_client(struct session *session, enum session_verdict verdict)
+static void judge_client(struct session *session, enum session_verdict verdict, bool tls)
 {
 	char peer[ADDR_TEXT_BYTES];
 
 	switch (verdict) {
 	case SESSION_WELCOME:
-		start_dialing(session);
+		if (tls)
+			session_greet(session, NULL, 0);
+		else
+			start_dialing(session);
 		return;
 	case SESSION_OVER_LIMIT:
 		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_LIMIT,
@@ -499,7 +570,7 @@ bool session_start(const struct session_params *params)
 	TAILQ_INSERT_TAIL(&context->sessions, session, entry);
 	context->session_count++;
 	atomic_fetch_add(&context->totals->begun, 1);
-	judge_client(session, params->verdict);
+	judge_client(session, params->verdict, params->tls);
 	return true;
 }
 

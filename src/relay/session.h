@@ -1,8 +1,8 @@
 /*
  * session: one client's life, from accept to close.
  *
- *	DIALING → RELAYING → HALF_CLOSED → CLOSED
- *	       ↘ REFUSING ↗
+ *	(GREETING →) DIALING → RELAYING → HALF_CLOSED → CLOSED
+ *	       ↘      ↘ REFUSING ↗
  *
  * Every state has a deadline, and every session that had a tunnel ends in one `session` line.  Those that had
  * none are failures, which log_limit counts.
@@ -49,10 +49,20 @@ struct session_params {
 	int fd;                    /* non-blocking; the session takes it */
 	struct addr peer;
 	enum session_verdict verdict;
+	bool tls;                  /* the client makes TLS with us: see session_greet() */
 };
 
 /* False when there is no memory for its events: the client was reset. */
 bool session_start(const struct session_params *params);
+
+struct session;
+
+/*
+ * Begins TLS with the client, and dials when that stands; nothing was dialled yet.  The route has a `local`.
+ * `prefix` (copied): what was read from the client already.  From there on the client's bytes are relayed
+ * untouched, and refusals are told inside TLS.
+ */
+void session_greet(struct session *session, const void *prefix, size_t prefix_len);
 
 /* Ends all sessions of the loop with relay-drained; returns how many there were. */
 unsigned session_cut_all(struct session_context *context);
