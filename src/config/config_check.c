@@ -118,7 +118,7 @@ static void check_local_tls(const struct config_relay *relay, struct config_repo
 	for (i = 0; !any && relay->mode == CONFIG_MODE_TCP && i < sizeof(keys) / sizeof(keys[0]); i++) {
 		unsigned line = given(lines, CONFIG_SECTION_RELAY, keys[i]);
 
-		if (line != 0)
+		if (line != 0 && (cert != 0 || line != key))
 			config_report_note(report, line, "%s has no effect: no tls:// address is listed in "
 			    "listen", keys[i]);
 	}

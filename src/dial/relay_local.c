@@ -63,16 +63,16 @@ struct local_identity *relay_local_build(const struct config_relay *relay, struc
 	    .host_is_ip = relay->target.is_ip,
 	};
 	struct note_place place = {report, relay};
-	struct identity_fault fault = {.key = "listen_cert"};
+	struct identity_faults faults;
 	struct local_identity *local;
-	bool unmade;
+	unsigned i;
 
 	if (relay->listen_cert == NULL || relay->target.host == NULL)
 		return NULL;
-	local = local_identity_new(&params, on_note, &place, &unmade, &fault);
-	if (local == NULL && !unmade)
-		config_report_fault(report, config_relay_line(relay, fault.key), "%s: %s", fault.key,
-		    fault.err.text);
+	local = local_identity_new(&params, on_note, &place, &faults);
+	for (i = 0; i < faults.count; i++)
+		config_report_fault(report, config_relay_line(relay, faults.items[i].key), "%s: %s",
+		    faults.items[i].key, faults.items[i].err.text);
 	return local;
 }
 

@@ -31,6 +31,20 @@ static enum refusal_client spoke_plain(const struct stream *stream)
 	return pump_bytes_are_http(first, len) ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_OTHER;
 }
 
+/* The client's trust, or what it has to trust, is to be put right. */
+static void tell_untrusted(const struct tls_fault *fault, const struct config_relay *relay,
+    struct diagnosis *diagnosis)
+{
+	diagnosis_set(diagnosis, DIAGNOSIS_LOCAL_TLS, "%s", fault->sentence);
+	if (!config_relay_makes_cert(relay)) {
+		diagnosis_set_cause(diagnosis, DIAGNOSIS_CAUSE_LOCAL_UNTRUSTED);
+		return;
+	}
+	diagnosis_append(diagnosis, ": import the local CA into its trust store (midrelay bundle show --local-ca "
+	    "%s)", relay->target.host);
+	diagnosis_set_cause(diagnosis, DIAGNOSIS_CAUSE_LOCAL_CA);
+}
+
 static void diagnose(const struct stream *stream, const struct config_relay *relay, struct diagnosis *diagnosis)
 {
 	const struct tls_fault *fault = stream_fault(stream);
@@ -41,14 +55,18 @@ static void diagnose(const struct stream *stream, const struct config_relay *rel
 		diagnosis_set_cause(diagnosis, DIAGNOSIS_CAUSE_LOCAL_CERT);
 		return;
 	case TLS_FAULT_CERT_REJECTED:
-		diagnosis_set(diagnosis, DIAGNOSIS_LOCAL_TLS, "%s", fault->sentence);
-		diagnosis_set_cause(diagnosis, config_relay_makes_cert(relay) ? DIAGNOSIS_CAUSE_LOCAL_CA
-		    : DIAGNOSIS_CAUSE_LOCAL_UNTRUSTED);
+		tell_untrusted(fault, relay, diagnosis);
 		return;
 	case TLS_FAULT_NOT_TLS:
 		diagnosis_set(diagnosis, DIAGNOSIS_LOCAL_TLS, "%s", fault->sentence);
 		diagnosis_set_cause(diagnosis, DIAGNOSIS_CAUSE_LOCAL_PLAIN);
 		return;
+	case TLS_FAULT_CLOSED:
+		if (fault->detail == TLS_FAULT_AFTER_CERT) {
+			tell_untrusted(fault, relay, diagnosis);
+			return;
+		}
+		break;
 	case TLS_FAULT_NONE:
 	case TLS_FAULT_INSPECTED:
 	case TLS_FAULT_HOSTNAME:
@@ -58,7 +76,6 @@ static void diagnose(const struct stream *stream, const struct config_relay *rel
 	case TLS_FAULT_ISSUER:
 	case TLS_FAULT_VERSION:
 	case TLS_FAULT_ALERT:
-	case TLS_FAULT_CLOSED:
 	case TLS_FAULT_CERT_NOT_REQUESTED:
 	case TLS_FAULT_CERT_UNUSABLE:
 	case TLS_FAULT_OUTER:
@@ -144,7 +161,7 @@ static void on_ready(void *arg, bool readable, bool writable)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct greeting *greeting = arg;
-	struct greeting_result result = {.refusal = REFUSAL_CLIENT_TOLD};
+	struct greeting_result result = {.refusal = REFUSAL_CLIENT_OTHER};
 	char text[32];
 
 	diagnosis_set(&result.diagnosis, DIAGNOSIS_LOCAL_TLS, "the client did not finish the TLS handshake within "

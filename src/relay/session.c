@@ -313,7 +313,8 @@ static void on_pump_end(void *arg)
 {
 	struct session *session = arg;
 	struct pump *pump = &session->pump;
-	enum refusal_client client = pump->spoke_http ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_OTHER;
+	enum refusal_client client = !pump->began ? REFUSAL_CLIENT_UNKNOWN :
+	    pump->spoke_http ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_OTHER;
 
 	if (session->diagnosis.code == DIAGNOSIS_OK)
 		session->diagnosis = pump->diagnosis;

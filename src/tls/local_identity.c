@@ -253,23 +253,32 @@ static bool demand_client_cert(SSL_CTX *ctx, const char *client_ca, identity_not
 	return true;
 }
 
+/* False with a fault, or with *unmade. */
+static bool use_cert(struct local_identity *local, const struct local_identity_params *params,
+    identity_note_fn *note, void *note_arg, bool *unmade, struct identity_fault *fault)
+{
+	if (local->ctx == NULL || !set_policy(local->ctx))
+		return set_fault(fault, "listen_cert", "OpenSSL cannot make a TLS context");
+	return params->cert_file != NULL ? use_files(local, params, note, note_arg, fault)
+					 : use_local_ca(local, params, unmade, fault);
+}
+
 struct local_identity *local_identity_new(const struct local_identity_params *params, identity_note_fn *note,
-    void *note_arg, bool *unmade, struct identity_fault *fault)
+    void *note_arg, struct identity_faults *faults)
 {
 	struct local_identity *local = mem_calloc(1, sizeof(*local));
-	bool ok;
+	bool unmade = false;
 
-	*unmade = false;
+	memset(faults, 0, sizeof(*faults));
 	local->renew_at = INT64_MAX;
 	local->ctx = SSL_CTX_new(TLS_server_method());
-	if (local->ctx == NULL || !set_policy(local->ctx))
-		ok = set_fault(fault, "listen_cert", "OpenSSL cannot make a TLS context");
-	else
-		ok = (params->cert_file != NULL ? use_files(local, params, note, note_arg, fault)
-						: use_local_ca(local, params, unmade, fault)) &&
-		    demand_client_cert(local->ctx, params->client_ca, note, note_arg, fault);
+	if (!use_cert(local, params, note, note_arg, &unmade, &faults->items[faults->count]) && !unmade)
+		faults->count++;
+	if (local->ctx != NULL && !demand_client_cert(local->ctx, params->client_ca, note, note_arg,
+	    &faults->items[faults->count]))
+		faults->count++;
 	ERR_clear_error();
-	if (ok)
+	if (faults->count == 0 && !unmade)
 		return local;
 	local_identity_free(local);
 	return NULL;

@@ -25,11 +25,11 @@ struct local_identity_params {
 };
 
 /*
- * NULL: the fault, with its key ("listen_cert", "listen_key", "listen_client_ca"); or *unmade is set, when the
- * local CA was not made yet, which is no fault.
+ * NULL: all that is wrong, each with its key ("listen_cert", "listen_key", "listen_client_ca"); without a fault
+ * the local CA was not made yet.
  */
 struct local_identity *local_identity_new(const struct local_identity_params *params, identity_note_fn *note,
-    void *note_arg, bool *unmade, struct identity_fault *fault);
+    void *note_arg, struct identity_faults *faults);
 void local_identity_free(struct local_identity *local); /* NULL is fine */
 
 SSL_CTX *local_identity_ctx(const struct local_identity *local);            /* borrowed */

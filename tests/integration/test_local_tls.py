@@ -2,17 +2,15 @@
 """Proves tls:// listeners: who gets in, whose certificate is shown, and that bytes, ends and refusals cross unchanged."""
 
 import hashlib
-import json
 import os
 import shlex
 import shutil
-import signal
 import socket
 import ssl
 import stat
 import subprocess
-import threading
 
+import codes
 import harness
 import pki as pki_maker
 import real
@@ -46,13 +44,19 @@ def auto(case, target, directory=None, **keys):
     return m, where
 
 
+def shown(case, cert):
+    """What a client sends: its certificate and the intermediate."""
+    with open(case.pki[cert + ".pem"]) as leaf, open(case.pki["client-intermediate.pem"]) as above:
+        return case.write("shown.pem", leaf.read() + above.read())
+
+
 def context(case, ca=None, version=None, cert=None):
     made = ssl.create_default_context(cafile=ca or case.pki["root.pem"])
     if version:
         made.minimum_version = made.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2,
                                                        "1.3": ssl.TLSVersion.TLSv1_3}[version]
     if cert:
-        made.load_cert_chain(case.pki[cert + "-chain.pem"], case.pki[cert + ".key"])
+        made.load_cert_chain(shown(case, cert), case.pki[cert + ".key"])
     return made
 
 
@@ -120,15 +124,6 @@ def local_ca(case, where, *names):
     return case.write("local-ca.pem", done.stdout, 0o644), done.stderr
 
 
-def refused(m, code, cause=None, count=1):
-    session = m.session(count)
-    assert session["end"] == code, session
-    remedies = json.loads(subprocess.run([harness.BINARY, "explain", code, "--json"], capture_output=True,
-                                         text=True).stdout)
-    assert cause is None or cause in [one["cause"] for one in remedies["causes"]], remedies
-    return session
-
-
 # Clients
 
 def test_curl_with_both_versions(case):
@@ -159,7 +154,7 @@ def test_alpn_is_http_1_1(case):
         only.wrap_socket(m.connect(), server_hostname=NAME)
         raise AssertionError("h2 was accepted")
     except ssl.SSLError as error:
-        assert "NO_APPLICATION_PROTOCOL" in str(error), error
+        assert "no application protocol" in str(error), error
     assert m.session(end="local-tls")
 
 
@@ -187,7 +182,7 @@ def test_java_with_the_local_ca(case):
     done = subprocess.run([*java[:-1], "-Djdk.net.hosts.file=" + hosts, java[-1], at], capture_output=True, text=True,
                           timeout=120 * harness.SLOW)
     assert done.returncode != 0 and "PKIX" in done.stderr, done
-    assert "does not accept the certificate" in m.session(end="local-tls")["msg"]
+    assert "may not accept" in m.session(end="local-tls")["msg"]
 
 
 # Who gets in
@@ -240,8 +235,7 @@ def test_distrust_is_named(case, version):
         pass
     session = m.session()
     assert session["end"] == "local-tls" and "unknown CA" in session["msg"], session
-    done = case.run("explain", "local-tls")
-    assert "midrelay bundle show --local-ca" in done.stdout, done
+    assert "midrelay bundle show --local-ca " + NAME in session["msg"], session
     assert instance.connections == []
 
 
@@ -298,22 +292,23 @@ def test_handshake_in_small_pieces(case):
 
 def test_other_hosts_with_a_certificate(case):
     """allow_nonlocal with listen_client_ca needs no allow_address: the certificate decides."""
-    own = [found[4][0] for found in socket.getaddrinfo(socket.gethostname(), 0, socket.AF_INET)
-           if not found[4][0].startswith("127.")]
-    if not own:
-        raise harness.Skip("this host has no address but loopback")
-    m = case.relay(case.instance(), listen="tls://%s:0" % own[0], allow_nonlocal="yes",
-                   listen_client_ca=case.pki["client-root.pem"], **files(case))
-    with tls(case, m, cert="client") as sock:
-        assert harness.ask(sock).status == 200
-    try:
-        with tls(case, m) as sock:
-            sock.sendall(b"x")
-            sock.recv(1)
-        raise AssertionError("got in without a certificate")
-    except ssl.SSLError:
-        pass
-    m.session(end="local-denied")
+    nsenter = real.program("nsenter")
+    around = codes.in_namespaces(case, "ip link set lo up\nip address add 192.0.2.7/32 dev lo", net=True)
+    keys = dict(case.keys("127.0.0.1:9"), listen="tls://192.0.2.7:8443", allow_nonlocal="yes",
+                listen_client_ca=case.pki["client-root.pem"], **files(case))
+    m = case.start({"relay r": keys}, around=around)
+    m.opened = None
+
+    def ask(*args):
+        return subprocess.run(
+            [nsenter, "--target", str(m.pid), "--user", "--preserve-credentials", "--net", real.program("curl"), "-sS",
+             "--noproxy", "*", "--cacert", case.pki["root.pem"], "--resolve", NAME + ":8443:192.0.2.7",
+             "https://%s:8443/" % NAME, *args], capture_output=True, text=True, timeout=harness.LIMIT)
+    done = ask("--cert", shown(case, "client"), "--key", case.pki["client.key"])
+    assert done.returncode == 0 and "connect-refused" in done.stdout, done
+    done = ask()
+    assert done.returncode != 0 and done.stdout == "", done
+    assert m.session(end="local-denied")["peer"].startswith("192.0.2.7:")
 
 
 # Bytes and ends
@@ -507,7 +502,7 @@ def test_a_loop_is_seen(case):
     with tls(case, m, name="localhost") as sock:
         sock.sendall(harness.request_bytes())
         response = harness.read_response(sock)
-    assert response.reason.startswith("midrelay: connect-loop: localhost resolves to "), response.reason
+    assert response.reason.startswith("midrelay: connect-loop: the target localhost:"), response.reason
     assert b"proxy" in response.body and b"target_address" in response.body, response.body
     assert m.session()["end"] == "connect-loop"
 
@@ -552,7 +547,7 @@ def test_expiring_certificate_is_warned_of(case):
     pki_maker.issue(case.pki, case.dir, "soon", 10, server=True)
     m = relay(case, case.instance(), **files(case, "soon"))
     event = m.wait_event("certificate-expiring")
-    assert event["of"] == "listener" and event["which"] == "leaf" and event["days_left"] == "9", event
+    assert event["of"] == "listener" and event["which"] == "leaf" and event["days_left"] in ("9", "10"), event
 
 
 def test_local_ca_stays(case):
@@ -653,7 +648,7 @@ def test_faults_of_local_certificates(case):
     own = files(case)
     keys = case.keys(NAME, listen="tls://127.0.0.1:0")
     os.chmod(own["listen_key"], 0o644)
-    fails_at(case, dict(keys, **own), "others", line="listen_key")
+    fails_at(case, dict(keys, **own), "every user", line="listen_key")
     os.chmod(own["listen_key"], 0o600)
     fails_at(case, dict(keys, **dict(own, listen_key=case.pki["client.key"])), "listen_key", line="listen_key")
     fails_at(case, dict(keys, listen_cert=own["listen_cert"]), "no private key", line="listen_cert")
@@ -675,8 +670,8 @@ def test_faults_of_the_local_ca(case):
     m, where = auto(case, case.instance())
     file = os.path.join(where, "local-ca-%s.pem" % NAME)
     os.chmod(file, 0o644)
-    assert "others" in m.reload(ok=False)["msg"]
-    fails_at(case, keys, "others", env={"STATE_DIRECTORY": where}, line="listen_cert")
+    assert "every user" in m.reload(ok=False)["msg"]
+    fails_at(case, keys, "every user", env={"STATE_DIRECTORY": where}, line="listen_cert")
     os.chmod(file, 0o600)
     os.rename(file, os.path.join(where, "local-ca-other.lab.test.pem"))
     fails_at(case, dict(keys, target="other.lab.test"), "permitted subtree violation", env={"STATE_DIRECTORY": where},
@@ -710,7 +705,7 @@ def test_config_and_check_make_nothing(case):
     environment = dict(os.environ, STATE_DIRECTORY=state)
     done = case.run("config", "-c", config, env=environment)
     assert done.returncode == 0 and "listen = tls://127.0.0.1:0\n" in done.stdout and "listen_cert = auto\n" in done.stdout
-    done = case.run("check", "-c", config, env=environment)
+    done = case.run("check", "-c", config, "--json", env=environment)
     assert done.returncode == 0, done
     assert "tls://127.0.0.1:0" in done.stdout and "made at the first start" in done.stdout, done.stdout
     assert not os.path.exists(state)

@@ -36,6 +36,7 @@ static const struct {
     {DIAGNOSIS_LOCAL_DENIED, "local-denied", "local", "http_request_denied", 502},
     {DIAGNOSIS_LOCAL_LIMIT, "local-limit", "local", "connection_limit_reached", 503},
     {DIAGNOSIS_LOCAL_SPOKE_TLS, "local-spoke-tls", "local", "http_request_error", 502},
+    {DIAGNOSIS_LOCAL_TLS, "local-tls", "local", "http_request_error", 502},
     {DIAGNOSIS_RESOLVE_FAILED, "resolve-failed", "resolve", "dns_error", 502},
     {DIAGNOSIS_RESOLVE_TIMEOUT, "resolve-timeout", "resolve", "dns_timeout", 504},
     {DIAGNOSIS_CONNECT_REFUSED, "connect-refused", "connect", "connection_refused", 502},
