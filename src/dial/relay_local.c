@@ -12,30 +12,37 @@ static bool wants_ca(const struct config_relay *relay)
 	return config_relay_makes_cert(relay) && relay->target.host != NULL;
 }
 
-void relay_local_make_directory(const struct config *config, uid_t uid, gid_t gid, struct config_report *report)
+bool relay_local_make_directory(const struct config *config, uid_t uid, gid_t gid,
+    struct config_report *report)
 {
 	struct error err;
 	size_t i;
 
 	for (i = 0; i < config->relay_count && !wants_ca(&config->relays[i]); i++)
 		;
-	if (i < config->relay_count && !local_ca_make_directory(uid, gid, &err))
-		config_report_fault(report, config_relay_line(&config->relays[i], "listen_cert"),
-		    "listen_cert: %s", err.text);
+	if (i == config->relay_count || local_ca_make_directory(uid, gid, &err))
+		return true;
+	config_report_fault(report, config_relay_line(&config->relays[i], "listen_cert"), "listen_cert: %s",
+	    err.text);
+	return false;
 }
 
-void relay_local_make_cas(const struct config *config, struct config_report *report)
+bool relay_local_make_cas(const struct config *config, struct config_report *report)
 {
 	struct error err;
+	bool ok = true;
 	size_t i;
 
 	for (i = 0; i < config->relay_count; i++) {
 		const struct config_relay *relay = &config->relays[i];
 
-		if (wants_ca(relay) && !local_ca_make(relay->target.host, relay->target.is_ip, &err))
-			config_report_fault(report, config_relay_line(relay, "listen_cert"), "listen_cert: the "
-			    "local CA cannot be kept: %s", err.text);
+		if (!wants_ca(relay) || local_ca_make(relay->target.host, relay->target.is_ip, &err))
+			continue;
+		config_report_fault(report, config_relay_line(relay, "listen_cert"),
+		    "listen_cert: the local CA cannot be kept: %s", err.text);
+		ok = false;
 	}
+	return ok;
 }
 
 struct note_place {

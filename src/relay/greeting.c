@@ -45,7 +45,8 @@ static void tell_untrusted(const struct tls_fault *fault, const struct config_re
 	diagnosis_set_cause(diagnosis, DIAGNOSIS_CAUSE_LOCAL_CA);
 }
 
-static void diagnose(const struct stream *stream, const struct config_relay *relay, struct diagnosis *diagnosis)
+static void diagnose(const struct stream *stream, const struct config_relay *relay,
+    struct diagnosis *diagnosis)
 {
 	const struct tls_fault *fault = stream_fault(stream);
 
@@ -106,8 +107,8 @@ static void fail(struct greeting *greeting, enum stream_status status)
 		if (stream_fault(greeting->stream)->kind == TLS_FAULT_NOT_TLS)
 			result.refusal = spoke_plain(greeting->stream);
 	} else {
-		diagnosis_set(&result.diagnosis, DIAGNOSIS_LOCAL_TLS, "the client closed the connection in the "
-		    "TLS handshake");
+		diagnosis_set(&result.diagnosis, DIAGNOSIS_LOCAL_TLS, "the client closed the connection in "
+		    "the TLS handshake");
 	}
 	stream_free(greeting->stream);
 	finish(greeting, &result);
@@ -164,8 +165,9 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	struct greeting_result result = {.refusal = REFUSAL_CLIENT_OTHER};
 	char text[32];
 
-	diagnosis_set(&result.diagnosis, DIAGNOSIS_LOCAL_TLS, "the client did not finish the TLS handshake within "
-	    "%s (tls_timeout)", text_format_duration(greeting->route->config->tls_timeout_ms, text, sizeof(text)));
+	diagnosis_set(&result.diagnosis, DIAGNOSIS_LOCAL_TLS, "the client did not finish the TLS handshake "
+	    "within %s (tls_timeout)", text_format_duration(greeting->route->config->tls_timeout_ms, text,
+	    sizeof(text)));
 	stream_free(greeting->stream);
 	finish(greeting, &result);
 }

@@ -51,14 +51,19 @@ static struct relay_set *read_all(struct service *service, unsigned loop_count, 
 {
 	struct config *config = load_config(service, files, report);
 	struct relay_set *set;
+	bool made;
 
 	if (config == NULL)
 		return NULL;
-	if (!config->faulty)
-		relay_local_make_cas(config, report);
+	made = config->faulty || (relay_local_make_directory(config, geteuid(), getegid(), report) &&
+	    relay_local_make_cas(config, report));
 	set = relay_set_new(config, loop_count, service->set, report);
-	if (set == NULL)
+	if (set == NULL) {
 		config_free(config);
+	} else if (!made) {
+		relay_set_unref(set);
+		set = NULL;
+	}
 	return set;
 }
 
@@ -68,7 +73,7 @@ bool service_read_first(struct service *service, struct config_report *report)
 	const struct config_process *process;
 	struct config *config;
 	struct error err;
-	bool ok;
+	bool ok, made;
 
 	service->files = file_watch_new();
 	config = load_config(service, service->files, report);
@@ -87,14 +92,14 @@ bool service_read_first(struct service *service, struct config_report *report)
 		config_free(config);
 		return false;
 	}
-	relay_local_make_directory(config, service->privileges.change ? service->privileges.uid : geteuid(),
+	made = relay_local_make_directory(config, service->privileges.change ? service->privileges.uid : geteuid(),
 	    service->privileges.change ? service->privileges.gid : getegid(), report);
 	ok = privileges_lower(&service->privileges, &err);
 	if (!ok) {
 		config_report_fault(report, config_process_line(process, "user"), "%s", err.text);
 	} else {
 		ok = relay_user_check_file(report);
-		relay_local_make_cas(config, report);
+		ok = made && relay_local_make_cas(config, report) && ok;
 		service->set = relay_set_new(config, service->worker_count, NULL, report);
 		if (!privileges_raise(&service->privileges, &err)) {
 			config_report_fault(report, 0, "%s", err.text);

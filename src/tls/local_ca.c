@@ -72,13 +72,14 @@ bool local_ca_make_directory(uid_t uid, gid_t gid, struct error *err)
 
 	if (mkdir(directory, 0700) == 0) {
 		if ((uid != geteuid() || gid != getegid()) && chown(directory, uid, gid) != 0) {
-			ok = error_set_errno(err, errno, "the state directory %s cannot be given to the user of "
-			    "midrelay", directory);
+			ok = error_set_errno(err, errno, "the state directory %s cannot be given to the "
+			    "user of midrelay", directory);
 			(void)rmdir(directory);
 		}
 	} else if (errno != EEXIST) {
 		ok = error_set_errno(err, errno, "the state directory %s cannot be made (StateDirectory= of "
-		    "the systemd unit makes it; else make it, mode 0700, owned by the user of midrelay)", directory);
+		    "the systemd unit makes it; else make it, mode 0700, owned by the user of midrelay)",
+		    directory);
 	}
 	free(directory);
 	return ok;
@@ -140,7 +141,8 @@ static X509 *new_cert(EVP_PKEY *key, X509 *issuer, const char *common)
 static char *constraints(const char *host, bool host_is_ip)
 {
 	if (!host_is_ip)
-		return mem_printf("critical,permitted;DNS:%s,excluded;IP:0.0.0.0/0.0.0.0,excluded;IP:::/::", host);
+		return mem_printf("critical,permitted;DNS:%s,excluded;IP:0.0.0.0/0.0.0.0,excluded;IP:::/::",
+		    host);
 	return mem_printf("critical,permitted;IP:%s/%s,permitted;DNS:invalid", host,
 	    strchr(host, ':') == NULL ? "255.255.255.255" : "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 }

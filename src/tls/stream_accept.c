@@ -131,8 +131,8 @@ static enum stream_status fail_ended(struct stream *stream)
 		return fail(stream, TLS_FAULT_CLOSED, TLS_FAULT_NO_DETAIL,
 		    "the client %s the connection in the middle of the TLS handshake", how);
 	default: /* Java's HttpClient goes so, without an alert */
-		return fail(stream, TLS_FAULT_CLOSED, TLS_FAULT_AFTER_CERT, "the client %s the connection when it "
-		    "had been shown the certificate of listen_cert, which it may not accept", how);
+		return fail(stream, TLS_FAULT_CLOSED, TLS_FAULT_AFTER_CERT, "the client %s the connection when "
+		    "it had been shown the certificate of listen_cert, which it may not accept", how);
 	}
 }
 

@@ -605,14 +605,16 @@ def test_local_ca_is_constrained(case):
 
 def test_local_ca_of_an_address(case):
     """A target that is an IP address: the CA permits that address alone, and no name."""
-    instance = case.instance()
-    m, where = auto(case, "127.0.0.1:%d" % instance.port)
-    ca, _ = local_ca(case, where)
-    served(case, m, ca=ca, name="127.0.0.1")
-    kept = os.path.join(where, "local-ca-127.0.0.1.pem")
-    for number, san in enumerate(("IP:127.0.0.2", "DNS:www.example.com", "IP:::1")):
-        done = sign(case, kept, san, "forged%d" % number)
-        assert done.returncode != 0 and "subtree violation" in done.stderr, (san, done)
+    for family, host, others in (("inet", "127.0.0.1", ("IP:127.0.0.2", "DNS:www.example.com", "IP:::1")),
+                                 ("inet6", "::1", ("IP:::2", "DNS:www.example.com", "IP:127.0.0.1"))):
+        instance = case.instance(family=family)
+        m, where = auto(case, ("%s:%d" if family == "inet" else "[%s]:%d") % (host, instance.port))
+        ca, _ = local_ca(case, where, host)
+        served(case, m, ca=ca, name=host)
+        kept = os.path.join(where, "local-ca-%s.pem" % host)
+        for number, san in enumerate(others):
+            done = sign(case, kept, san, "forged%d" % number)
+            assert done.returncode != 0 and "subtree violation" in done.stderr, (san, done)
 
 
 def test_a_ca_for_each_target(case):
@@ -695,6 +697,26 @@ def test_state_directory_belongs_to_the_user(case):
     served(case, m, ca=ca)
     m.reload()
     served(case, m, ca=ca)
+    # One that is not the user's: said at the line, and nothing is started.
+    closed = case.path("closed")
+    os.mkdir(closed, 0o755)
+    keys = case.keys(NAME, **keys)
+    config = case.path("closed.ini")
+    harness.write_config(config, {"midrelay": {"user": user.pw_name}, "relay r": keys})
+    os.chmod(config, 0o644)
+    done = case.run("run", "-c", config, env=dict(os.environ, STATE_DIRECTORY=closed))
+    assert done.returncode == 78 and os.listdir(closed) == [], done
+    assert "listen_cert: the local CA cannot be kept: " + closed in done.stderr and "Permission denied" in done.stderr, done
+
+
+def test_a_ca_begun_by_a_reload(case):
+    """listen_cert = auto that comes with a reload makes directory and CA then."""
+    m = case.relay(case.instance(), start={"env": {"STATE_DIRECTORY": case.path("state")}})
+    m.sections["relay r"].update(listen="tls://127.0.0.1:0", listen_cert="auto")
+    m.write()
+    m.reload()
+    ca, _ = local_ca(case, case.path("state"))
+    served(case, m, ca=ca, index=1)
 
 
 def test_config_and_check_make_nothing(case):
