@@ -52,6 +52,7 @@ def shown(case, cert):
 
 def context(case, ca=None, version=None, cert=None):
     made = ssl.create_default_context(cafile=ca or case.pki["root.pem"])
+    made.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF   # an end without close_notify is to be seen
     if version:
         made.minimum_version = made.maximum_version = {"1.2": ssl.TLSVersion.TLSv1_2,
                                                        "1.3": ssl.TLSVersion.TLSv1_3}[version]
