@@ -57,6 +57,7 @@ struct config_listen {
 	struct addr addr; /* len 0: see `systemd` */
 	unsigned line;
 	char *systemd;    /* the name of sockets that the service manager passes; NULL: the address is ours to bind */
+	bool tls; /* tls://: the client makes TLS with us */
 };
 
 /* http://HOST:PORT or https://HOST:PORT. */
@@ -132,7 +133,13 @@ struct config_relay {
 	enum config_explain explain;
 	struct config_list connect_allow; /* with CONFIG_MODE_HTTP: "host:port", or "none" alone */
 	struct config_lines lines;
+
+	char *listen_cert;      /* a file, or CONFIG_LISTEN_CERT_AUTO; NULL: no local TLS */
+	char *listen_key;       /* NULL: listen_cert holds it */
+	char *listen_client_ca; /* file or directory; NULL: clients of tls:// show no certificate */
 };
+
+#define CONFIG_LISTEN_CERT_AUTO "auto"
 
 struct config {
 	char *file; /* as given, for messages */
@@ -182,6 +189,8 @@ void config_free(struct config *config);
  */
 char *config_path_name(const char *item, struct error *err);
 
+/* listen_cert = auto */
+bool config_relay_makes_cert(const struct config_relay *relay);
 /* The line where `key` of this section was given, or that of the section itself when it was not. */
 unsigned config_relay_line(const struct config_relay *relay, const char *key);
 unsigned config_process_line(const struct config_process *process, const char *key);

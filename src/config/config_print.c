@@ -81,7 +81,7 @@ static char *listen_text(const struct config_listen *listen)
 	/* Unescaped, so that it loads again. */
 	if (addr->u.sa.sa_family == AF_UNIX)
 		return mem_printf("unix:%s", addr->u.un.sun_path);
-	return mem_strdup(addr_format(addr, buf));
+	return mem_printf("%s%s", listen->tls ? "tls://" : "", addr_format(addr, buf));
 }
 
 static char *network_text(const struct addr_cidr *cidr)

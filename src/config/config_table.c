@@ -62,16 +62,26 @@ const struct config_option config_options[] = {
 
     /* [relay NAME] */
     {CONFIG_SECTION_RELAY, "listen", .type = CONFIG_LISTENS, .default_shown = "none (required)",
-	.help = "list of addresses to accept clients on: 127.0.0.1:8080, [::1]:8080, unix:/path, systemd:NAME"},
+	.help = "list of addresses to accept clients on: 127.0.0.1:8080, [::1]:8080, unix:/path, systemd:NAME, "
+	    "tls://127.0.0.1:8443"},
     {CONFIG_SECTION_RELAY, "listen_mode", .type = CONFIG_OCTAL, .min = 0, .max = 0777, .default_text = "0600",
 	.offset = RELAY(listen_mode), .help = "permissions of the UNIX sockets, octal"},
     {CONFIG_SECTION_RELAY, "allow_nonlocal", .type = CONFIG_BOOL, .default_text = "no",
 	.offset = RELAY(allow_nonlocal),
-	.help = "yes lets listen name addresses outside loopback; allow_address is then required"},
+	.help = "yes lets listen name addresses outside loopback; allow_address (or for tls:// "
+	    "listen_client_ca) is then required"},
     {CONFIG_SECTION_RELAY, "allow_address", .type = CONFIG_NETWORKS, .default_shown = "loopback only",
 	.help = "list of networks (CIDR) whose clients may connect"},
     {CONFIG_SECTION_RELAY, "allow_user", .type = CONFIG_USERS, .default_shown = "any local user",
 	.offset = RELAY(allow_user), .help = "list of local accounts, by name or id, that may connect"},
+    {CONFIG_SECTION_RELAY, "listen_cert", .type = CONFIG_FILE, .default_shown = "none",
+	.offset = RELAY(listen_cert),
+	.help = "certificate (with chain, also with key) for tls:// in listen; auto = from a local CA made here"},
+    {CONFIG_SECTION_RELAY, "listen_key", .type = CONFIG_FILE, .default_shown = "none",
+	.offset = RELAY(listen_key), .help = "the key of listen_cert, where that file does not hold it"},
+    {CONFIG_SECTION_RELAY, "listen_client_ca", .type = CONFIG_FILE, .default_shown = "none",
+	.offset = RELAY(listen_client_ca),
+	.help = "file or directory of CA certificates that clients of tls:// must show a certificate of"},
     {CONFIG_SECTION_RELAY, "mode", .type = CONFIG_WORD, .words = mode_words,
 	.default_text = "tcp", .offset = RELAY(mode),
 	.help = "tcp: bytes pass untouched; http: Host, cookies and redirects are put right for plain http"},
@@ -196,9 +206,6 @@ static const struct {
     {CONFIG_SECTION_MIDRELAY, "status"},
     {CONFIG_SECTION_MIDRELAY, "sandbox"},
     {CONFIG_SECTION_RELAY, "http_reuse"},
-    {CONFIG_SECTION_RELAY, "listen_cert"},
-    {CONFIG_SECTION_RELAY, "listen_key"},
-    {CONFIG_SECTION_RELAY, "listen_client_ca"},
     {CONFIG_SECTION_RELAY, "ready_tunnels"},
     {CONFIG_SECTION_RELAY, "ready_max_age"},
 };

@@ -270,14 +270,15 @@ static bool add_listen(struct config_relay *relay, const char *text, unsigned li
 	struct config_listen *listen;
 	struct addr addr = {0};
 	bool systemd = strncmp(text, "systemd:", 8) == 0;
+	bool tls = strncasecmp(text, "tls://", 6) == 0;
 
-	if (strncmp(text, "tls://", 6) == 0)
-		return error_set(err, "tls:// is not supported by this version");
 	/* sd_listen_fds_with_names(3): such a name has neither. */
 	if (systemd && (text[8] == '\0' || has_control(text) || strchr(text + 8, ':') != NULL))
 		return error_set(err, "systemd: needs the FileDescriptorName= of a socket unit, as in systemd:midrelay");
-	if (!systemd && !addr_parse(text, &addr, err))
+	if (!systemd && !addr_parse(tls ? text + 6 : text, &addr, err))
 		return false;
+	if (tls && addr.u.sa.sa_family == AF_UNIX)
+		return error_set(err, "tls:// takes an IP address and a port, as in tls://127.0.0.1:8443");
 	if (relay->listen_count == CONFIG_MAX_ITEMS)
 		return error_set(err, "has more than %d addresses", CONFIG_MAX_ITEMS);
 	relay->listens = mem_realloc(relay->listens, (relay->listen_count + 1) * sizeof(*relay->listens));
@@ -285,6 +286,7 @@ static bool add_listen(struct config_relay *relay, const char *text, unsigned li
 	listen->addr = addr;
 	listen->line = line;
 	listen->systemd = systemd ? mem_strdup(text + 8) : NULL;
+	listen->tls = tls;
 	return true;
 }
 

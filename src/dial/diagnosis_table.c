@@ -24,8 +24,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.code = DIAGNOSIS_LOCAL_DENIED,
 		.name = "local-denied",
 		.stage = DIAGNOSIS_STAGE_LOCAL,
-		.meaning = "A client connected that allow_address or allow_user does not permit, or whose "
-		    "owner cannot be told.",
+		.meaning = "A client connected that allow_address, allow_user or listen_client_ca does not "
+		    "permit, or whose owner cannot be told.",
 		.remedy = "If it is the MID Server, add its address to allow_address, or the account that "
 		    "its service runs as to allow_user; if not, find out which program the log line's peer "
 		    "belongs to.",
@@ -73,6 +73,17 @@ const struct diagnosis_info diagnosis_table[] = {
 		    "MID Server's config.xml the parameter `url`); add another host to connect_allow if the "
 		    "client has business there.",
 		.proxy_status = "http_request_denied", .http_status = 502,
+	},
+	[DIAGNOSIS_LOCAL_TLS] = {
+		.code = DIAGNOSIS_LOCAL_TLS,
+		.name = "local-tls",
+		.stage = DIAGNOSIS_STAGE_LOCAL,
+		.meaning = "A client of a tls:// listener did not finish the TLS handshake; nothing was dialled "
+		    "for it.",
+		.remedy = "The sentence says what the client did: one that only connects and goes away is a "
+		    "port check; one that is too slow or too old needs tls_timeout raised, or TLS 1.2; run "
+		    "`openssl s_client -connect ADDRESS` to see what it meets.",
+		.proxy_status = "http_request_error", .http_status = 502,
 	},
 	[DIAGNOSIS_RESOLVE_FAILED] = {
 		.code = DIAGNOSIS_RESOLVE_FAILED,

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "dial/http_connect.h"
+#include "dial/relay_local.h"
 
 /* Squid takes 64 kB, others 8; what we send at once is bounded as well. */
 #define CONNECT_MAX_BYTES 32768
@@ -43,6 +44,7 @@ static void route_clear(struct relay_route *route, unsigned loop_count)
 	free(route->gates);
 	identity_choice_clear(&route->choice);
 	identity_unref(route->identity);
+	local_identity_free(route->local);
 	free(route->target_text);
 	for (i = 0; route->own_hosts != NULL && route->own_hosts[i] != NULL; i++)
 		free(route->own_hosts[i]);
@@ -354,6 +356,7 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 	route->set = set;
 	route->config = config;
 	route->target_text = hostport_format(&config->target);
+	route->local = relay_local_build(config, report);
 	if (config->source_address != NULL && !addr_parse_ip(config->source_address, 0, &route->source))
 		config_report_fault(report, config_relay_line(config, "source_address"),
 		    "source_address: %s is not an IP address", config->source_address);
@@ -412,6 +415,8 @@ static void check_files(struct relay_set *set, struct config_report *report)
 		/* Files that do not go together were a fault already. */
 		if (one_form && whole && relay->tls_min <= relay->tls_max)
 			build_identity(set, i, NULL, report);
+		if (relay->listen_key == NULL || !config_relay_makes_cert(relay))
+			local_identity_free(relay_local_build(relay, report));
 		for (j = 0; j < relay->path_count; j++) {
 			const struct config_path *path = &relay->paths[j];
 

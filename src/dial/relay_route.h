@@ -20,6 +20,7 @@
 #include "http/http_relay.h"
 #include "tls/cert_end.h"
 #include "tls/identity.h"
+#include "tls/local_identity.h"
 #include "tls/stream.h"
 
 /* How long a path that failed is left alone. */
@@ -113,6 +114,8 @@ struct relay_route {
 	struct dial_gate *gates;           /* one for each loop, used by that loop alone */
 	struct http_rules http_rules;      /* with mode = http */
 	char **own_hosts;                  /* of the rules: the listen addresses; ends in NULL */
+	/* for clients of tls://; NULL: no listen_cert, or its local CA was not made (never in `run`) */
+	struct local_identity *local;
 };
 
 struct relay_set {

@@ -30,6 +30,7 @@ struct place {
 	struct event *event;
 	struct relay_route *route;
 	unsigned singles; /* turns that take one client */
+	bool tls;
 };
 
 /* A connection on its way to another loop. */
@@ -84,11 +85,16 @@ static void accept_failed(struct acceptor *acceptor, int error)
 	}
 }
 
-static bool is_at_home(const struct config_relay *config, const struct addr *peer)
+static bool is_at_home(const struct place *place, const struct addr *peer)
 {
+	const struct config_relay *config = place->route->config;
 	size_t i;
 
 	if (peer->u.sa.sa_family == AF_UNIX)
+		return true;
+	/* Who has to show a certificate is judged by that. */
+	if (place->tls && config->allow_nonlocal && config->allow_address_count == 0 &&
+	    config->listen_client_ca != NULL)
 		return true;
 	if (config->allow_address_count == 0)
 		return addr_is_loopback(peer);
@@ -117,17 +123,17 @@ static void judge_owner(struct acceptor *acceptor, struct session_params *params
 	}
 }
 
-static void judge(struct acceptor *acceptor, struct session_params *params, unsigned open_before,
+static void judge(const struct place *place, struct session_params *params, unsigned open_before,
     struct error *doubt)
 {
 	const struct relay_route *route = params->route;
 
 	if (open_before >= route->set->config->process.max_connections)
 		params->verdict = SESSION_OVER_LIMIT;
-	else if (!is_at_home(route->config, &params->peer))
+	else if (!is_at_home(place, &params->peer))
 		params->verdict = SESSION_STRANGER;
 	else
-		judge_owner(acceptor, params, doubt);
+		judge_owner(place->acceptor, params, doubt);
 }
 
 static void begin(const struct session_params *params)
@@ -158,13 +164,14 @@ static void welcome(struct place *place, int fd, const struct addr *peer)
 	struct acceptor *acceptor = place->acceptor;
 	struct session_context *context = acceptor->contexts[acceptor->turn];
 	struct session_params params = {
-	    .context = context, .route = place->route, .fd = fd, .peer = *peer, .uid = -1};
+	    .context = context, .route = place->route, .fd = fd, .peer = *peer, .uid = -1,
+	    .tls = place->tls};
 	struct error doubt;
 	struct handover *handover;
 	unsigned open_before = atomic_fetch_add(&context->totals->open, 1);
 
 	params.verdict = SESSION_WELCOME;
-	judge(acceptor, &params, open_before, &doubt);
+	judge(place, &params, open_before, &doubt);
 	if (params.verdict == SESSION_OVER_LIMIT &&
 	    open_before >= place->route->set->config->process.max_connections + REFUSALS_MAX) {
 		atomic_fetch_sub(&context->totals->open, 1);
@@ -250,6 +257,7 @@ static struct place *place_new(struct acceptor *acceptor, const struct acceptor_
 	place->acceptor = acceptor;
 	place->fd = entry->fd;
 	place->route = entry->route;
+	place->tls = entry->tls;
 	relay_set_ref(entry->route->set);
 	place->event = event_new(acceptor->loop->base, entry->fd, EV_READ | EV_PERSIST, on_acceptable, place);
 	if (place->event == NULL || (!acceptor->paused && event_add(place->event, NULL) != 0)) {
@@ -286,6 +294,7 @@ bool acceptor_apply(struct acceptor *acceptor, const struct acceptor_entry *entr
 			relay_set_ref(entries[i].route->set);
 			relay_set_unref(place->route->set);
 			place->route = entries[i].route;
+			place->tls = entries[i].tls;
 		} else {
 			place = place_new(acceptor, &entries[i]);
 		}

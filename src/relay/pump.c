@@ -178,9 +178,15 @@ static bool is_late_end(const struct pump *pump, const struct pump_side *from, e
 	    pump->client.in_done && pump->target.out_shut && pump->answered;
 }
 
+/* See pump.h: nothing of a client was cut off that had its answer, or never said anything. */
+static bool is_bare_end(const struct pump *pump, const struct pump_side *from, enum stream_status status)
+{
+	return from == &pump->client && status == STREAM_TRUNCATED && (pump->answered || from->bytes == 0);
+}
+
 static void end_read(struct pump *pump, struct pump_side *from, enum stream_status status)
 {
-	if (is_late_end(pump, from, status)) {
+	if (is_late_end(pump, from, status) || is_bare_end(pump, from, status)) {
 		from->in_done = true;
 		return;
 	}
@@ -195,7 +201,11 @@ static void end_read(struct pump *pump, struct pump_side *from, enum stream_stat
 		    "the %s reset the connection after %" PRIu64 " bytes", from->name, from->bytes);
 		break;
 	case STREAM_FAILED:
-		dial_diagnose_stream(from->stream, diagnosis_need(&pump->diagnosis));
+		if (from == &pump->client)
+			diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET, "%s",
+			    stream_fault(from->stream)->sentence);
+		else
+			dial_diagnose_stream(from->stream, diagnosis_need(&pump->diagnosis));
 		break;
 	case STREAM_OK:
 	case STREAM_BLOCKED:
@@ -264,7 +274,7 @@ static void judge_flow(struct pump *pump)
 static bool look_at_first_bytes(struct pump *pump, const unsigned char *bytes, size_t len)
 {
 	pump->began = true;
-	if (pump_bytes_are_tls(bytes, len)) {
+	if (pump->client.stream == NULL && pump_bytes_are_tls(bytes, len)) {
 		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_LOCAL_SPOKE_TLS,
 		    "the client began with a TLS ClientHello, where plain bytes are expected");
 		pump->ending = true;
@@ -437,6 +447,18 @@ static void spin_found(struct pump *pump)
 	end_now(pump);
 }
 
+/* Bytes off the descriptors of both, whatever became of them. */
+static uint64_t received_by_streams(const struct pump *pump)
+{
+	return side_received(&pump->target) + side_received(&pump->client);
+}
+
+/* Nothing more will go out to this side. */
+static bool side_is_flushed(const struct pump_side *side)
+{
+	return side->out_shut && (side->broken || !side_pending(side));
+}
+
 static void judge_broken(struct pump *pump)
 {
 	struct pump_side *broken = pump->target.broken ? &pump->target : &pump->client;
@@ -458,7 +480,7 @@ static void judge_broken(struct pump *pump)
 static void step(struct pump *pump, struct pump_side *side, bool readable, bool writable)
 {
 	struct pump_side *other = side == &pump->client ? &pump->target : &pump->client;
-	uint64_t received = side_received(&pump->target);
+	uint64_t received = received_by_streams(pump);
 
 	if (pump->over)
 		return;
@@ -484,13 +506,13 @@ static void step(struct pump *pump, struct pump_side *side, bool readable, bool 
 	if (pump->over)
 		return;
 	/* Part of a record, or a ticket, is no byte for the client, but no spin either. */
-	if (side_received(&pump->target) != received)
+	if (received_by_streams(pump) != received)
 		pump->idle_turns = 0;
 	judge_flow(pump);
 	judge_broken(pump);
 	if (pump->ending) {
 		end_when_delivered(pump);
-	} else if (pump->client.in_done && pump->client.out_shut && is_finished(&pump->target)) {
+	} else if (pump->client.in_done && side_is_flushed(&pump->client) && is_finished(&pump->target)) {
 		end_now(pump);
 	}
 	if (!pump->over)
@@ -501,6 +523,8 @@ static void on_client_ready(void *arg, bool readable, bool writable)
 {
 	struct pump *pump = arg;
 
+	if (readable && pump->client.stream != NULL)
+		stream_set_readable(pump->client.stream);
 	step(pump, &pump->client, readable, writable);
 }
 
@@ -524,6 +548,9 @@ void pump_start(struct pump *pump, const struct pump_params *params)
 	pump->last_ms = loop_now_ms();
 	pump->client.name = "client";
 	pump->client.watch = params->client;
+	pump->client.stream = params->client_stream;
+	if (pump->client.stream != NULL)
+		stream_set_readable(pump->client.stream);
 	wire_init(&pump->client.wire, watch_fd(params->client), &params->loop->pool);
 	pump->target.name = "target";
 	pump->target.watch = params->tunnel->watch;
@@ -578,7 +605,8 @@ void pump_clear(struct pump *pump, bool reset)
 	free(pump->diagnosis);
 	pump->diagnosis = NULL;
 	stream_free(pump->target.stream);
-	pump->target.stream = NULL;
+	stream_free(pump->client.stream);
+	pump->target.stream = pump->client.stream = NULL;
 	if (pump->client.watch != NULL)
 		wire_clear(&pump->client.wire);
 	if (pump->target.watch != NULL)
@@ -588,9 +616,12 @@ void pump_clear(struct pump *pump, bool reset)
 	pump->target.watch = pump->client.watch = NULL;
 }
 
-struct watch *pump_release_client(struct pump *pump)
+struct watch *pump_release_client(struct pump *pump, struct stream **stream)
 {
 	struct watch *watch = pump->client.watch;
+
+	*stream = pump->client.stream;
+	pump->client.stream = NULL;
 
 	wire_clear(&pump->client.wire);
 	pump->client.watch = NULL;

@@ -14,6 +14,10 @@
  * With a flow (mode = http, and a client's CONNECT) bytes go through it on their way: where it finds what is
  * not to be passed on, the pump comes to its end once what is before that has been delivered.  The target may
  * then be a plain descriptor too.
+ *
+ * A client that makes TLS with us (tls://) ends by close_notify, and so do we towards it.  One that is gone
+ * without has ended, as many programs do it, when the last byte that moved was the target's, or none moved at
+ * all; else an upload may have been cut off, and the target is reset.
  */
 #ifndef MIDRELAY_RELAY_PUMP_H
 #define MIDRELAY_RELAY_PUMP_H
@@ -69,6 +73,7 @@ struct pump {
 struct pump_params {
 	struct loop *loop;
 	struct watch *client;
+	struct stream *client_stream; /* NULL: the client's bytes are plain */
 	struct tunnel *tunnel;
 	void (*on_end)(void *arg);
 	void (*on_stir)(void *arg);
@@ -86,8 +91,11 @@ bool pump_half_closed(const struct pump *pump);
 void pump_stop(struct pump *pump);
 /* Gives back what the pump still owns, closing descriptors; with `reset` by RST. */
 void pump_clear(struct pump *pump, bool reset);
-/* The client's descriptor, for an answer to it: the caller owns it now; nothing may be pending for it. */
-struct watch *pump_release_client(struct pump *pump);
+/*
+ * The client's descriptor, and *stream if it has one, for an answer to it: the caller owns both now; nothing
+ * may be pending for it.
+ */
+struct watch *pump_release_client(struct pump *pump, struct stream **stream);
 
 /* Gives back what the flow holds between messages, while nothing moves. */
 void pump_rest(struct pump *pump);

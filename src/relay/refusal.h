@@ -18,11 +18,13 @@ enum refusal_client {
 	REFUSAL_CLIENT_HTTP,
 	REFUSAL_CLIENT_TLS,
 	REFUSAL_CLIENT_OTHER,
+	REFUSAL_CLIENT_TOLD, /* by a TLS alert, which must not be overtaken by a reset */
 };
 
 struct refusal_params {
 	struct loop *loop;
 	struct watch *watch; /* the refusal takes it */
+	struct stream *stream; /* of a client of tls://; taken too.  NULL: plain bytes */
 	const struct diagnosis *diagnosis; /* borrowed during the call */
 	bool explain;        /* false: the client is reset without a word */
 	enum refusal_client client;

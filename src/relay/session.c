@@ -22,6 +22,7 @@
 #include "relay/cert_outcome.h"
 #include "relay/client_owner.h"
 #include "relay/connect_face.h"
+#include "relay/greeting.h"
 #include "relay/pump.h"
 #include "relay/path_log.h"
 #include "relay/refusal.h"
@@ -36,7 +37,8 @@
 
 enum session_state {
 	SESSION_DIALING,
-	SESSION_ASKING,
+	SESSION_ASKING,   /* before DIALING, with mode = http */
+	SESSION_GREETING, /* before DIALING, with clients of tls:// */
 	SESSION_RELAYING,
 	SESSION_HALF_CLOSED,
 	SESSION_REFUSING,
@@ -71,6 +73,10 @@ struct session {
 	struct asking *asking;
 	struct http_flow *flow; /* with mode = http */
 	bool connects;          /* the tunnel is the client's own, by CONNECT */
+	/* of a client of tls:// */
+	struct greeting *greeting;
+	struct stream *client_stream; /* until the pump or the refusal takes it */
+	const char *local_tls;        /* its version; static */
 };
 
 static atomic_ullong last_id;
@@ -80,6 +86,8 @@ static const char *session_state_name(enum session_state state)
 	switch (state) {
 	case SESSION_ASKING:
 		return "asking";
+	case SESSION_GREETING:
+		return "greeting";
 	case SESSION_DIALING:
 		return "dialing";
 	case SESSION_RELAYING:
@@ -166,6 +174,8 @@ static void log_session(const struct session *session)
 	}
 	if (session->flow != NULL)
 		log_int(&line, "requests", session->flow->requests);
+	if (session->local_tls != NULL)
+		log_str(&line, "local_tls", session->local_tls);
 	log_int(&line, "bytes_up", (int64_t)session->pump.client.bytes);
 	log_int(&line, "bytes_down", (int64_t)session->pump.target.bytes);
 	log_int(&line, "duration_ms", (loop_clock_us() - session->began_us + 500) / 1000);
@@ -224,6 +234,8 @@ static void session_close(struct session *session)
 	enter(session, SESSION_CLOSED);
 	asking_cancel(session->asking);
 	session->asking = NULL;
+	greeting_cancel(session->greeting);
+	session->greeting = NULL;
 	reach_cancel(session->reach);
 	refusal_cancel(session->refusal);
 	session->reach = NULL;
@@ -233,6 +245,8 @@ static void session_close(struct session *session)
 		/* Anything but a clean end reaches both sides as a reset, so that nobody takes it for one. */
 		pump_clear(&session->pump, !clean);
 	}
+	stream_free(session->client_stream);
+	session->client_stream = NULL;
 	watch_free(session->client, !clean);
 	session->client = NULL;
 	loop_defer(session->context->loop, &session->job);
@@ -253,6 +267,7 @@ static void refuse(struct session *session, enum refusal_client client)
 	struct refusal_params params = {
 	    .loop = session->context->loop,
 	    .watch = session->client,
+	    .stream = session->client_stream,
 	    .diagnosis = diagnosis_of(session),
 	    .explain = session->route->config->explain == CONFIG_EXPLAIN_AUTO,
 	    .client = client,
@@ -264,6 +279,7 @@ static void refuse(struct session *session, enum refusal_client client)
 	enter(session, SESSION_REFUSING);
 	event_del(session->timer); /* the refusal has its own deadlines */
 	session->client = NULL;
+	session->client_stream = NULL;
 	session->refusal = refusal_start(&params);
 	if (session->refusal == NULL)
 		session_close(session);
@@ -328,7 +344,8 @@ static void on_pump_end(void *arg)
 {
 	struct session *session = arg;
 	struct pump *pump = &session->pump;
-	enum refusal_client client = pump->spoke_http ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_OTHER;
+	enum refusal_client client = !pump->began ? REFUSAL_CLIENT_UNKNOWN :
+	    pump->spoke_http ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_OTHER;
 
 	take_diagnosis(session);
 	if (!can_still_explain(session)) {
@@ -337,7 +354,7 @@ static void on_pump_end(void *arg)
 	}
 	if (diagnosis_of(session)->code == DIAGNOSIS_LOCAL_SPOKE_TLS)
 		client = REFUSAL_CLIENT_TLS;
-	session->client = pump_release_client(pump);
+	session->client = pump_release_client(pump, &session->client_stream);
 	refuse(session, client);
 }
 
@@ -390,6 +407,7 @@ static void start_relaying(struct session *session, struct tunnel *tunnel)
 	struct pump_params params = {
 	    .loop = session->context->loop,
 	    .client = session->client,
+	    .client_stream = session->client_stream,
 	    .tunnel = tunnel,
 	    .on_end = on_pump_end,
 	    .on_stir = on_pump_stir,
@@ -407,6 +425,7 @@ static void start_relaying(struct session *session, struct tunnel *tunnel)
 		session->resumed = stream_resumed(tunnel->stream);
 	}
 	session->client = NULL;
+	session->client_stream = NULL;
 	session->pumping = true;
 	enter(session, SESSION_RELAYING);
 	pump_start(&session->pump, &params);
@@ -479,16 +498,80 @@ static void start_dialing(struct session *session, const struct hostport *connec
 	session->reach = reach_start(&params);
 }
 
+/* ---- greeting ---- */
+
+static void on_nothing(void *arg, bool readable, bool writable)
+{
+}
+
+static void on_greeted(void *arg, const struct greeting_result *result)
+{
+	struct session *session = arg;
+
+	session->greeting = NULL;
+	session->client = result->client;
+	session->client_stream = result->stream;
+	watch_set_owner(session->client, on_nothing, NULL);
+	if (result->stream == NULL) {
+		*diagnosis_need(&session->diagnosis) = result->diagnosis;
+		refuse(session, result->refusal);
+		return;
+	}
+	session->local_tls = stream_version(result->stream);
+	start_dialing(session, NULL);
+}
+
+void session_greet(struct session *session, const void *prefix, size_t prefix_len)
+{
+	struct greeting_params params = {
+	    .loop = session->context->loop,
+	    .route = session->route,
+	    .client = session->client,
+	    .prefix = prefix,
+	    .prefix_len = prefix_len,
+	    .on_done = on_greeted,
+	    .arg = session,
+	};
+
+	enter(session, SESSION_GREETING);
+	session->greeting = greeting_start(&params);
+	if (session->greeting == NULL) {
+		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_LIMIT, "no memory for TLS with the client");
+		diagnosis_set_cause(diagnosis_need(&session->diagnosis), DIAGNOSIS_CAUSE_LIMIT_MEMORY);
+		refuse(session, REFUSAL_CLIENT_OTHER);
+		return;
+	}
+	session->client = NULL;
+}
+
 /* ---- asking ---- */
 
 /*
- * A CONNECT to the target.  Here a relay with a certificate of its own for the target's name would answer 200
- * and make TLS with the client, which then has what it has at a tls:// listener; without one the client is
- * told how to go on.
+ * A CONNECT to the target is never passed through, since it would go around our client certificate.  With a
+ * certificate for the target's name the client gets what it would get at a tls:// listener.
  */
-static void connect_to_target(struct session *session)
+static void connect_to_target(struct session *session, const struct diagnosis *denied)
 {
-	refuse(session, REFUSAL_CLIENT_HTTP);
+	static const char answer[] = CONNECTED;
+	struct http_lane *lane = &session->flow->lanes[HTTP_FLOW_UP];
+
+	if (session->route->local == NULL) {
+		*diagnosis_need(&session->diagnosis) = *denied;
+		refuse(session, REFUSAL_CLIENT_HTTP);
+		return;
+	}
+	/* The first bytes on a fresh socket, whose buffer takes them. */
+	if (send(watch_fd(session->client), answer, sizeof(answer) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(answer) - 1) {
+		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_RELAY_RESET,
+		    "the client closed the connection behind its CONNECT");
+		session_close(session);
+		return;
+	}
+	session->pump.client.bytes = 0; /* from here on what counts is inside TLS */
+	session_greet(session, lane->in != NULL ? lane->in + lane->in_off : NULL,
+	    lane->in_len - lane->in_off);
+	http_flow_free(session->flow);
+	session->flow = NULL;
 }
 
 static void start_connect(struct session *session)
@@ -506,8 +589,7 @@ static void start_connect(struct session *session)
 		hostport_clear(&at);
 		break;
 	case CONNECT_FACE_TARGET:
-		*diagnosis_need(&session->diagnosis) = diagnosis;
-		connect_to_target(session);
+		connect_to_target(session, &diagnosis);
 		break;
 	case CONNECT_FACE_DENIED:
 		*diagnosis_need(&session->diagnosis) = diagnosis;
@@ -570,6 +652,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		on_pump_timer(session);
 		break;
 	case SESSION_ASKING:   /* asking keeps its own */
+	case SESSION_GREETING: /* greeting keeps tls_timeout */
 	case SESSION_DIALING:  /* reach keeps setup_timeout */
 	case SESSION_REFUSING: /* refusal keeps its own */
 	case SESSION_CLOSED:
@@ -579,17 +662,15 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- start ---- */
 
-static void on_nothing(void *arg, bool readable, bool writable)
-{
-}
-
 static void judge_client(struct session *session, const struct session_params *params)
 {
 	char peer[ADDR_TEXT_BYTES], user[CLIENT_OWNER_TEXT_BYTES];
 
 	switch (params->verdict) {
 	case SESSION_WELCOME:
-		if (session->route->config->mode == CONFIG_MODE_HTTP)
+		if (params->tls)
+			session_greet(session, NULL, 0);
+		else if (session->route->config->mode == CONFIG_MODE_HTTP)
 			start_asking(session);
 		else
 			start_dialing(session, NULL);

@@ -1,9 +1,9 @@
 /*
  * session: one client's life, from accept to close.
  *
- *	ASKING → (mode = http: the first request's head)
+ *	GREETING (tls://: TLS with the client) or ASKING (mode = http: the first request's head) →
  *	DIALING → RELAYING → HALF_CLOSED → CLOSED
- *	       ↘ REFUSING ↗ (from ASKING, too)
+ *	       ↘ REFUSING ↗ (from GREETING and ASKING, too)
  *
  * Every state has a deadline, and every session that had a tunnel ends in one `session` line.  Those that had
  * none are failures, which log_limit counts.
@@ -58,10 +58,20 @@ struct session_params {
 	enum session_verdict verdict;
 	int64_t uid;               /* the client's account, -1: not known */
 	const char *doubt;         /* SESSION_NOBODYS: why it is not; borrowed */
+	bool tls;                  /* the client makes TLS with us: see session_greet() */
 };
 
 /* False when there is no memory for its events: the client was reset. */
 bool session_start(const struct session_params *params);
+
+struct session;
+
+/*
+ * Begins TLS with the client, and dials when that stands; nothing was dialled yet.  The route has a `local`.
+ * `prefix` (copied): what was read from the client already.  From there on the client's bytes are relayed
+ * untouched, and refusals are told inside TLS.
+ */
+void session_greet(struct session *session, const void *prefix, size_t prefix_len);
 
 /* Ends all sessions of the loop with relay-drained; returns how many there were. */
 unsigned session_cut_all(struct session_context *context);

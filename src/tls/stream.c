@@ -197,9 +197,8 @@ static void offer_session(struct stream *stream)
 	SSL_SESSION_free(copy);
 }
 
-static bool make_ssl(struct stream *stream, const struct stream_params *params)
+bool stream_make_ssl(struct stream *stream, SSL_CTX *ctx)
 {
-	SSL_CTX *ctx = identity_ctx(stream->identity);
 	BIO_METHOD *method;
 	BIO *bio;
 
@@ -218,10 +217,17 @@ static bool make_ssl(struct stream *stream, const struct stream_params *params)
 	BIO_set_init(bio, 1);
 	SSL_set_bio(stream->ssl, bio, bio);
 	SSL_set_app_data(stream->ssl, stream);
-	stream_set_judgement(stream);
 	SSL_set_mode(stream->ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_set_read_ahead(stream->ssl, 1);
 	SSL_set_default_read_buffer_len(stream->ssl, READ_AHEAD_BYTES);
+	return true;
+}
+
+static bool make_ssl(struct stream *stream, const struct stream_params *params)
+{
+	if (!stream_make_ssl(stream, identity_ctx(stream->identity)))
+		return false;
+	stream_set_judgement(stream);
 	if (stream->outer != NULL)
 		SSL_set_max_send_fragment(stream->ssl, STREAM_NESTED_FRAGMENT_BYTES);
 	SSL_set_post_handshake_auth(stream->ssl, !params->require_cert_request);
@@ -321,7 +327,7 @@ static enum stream_status judge(struct stream *stream, int ret)
 		return STREAM_CLOSED;
 	default:
 		stream->broken = true;
-		status = stream_judge_failure(stream);
+		status = stream->accepting ? stream_accept_failure(stream) : stream_judge_failure(stream);
 		if (stream->slot != NULL && SSL_session_reused(stream->ssl) && status == STREAM_FAILED)
 			tls_session_slot_clear(stream->slot);
 		return status;
@@ -358,7 +364,7 @@ enum stream_status stream_handshake(struct stream *stream)
 	ERR_clear_error();
 	ret = SSL_do_handshake(stream->ssl);
 	if (ret == 1) {
-		status = stream_judge_established(stream);
+		status = stream->accepting ? STREAM_OK : stream_judge_established(stream);
 		stream->established = status == STREAM_OK;
 		/* A TLS 1.2 session was kept before this last word. */
 		if (status != STREAM_OK && stream->slot != NULL)
@@ -371,6 +377,9 @@ enum stream_status stream_handshake(struct stream *stream)
 		stream_trace_handshake_end(stream, status);
 	if (status != STREAM_OK && status != STREAM_BLOCKED)
 		end_outer(stream);
+	/* Who did not speak TLS is answered in the clear. */
+	if (stream->accepting && stream_fault(stream)->kind == TLS_FAULT_NOT_TLS)
+		stream->wire->pool->gather_len = 0;
 	/* Our alert goes out even when the handshake failed; whether it arrives is no matter. */
 	if (send_gathered(stream) == STREAM_RESET && status == STREAM_OK)
 		return STREAM_RESET;

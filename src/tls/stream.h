@@ -1,6 +1,7 @@
 /*
  * stream: one non-blocking TLS client stream on a descriptor, or inside another stream (TLS to a proxy around
- * TLS to the target), and the judgement of the server inside its handshake.
+ * TLS to the target), and the judgement of the server inside its handshake; and the server's side of one, for
+ * local clients.
  *
  * OpenSSL is driven directly.  Its output is gathered and sent by one system call per step; what the kernel
  * does not take waits in the stream's wire, so that SSL_write never has to be retried.  Nothing here waits:
@@ -78,6 +79,22 @@ void stream_prepare_identity(struct identity *identity);
 
 /* NULL when OpenSSL cannot make one. */
 struct stream *stream_new(const struct stream_params *params);
+
+struct stream_accept_params {
+	SSL_CTX *ctx;           /* of a local_identity; borrowed, OpenSSL counts it */
+	int fd;                 /* borrowed */
+	struct wire_pool *pool;
+	const void *prefix;     /* bytes that were read off the descriptor already: the ClientHello's beginning */
+	size_t prefix_len;
+};
+/*
+ * The server's side, for a local client: nothing of it is judged but what the SSL_CTX demands.  All functions
+ * below serve it but those that tell of a server's judgement.  Of stream_fault(): NOT_TLS (nothing was
+ * answered), UNTRUSTED (the client showed no certificate (NO_CERT) or one that does not verify),
+ * CERT_REJECTED (the client does not take ours), VERSION, CLOSED, ALERT.
+ */
+struct stream *stream_accept_new(const struct stream_accept_params *params);
+
 /* Sends nothing; NULL is fine. */
 void stream_free(struct stream *stream);
 
@@ -130,6 +147,9 @@ bool stream_buffered(const struct stream *stream);
 
 /* Bytes that came off the descriptor so far: a sign of life below the level of records. */
 uint64_t stream_received(const struct stream *stream);
+
+/* Of what the peer sent first, before the handshake was done: for who did not speak TLS.  How many. */
+size_t stream_first_bytes(const struct stream *stream, void *buf, size_t buf_bytes);
 
 const struct tls_fault *stream_fault(const struct stream *stream);
 const char *stream_version(const struct stream *stream); /* "TLSv1.3" */

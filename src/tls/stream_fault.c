@@ -15,9 +15,6 @@
 #include "tls/provider_key.h"
 #include "tls/stream_internal.h"
 
-/* OpenSSL reports a received alert as this reason plus the alert's number. */
-#define ALERT_REASON 1000
-
 void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t len)
 {
 	if (stream->first_len == sizeof(stream->first) || stream->established)
@@ -164,8 +161,7 @@ static bool reason_is_version(int reason)
 	    reason == SSL_R_WRONG_SSL_VERSION || reason == SSL_R_UNKNOWN_SSL_VERSION;
 }
 
-/* The first reason that libssl gave; the queue is empty afterwards. */
-static int take_reason(char *text, size_t text_bytes)
+int stream_take_reason(char *text, size_t text_bytes)
 {
 	unsigned long error;
 	int reason = 0;
@@ -199,7 +195,7 @@ static enum stream_status fail_ended(struct stream *stream)
 enum stream_status stream_judge_failure(struct stream *stream)
 {
 	char text[128];
-	int reason = take_reason(text, sizeof(text));
+	int reason = stream_take_reason(text, sizeof(text));
 	struct error key_fault;
 
 	provider_key_take_fault(&key_fault);
@@ -208,8 +204,8 @@ enum stream_status stream_judge_failure(struct stream *stream)
 	if (key_fault.text[0] != '\0')
 		return fail(stream, TLS_FAULT_CERT_UNUSABLE, "the key of %.120s cannot be used: %s",
 		    identity_subject(stream->identity), key_fault.text);
-	if (reason > ALERT_REASON && reason <= ALERT_REASON + 255)
-		return fail_alert(stream, reason - ALERT_REASON);
+	if (reason > STREAM_ALERT_REASON && reason <= STREAM_ALERT_REASON + 255)
+		return fail_alert(stream, reason - STREAM_ALERT_REASON);
 	if (!stream->established && !stream_looks_like_tls(stream))
 		return fail_not_tls(stream);
 	if (stream->end != STREAM_OK)

@@ -1,5 +1,6 @@
 /*
- * stream_internal: what stream.c, stream_nested.c, stream_judge.c, stream_fault.c and stream_trace.c share;
+ * stream_internal: what stream.c, stream_accept.c, stream_nested.c, stream_judge.c, stream_fault.c and
+ * stream_trace.c share;
  * for nobody else.
  */
 #ifndef MIDRELAY_TLS_STREAM_INTERNAL_H
@@ -38,7 +39,17 @@ struct stream {
 	struct tls_fault *fault; /* NULL: none; see stream_need_fault() */
 	struct stream_trace *trace; /* NULL: nobody asked */
 	bool held; /* what comes is not this stream's yet, but a proxy's answer */
+	bool accepting;   /* the server's side, see stream_accept_new(); identity and host are NULL */
 };
+
+/* What both sides have in common; false, with nothing to be undone, when OpenSSL cannot. */
+bool stream_make_ssl(struct stream *stream, SSL_CTX *ctx);
+/* stream_judge_failure() of the accepting side. */
+enum stream_status stream_accept_failure(struct stream *stream);
+/* The first reason that libssl gave, and its words; empties OpenSSL's error queue. */
+int stream_take_reason(char *text, size_t text_bytes);
+/* OpenSSL reports a received alert as this reason plus the alert's number. */
+#define STREAM_ALERT_REASON 1000
 
 /* Hands out what came behind the proxy's answer; false when there is nothing left of it. */
 bool stream_take_prefix(struct stream *stream, void *buf, size_t len, size_t *got);

@@ -419,7 +419,7 @@ class Midrelay:
         return int(self.address(relay, index).rsplit(":", 1)[1])
 
     def connect(self, relay=None, index=0, rcvbuf=None):
-        where = self.address(relay, index)
+        where = self.address(relay, index).removeprefix("tls://")
         if where.startswith("unix:"):
             sock = socket.socket(socket.AF_UNIX)
             to = where[5:]

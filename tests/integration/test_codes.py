@@ -4,6 +4,7 @@
 import os
 import resource
 import socket
+import ssl
 
 import codes
 import harness
@@ -101,6 +102,58 @@ def connect_denied(case):
     return relay(case, case.instance(), (), "www.example.com:443", "connect_allow", "download.example:8443", mode="http",
                  connect_allow="download.example:8443",
                  drive=http_drive(case, "local-connect-denied", request, 502))
+
+
+def local_tls(case, *facts, client_cas=None, **more):
+    """The situation of a client whose TLS with a tls:// listener comes to nothing."""
+    keys = dict(case.keys(case.instance()), listen="tls://127.0.0.1:0", listen_cert=case.pki["server-chain.pem"],
+                listen_key=case.pki["server.key"], listen_client_ca=client_cas, **more)
+
+    def shake(m):
+        context = ssl.create_default_context(cafile=case.pki["root.pem"] if client_cas else None)
+        try:
+            with context.wrap_socket(m.connect(), server_hostname="instance.lab.test") as sock:
+                sock.recv(1)
+        except (ssl.SSLError, OSError):
+            pass
+    return Situation({"relay r": {key: value for key, value in keys.items() if value}}, *facts, drive=shake,
+                     start={"env": {"STATE_DIRECTORY": case.path("state")}})
+
+
+@case_of("local-denied", "certificate", only="run")
+def no_certificate_for_the_listener(case):
+    """listen_client_ca, and a client without a certificate."""
+    return local_tls(case, "the client showed no certificate", client_cas=case.pki["client-root.pem"])
+
+
+@case_of("local-tls", only="run")
+def handshake_not_begun(case):
+    """A client that goes without a word."""
+    situation = local_tls(case, "closed the connection before the TLS handshake began")
+    situation.drive = lambda m: m.connect().close()
+    return situation
+
+
+@case_of("local-tls", "plain", only="run")
+def plain_http_on_a_tls_listener(case):
+    """A plain request is answered in plain."""
+    situation = local_tls(case, "the client sent no TLS", "GET / HTTP/1.1")
+    situation.drive = None
+    return situation
+
+
+@case_of("local-tls", "untrusted", only="run")
+def listener_not_trusted(case):
+    """A client that does not know the CA of listen_cert."""
+    return local_tls(case, "does not accept the certificate of listen_cert (alert: unknown CA)")
+
+
+@case_of("local-tls", "local-ca", only="run")
+def local_ca_not_trusted(case):
+    """The same with the local CA."""
+    situation = local_tls(case, "alert: unknown CA", "midrelay bundle show --local-ca instance.lab.test")
+    situation.sections["relay r"].update(listen_cert="auto", listen_key=None)
+    return situation
 
 
 # resolve

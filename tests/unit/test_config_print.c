@@ -20,7 +20,8 @@ static const char full[] =
     "[midrelay]\nworkers = 3\nlog_level = debug\nlog_format = json\nuser = root\ngroup = "
     "1001\nmax_connections = 7\n"
     "drain_timeout = 1500ms\nwatch = 250ms\nexpiry_warning = 14d\n"
-    "[relay a]\nlisten = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0\nlisten_mode = 0660\n"
+    "[relay a]\nlisten = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0, tls://127.0.0.1:2\nlisten_mode = 0660\n"
+    "listen_cert = /l.pem\nlisten_key = /l.key\nlisten_client_ca = /lca\n"
     "allow_nonlocal = yes\nallow_address = 10.0.0.0/8, 192.0.2.7, fd00::/8\nallow_user = root, 1001\nmode = http\ntarget = "
     "[2001:db8::1]:8443\n"
     "target_address = 192.0.2.1\nproxy = https://p.example:3128, corp, direct\nproxy_user = u\n"
@@ -105,7 +106,8 @@ static void assert_has_line(const char *text, const char *line)
 static void test_values(void **state)
 {
 	static const char *const lines[] = {"workers = 3", "user = root", "drain_timeout = 1500ms", "watch = 250ms", "expiry_warning = 14d",
-	    "[relay a]", "listen = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0",
+	    "[relay a]", "listen = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0, tls://127.0.0.1:2",
+	    "listen_cert = /l.pem", "listen_key = /l.key", "listen_client_ca = /lca",
 	    "listen_mode = 0660", "allow_address = 10.0.0.0/8, 192.0.2.7/32, fd00::/8",
 	    "target = [2001:db8::1]:8443", "proxy = https://p.example:3128, corp, direct", "proxy_user = u",
 	    "proxy_trust = /pca", "proxy_client_bundle = p.pem",
@@ -165,7 +167,7 @@ static void test_json_types(void **state)
 	assert_int_equal(json_array_size(relays), 2);
 	assert_string_equal(json_string_value(json_object_get(a, "name")), "a");
 	assert_true(json_is_true(json_object_get(a, "allow_nonlocal")));
-	assert_int_equal(json_array_size(json_object_get(a, "listen")), 4);
+	assert_int_equal(json_array_size(json_object_get(a, "listen")), 5);
 	assert_int_equal(json_array_size(json_object_get(a, "proxy_header")), 2);
 	assert_string_equal(json_string_value(json_object_get(a, "proxy_password")), "(literal)");
 	assert_true(json_is_null(json_object_get(a, "client_bundle")));

@@ -38,6 +38,7 @@ static const struct {
     {DIAGNOSIS_LOCAL_SPOKE_TLS, "local-spoke-tls", "local", "http_request_error", 502},
     {DIAGNOSIS_LOCAL_BAD_REQUEST, "local-bad-request", "local", "http_request_error", 400},
     {DIAGNOSIS_LOCAL_CONNECT_DENIED, "local-connect-denied", "local", "http_request_denied", 502},
+    {DIAGNOSIS_LOCAL_TLS, "local-tls", "local", "http_request_error", 502},
     {DIAGNOSIS_RESOLVE_FAILED, "resolve-failed", "resolve", "dns_error", 502},
     {DIAGNOSIS_RESOLVE_TIMEOUT, "resolve-timeout", "resolve", "dns_timeout", 504},
     {DIAGNOSIS_CONNECT_REFUSED, "connect-refused", "connect", "connection_refused", 502},
