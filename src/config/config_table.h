@@ -38,6 +38,7 @@ enum config_type {
 	CONFIG_HEADERS,   /* struct config_proxy_draft at `offset` */
 	CONFIG_NAMES,     /* struct config_list at `offset` */
 	CONFIG_PINS,      /* struct config_list at `offset`: sha256//BASE64 */
+	CONFIG_READY,     /* unsigned, min…max, "off" or "auto" */
 	CONFIG_FLAGS,     /* unsigned: a bit for each of `words`; "off" for none */
 };
 const char *config_type_name(enum config_type type);

@@ -39,6 +39,9 @@ struct relay_path_state {
 	atomic_uint inspected;
 	atomic_bool told_in_clear;  /* that our certificate crosses it readable */
 	atomic_bool told_leaf_pin;
+	atomic_uint failures;     /* so far; a tunnel that is older than the last one is not kept for later */
+	/* whether its server sends tickets behind a full handshake, and behind a resumed one */
+	atomic_bool tickets[2];
 };
 
 enum relay_path_choice relay_path_choose(struct relay_path_state *state, int64_t now_ms);

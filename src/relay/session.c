@@ -51,6 +51,7 @@ struct session {
 	struct diagnosis diagnosis;
 	const char *tls_version, *tls_cipher; /* static strings of OpenSSL */
 	bool resumed;
+	bool ready_asked, ready_hit; /* tunnels are kept ready for this relay; it got one */
 };
 
 static atomic_ullong last_id;
@@ -142,6 +143,8 @@ static void log_session(const struct session *session)
 	log_ms(&line, "connect_ms", session->times.connect_us);
 	log_ms(&line, "proxy_ms", session->times.proxy_us);
 	log_ms(&line, "tls_ms", session->times.tls_us);
+	if (session->ready_asked)
+		log_bool(&line, "ready_hit", session->ready_hit);
 	if (session->tls_version != NULL) {
 		log_str(&line, "tls_version", session->tls_version);
 		log_str(&line, "cipher", session->tls_cipher);
@@ -199,6 +202,8 @@ static void session_close(struct session *session)
 	cert_outcome_end(&session->cert, &session->diagnosis);
 	log_session(session);
 	enter(session, SESSION_CLOSED);
+	if (session->reach != NULL)
+		ready_dial_ended(session->context->ready, session->route, READY_DIAL_CUT);
 	reach_cancel(session->reach);
 	refusal_cancel(session->refusal);
 	session->reach = NULL;
@@ -312,6 +317,8 @@ static void on_answer(void *arg, enum first_answer_verdict verdict, const struct
 	if (verdict == FIRST_ANSWER_REFUSED)
 		atomic_fetch_add(&session->context->totals->certs_refused, 1);
 	cert_outcome_answered(&session->cert, verdict, diagnosis);
+	if (verdict == FIRST_ANSWER_REFUSED)
+		ready_cert_refused(session->context->ready, session->route);
 }
 
 static void idle_out(struct session *session, const char *key, int64_t limit_ms)
@@ -406,11 +413,15 @@ static void on_reached(void *arg, struct reach_result *result)
 	session->path = result->path;
 	session->times = result->times;
 	cert_outcome_begin(&session->cert, session->route, result->path, session->context->loop->index, &result->use);
+	ready_dial_ended(session->context->ready, session->route, result->tunnel != NULL ?
+	    READY_DIAL_WORKED : READY_DIAL_FAILED);
 	if (result->tunnel != NULL) {
 		start_relaying(session, result->tunnel);
 		return;
 	}
 	session->diagnosis = result->diagnosis;
+	if (result->diagnosis.code == DIAGNOSIS_LOCAL_LIMIT)
+		ready_give_way(session->context->ready);
 	refuse(session, REFUSAL_CLIENT_UNKNOWN);
 }
 
@@ -427,7 +438,24 @@ static void start_dialing(struct session *session)
 	    .arg = session,
 	};
 
+	ready_dial_begun(session->context->ready);
 	session->reach = reach_start(&params);
+}
+
+/* The stages of a tunnel that was ready are not the client's time, and have no place in its line. */
+static bool take_ready(struct session *session)
+{
+	struct ready_pool *pool = ready_find(session->context->ready, session->route);
+	struct ready_tunnel ready;
+
+	session->ready_asked = session->route->config->ready_tunnels != CONFIG_READY_OFF;
+	if (pool == NULL || !ready_take(pool, false, &ready))
+		return false;
+	session->ready_hit = true;
+	session->path = ready.path;
+	cert_outcome_begin(&session->cert, session->route, ready.path, session->context->loop->index, &ready.use);
+	start_relaying(session, ready.tunnel);
+	return true;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -458,7 +486,8 @@ static void judge_client(struct session *session, enum session_verdict verdict)
 
 	switch (verdict) {
 	case SESSION_WELCOME:
-		start_dialing(session);
+		if (!take_ready(session))
+			start_dialing(session);
 		return;
 	case SESSION_OVER_LIMIT:
 		diagnosis_set(&session->diagnosis, DIAGNOSIS_LOCAL_LIMIT,

@@ -36,6 +36,7 @@ struct stream {
 	struct judge_evidence *evidence; /* NULL: not judged yet, or taken */
 	struct tls_fault fault;
 	struct stream_trace *trace; /* NULL: nobody asked */
+	unsigned tickets;
 };
 
 /* Hands out what came behind the proxy's answer; false when there is nothing left of it. */
