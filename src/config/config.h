@@ -9,6 +9,7 @@
 #ifndef MIDRELAY_CONFIG_CONFIG_H
 #define MIDRELAY_CONFIG_CONFIG_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,8 @@ enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_mode { CONFIG_MODE_TCP, CONFIG_MODE_HTTP };
 enum config_pipeline { CONFIG_PIPELINE_OFF, CONFIG_PIPELINE_ON, CONFIG_PIPELINE_AUTO };
 enum config_inspection { CONFIG_INSPECTION_REFUSE, CONFIG_INSPECTION_WARN, CONFIG_INSPECTION_IGNORE };
+#define CONFIG_READY_OFF 0
+#define CONFIG_READY_AUTO UINT_MAX /* as recent demand asks for */
 /* Bits. */
 enum config_revocation { CONFIG_REVOCATION_STAPLE = 1, CONFIG_REVOCATION_CRL = 2 };
 
@@ -132,6 +135,8 @@ struct config_relay {
 	int64_t idle_timeout_ms, half_close_timeout_ms, keepalive_ms;
 	enum config_explain explain;
 	struct config_list connect_allow; /* with CONFIG_MODE_HTTP: "host:port", or "none" alone */
+	unsigned ready_tunnels; /* in all loops together, or one of the two below */
+	int64_t ready_max_age_ms;
 	struct config_lines lines;
 
 	char *listen_cert;      /* a file, or CONFIG_LISTEN_CERT_AUTO; NULL: no local TLS */

@@ -225,6 +225,11 @@ static char *value_text(const struct config_option *option, const struct subject
 	case CONFIG_UINT:
 	case CONFIG_WORKERS:
 		return mem_printf("%u", *(const unsigned *)field);
+	case CONFIG_READY:
+		word = *(const unsigned *)field;
+		if (word == CONFIG_READY_OFF || word == CONFIG_READY_AUTO)
+			return mem_strdup(word == CONFIG_READY_OFF ? "off" : "auto");
+		return mem_printf("%u", word);
 	case CONFIG_DURATION:
 		return mem_strdup(text_format_duration(*(const int64_t *)field, buf, sizeof(buf)));
 	case CONFIG_BOOL:
@@ -369,7 +374,8 @@ static json_t *option_json(const struct config_option *option, const struct subj
 	text = value_text(option, subject);
 	if (text == NULL)
 		json = json_null();
-	else if (option->type == CONFIG_UINT || option->type == CONFIG_WORKERS)
+	else if (option->type == CONFIG_UINT || option->type == CONFIG_WORKERS ||
+	    (option->type == CONFIG_READY && text[0] >= '0' && text[0] <= '9'))
 		json = json_integer((json_int_t)strtoul(text, NULL, 10));
 	else if (option->type == CONFIG_BOOL)
 		json = json_boolean(strcmp(text, "yes") == 0);

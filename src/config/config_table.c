@@ -172,6 +172,12 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_RELAY, "keepalive", .type = CONFIG_DURATION, .min = SECOND_MS, .max = KEEPALIVE_MAX_MS,
 	.zero_is_off = true, .default_text = "60s", .offset = RELAY(keepalive_ms),
 	.help = "TCP keep-alive on both legs after this much silence, 1s to 9h; 0 = off"},
+    {CONFIG_SECTION_RELAY, "ready_tunnels", .type = CONFIG_READY, .min = 1, .max = 64, .default_text = "auto",
+	.offset = RELAY(ready_tunnels),
+	.help = "tunnels kept ready ahead of need: off, 1 to 64, or auto = as recent demand asks for"},
+    {CONFIG_SECTION_RELAY, "ready_max_age", .type = CONFIG_DURATION, .min = SECOND_MS, .max = HOUR_MS,
+	.default_text = "20s", .offset = RELAY(ready_max_age_ms),
+	.help = "a ready tunnel older than this is replaced or let go, 1s to 1h"},
     {CONFIG_SECTION_RELAY, "explain", .type = CONFIG_WORD, .words = explain_words, .default_text = "auto",
 	.offset = RELAY(explain),
 	.help = "auto: tell an HTTP client by a 502 why there is no tunnel; off: just close"},
@@ -206,8 +212,6 @@ static const struct {
     {CONFIG_SECTION_MIDRELAY, "status"},
     {CONFIG_SECTION_MIDRELAY, "sandbox"},
     {CONFIG_SECTION_RELAY, "http_reuse"},
-    {CONFIG_SECTION_RELAY, "ready_tunnels"},
-    {CONFIG_SECTION_RELAY, "ready_max_age"},
 };
 
 const char *config_section_kind_name(enum config_section_kind kind)
@@ -271,6 +275,8 @@ const char *config_type_name(enum config_type type)
 		return "list of public keys";
 	case CONFIG_AUTHORITIES:
 		return "list of hosts";
+	case CONFIG_READY:
+		return "number, off or auto";
 	case CONFIG_FLAGS:
 		return "list of words";
 	}

@@ -65,6 +65,22 @@ static bool set_number(const struct config_option *option, void *field, const ch
 	return true;
 }
 
+static bool set_ready(const struct config_option *option, void *field, const char *text, struct error *err)
+{
+	char buf[SHOWN_BYTES];
+	uint64_t value;
+
+	if (strcmp(text, "off") == 0)
+		value = CONFIG_READY_OFF;
+	else if (strcmp(text, "auto") == 0)
+		value = CONFIG_READY_AUTO;
+	else if (!text_parse_uint(text, (uint64_t)option->min, (uint64_t)option->max, &value))
+		return error_set(err, "must be off, auto, or a number from %lld to %lld, not \"%s\"",
+		    (long long)option->min, (long long)option->max, shown(text, buf));
+	*(unsigned *)field = (unsigned)value;
+	return true;
+}
+
 static bool set_duration(const struct config_option *option, void *field, const char *text, struct error *err)
 {
 	char buf[SHOWN_BYTES], min[32], max[32];
@@ -496,6 +512,8 @@ bool config_value_set(
 	case CONFIG_UINT:
 	case CONFIG_WORKERS:
 		return set_number(option, field, text, err);
+	case CONFIG_READY:
+		return set_ready(option, field, text, err);
 	case CONFIG_DURATION:
 		return set_duration(option, field, text, err);
 	case CONFIG_BOOL:

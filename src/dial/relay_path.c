@@ -43,6 +43,7 @@ bool relay_path_failed(struct relay_path_state *state, enum diagnosis_code code,
 	else
 		atomic_store(&state->rest_until_ms, 0);
 	atomic_store(&state->on_trial, false);
+	atomic_fetch_add(&state->failures, 1);
 	if (atomic_exchange(&state->last_code, (int)code) == (int)code)
 		return false;
 	atomic_store(&state->told_failed, true);

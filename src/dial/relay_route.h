@@ -45,6 +45,9 @@ struct relay_path_state {
 	/* does a ClientHello behind the CONNECT arrive? enum relay_path_pipeline; see dial_pipeline.c */
 	atomic_int pipeline;
 	atomic_llong pipeline_refused_until_ms;
+	atomic_uint failures;     /* so far; a tunnel that is older than the last one is not kept for later */
+	/* whether its server sends tickets behind a full handshake, and behind a resumed one */
+	atomic_bool tickets[2];
 };
 
 enum relay_path_pipeline {

@@ -77,6 +77,8 @@ static void accept_failed(struct acceptor *acceptor, int error)
 		return;
 	set_paused(acceptor, true);
 	loop_timer_add(acceptor->pause, PAUSE_MS);
+	if (error == EMFILE || error == ENFILE)
+		ready_give_way(acceptor->contexts[0]->ready);
 	if (log_begin(&line, LOG_ERROR, "accept-paused")) {
 		snprintf(msg, sizeof(msg), "no connection can be accepted for now: %s",
 		    strerror_r(error, reason, sizeof(reason)));

@@ -119,7 +119,8 @@ void path_log_trace(const struct config_relay *relay, const struct relay_path *p
 	if (msg == NULL || !log_begin(&line, LOG_DEBUG, "tls-trace"))
 		return;
 	log_str(&line, "relay", relay->name);
-	log_int(&line, "id", (int64_t)session_id);
+	if (session_id != 0)
+		log_int(&line, "id", (int64_t)session_id);
 	log_str(&line, "path", path->config->name);
 	log_bytes(&line, "peer", text, (size_t)(msg - text));
 	log_str(&line, "msg", msg + 2);

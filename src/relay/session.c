@@ -77,6 +77,7 @@ struct session {
 	struct greeting *greeting;
 	struct stream *client_stream; /* until the pump or the refusal takes it */
 	const char *local_tls;        /* its version; static */
+	bool ready_asked, ready_hit; /* tunnels are kept ready for this relay; it got one */
 };
 
 static atomic_ullong last_id;
@@ -167,6 +168,8 @@ static void log_session(const struct session *session)
 	log_ms(&line, "connect_ms", session->times.connect_us);
 	log_ms(&line, "proxy_ms", session->times.proxy_us);
 	log_ms(&line, "tls_ms", session->times.tls_us);
+	if (session->ready_asked)
+		log_bool(&line, "ready_hit", session->ready_hit);
 	if (session->tls_version != NULL) {
 		log_str(&line, "tls_version", session->tls_version);
 		log_str(&line, "cipher", session->tls_cipher);
@@ -236,6 +239,8 @@ static void session_close(struct session *session)
 	session->asking = NULL;
 	greeting_cancel(session->greeting);
 	session->greeting = NULL;
+	if (session->reach != NULL && !session->connects)
+		ready_dial_ended(session->context->ready, session->route, READY_DIAL_CUT);
 	reach_cancel(session->reach);
 	refusal_cancel(session->refusal);
 	session->reach = NULL;
@@ -365,6 +370,8 @@ static void on_answer(void *arg, enum first_answer_verdict verdict, const struct
 	if (verdict == FIRST_ANSWER_REFUSED)
 		atomic_fetch_add(&session->context->totals->certs_refused, 1);
 	cert_outcome_answered(&session->cert, verdict, diagnosis);
+	if (verdict == FIRST_ANSWER_REFUSED)
+		ready_cert_refused(session->context->ready, session->route);
 }
 
 static void idle_out(struct session *session, const char *key, int64_t limit_ms)
@@ -468,14 +475,19 @@ static void on_reached(void *arg, struct reach_result *result)
 	session->path = result->path;
 	session->times = result->times;
 	session->wait_us = result->wait_us;
-	if (!session->connects)
+	if (!session->connects) {
 		cert_outcome_begin(&session->cert, session->route, result->path,
 		    session->context->loop->index, &result->use);
+		ready_dial_ended(session->context->ready, session->route, result->tunnel != NULL ?
+		    READY_DIAL_WORKED : READY_DIAL_FAILED);
+	}
 	if (result->tunnel != NULL) {
 		start_relaying(session, result->tunnel);
 		return;
 	}
 	*diagnosis_need(&session->diagnosis) = result->diagnosis;
+	if (result->diagnosis.code == DIAGNOSIS_LOCAL_LIMIT)
+		ready_give_way(session->context->ready);
 	refuse(session, session->flow != NULL ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_UNKNOWN);
 }
 
@@ -495,7 +507,31 @@ static void start_dialing(struct session *session, const struct hostport *connec
 	};
 
 	enter(session, SESSION_DIALING);
+	if (connect_only == NULL)
+		ready_dial_begun(session->context->ready);
 	session->reach = reach_start(&params);
+}
+
+/* The stages of a tunnel that was ready are not the client's time, and have no place in its line. */
+static bool take_ready(struct session *session)
+{
+	struct ready_pool *pool = ready_find(session->context->ready, session->route);
+	struct ready_tunnel ready;
+
+	session->ready_asked = session->route->config->ready_tunnels != CONFIG_READY_OFF;
+	if (pool == NULL || !ready_take(pool, false, &ready))
+		return false;
+	session->ready_hit = true;
+	session->path = ready.path;
+	cert_outcome_begin(&session->cert, session->route, ready.path, session->context->loop->index, &ready.use);
+	start_relaying(session, ready.tunnel);
+	return true;
+}
+
+static void find_tunnel(struct session *session)
+{
+	if (!take_ready(session))
+		start_dialing(session, NULL);
 }
 
 /* ---- greeting ---- */
@@ -518,7 +554,7 @@ static void on_greeted(void *arg, const struct greeting_result *result)
 		return;
 	}
 	session->local_tls = stream_version(result->stream);
-	start_dialing(session, NULL);
+	find_tunnel(session);
 }
 
 void session_greet(struct session *session, const void *prefix, size_t prefix_len)
@@ -609,7 +645,7 @@ static void on_asked(void *arg, struct asking_result *result)
 		*diagnosis_need(&session->diagnosis) = result->diagnosis;
 	switch (result->end) {
 	case ASKING_REQUEST:
-		start_dialing(session, NULL);
+		find_tunnel(session);
 		break;
 	case ASKING_CONNECT:
 		start_connect(session);
@@ -673,7 +709,7 @@ static void judge_client(struct session *session, const struct session_params *p
 		else if (session->route->config->mode == CONFIG_MODE_HTTP)
 			start_asking(session);
 		else
-			start_dialing(session, NULL);
+			find_tunnel(session);
 		return;
 	case SESSION_OVER_LIMIT:
 		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_LIMIT,

@@ -18,12 +18,14 @@
 #include "dial/relay_route.h"
 #include "dial/resolver.h"
 #include "loop/loop.h"
+#include "relay/ready.h"
 
 /* Counted over all loops. */
 struct session_totals {
 	atomic_uint open;
 	atomic_ullong begun;
 	atomic_ullong certs_refused; /* sessions whose first answer was instance-cert-refused */
+	struct ready_totals ready;
 };
 
 TAILQ_HEAD(session_list, session);
@@ -35,6 +37,7 @@ struct session_context {
 	struct session_totals *totals;  /* borrowed */
 	struct session_list sessions;
 	unsigned session_count;
+	struct ready *ready; /* borrowed; set before the first session */
 	void (*on_empty)(void *arg);
 	void *arg;
 };

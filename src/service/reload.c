@@ -169,6 +169,20 @@ void service_note_listens(struct relay_set *set, const struct listen_list *liste
 		relay_set_note_listen(set, &listens->sockets[i].bound);
 }
 
+static void follow(struct worker *worker, void *set)
+{
+	ready_follow(worker->context.ready, set);
+	relay_set_unref(set);
+}
+
+void service_keep_ready(struct service *service)
+{
+	unsigned i;
+
+	for (i = 0; i < service->worker_count; i++)
+		worker_call(&service->workers[i], follow, relay_set_ref(service->set), NULL, NULL);
+}
+
 void service_log_listening(const struct service *service)
 {
 	char text[ADDR_TEXT_BYTES], address[ADDR_TEXT_BYTES + 8];
@@ -241,6 +255,7 @@ static void swap(struct service *service, struct relay_set *set, struct listen_l
 	plan->relays = set->route_count;
 	plan->retired = retired;
 	plan->retired_count = retired_count;
+	service_keep_ready(service);
 	worker_call(&service->workers[0], service_plan_apply, plan, service->loop, service_plan_done);
 	service_renewal_follow(service);
 }

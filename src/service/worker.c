@@ -25,6 +25,9 @@ bool worker_init(struct worker *worker, unsigned index, struct resolver *resolve
 	if (worker->loop == NULL)
 		return false;
 	session_context_init(&worker->context, worker->loop, resolver, totals);
+	worker->context.ready = ready_new(worker->loop, resolver, &totals->ready, &totals->open);
+	if (worker->context.ready == NULL)
+		return error_set(err, "libevent has no timer");
 	return true;
 }
 
@@ -101,6 +104,7 @@ void worker_end(struct worker *worker)
 	if (worker->loop == NULL)
 		return;
 	acceptor_free(worker->acceptor);
+	ready_free(worker->context.ready);
 	loop_free(worker->loop);
 	memset(worker, 0, sizeof(*worker));
 }

@@ -149,8 +149,10 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 	struct stream *stream = SSL_get_app_data(ssl);
 	struct tls_session_slot *slot = stream == NULL ? NULL : stream->slot;
 
-	if (stream != NULL)
+	if (stream != NULL) {
 		stream->got_ticket = true;
+		stream->tickets++;
+	}
 	if (slot == NULL || !SSL_SESSION_is_resumable(session))
 		return 0;
 	if (!SSL_session_reused(ssl)) {
@@ -527,6 +529,13 @@ enum stream_status stream_shutdown(struct stream *stream)
 	return send_gathered(stream);
 }
 
+void stream_leave(struct stream *stream)
+{
+	gather_close_notify(stream);
+	end_outer(stream);
+	(void)send_gathered(stream);
+}
+
 bool stream_buffered(const struct stream *stream)
 {
 	return stream->prefix_off < stream->prefix_len || SSL_has_pending(stream->ssl) == 1 ||
@@ -571,6 +580,16 @@ bool stream_cert_in_clear(const struct stream *stream)
 bool stream_cert_requested(const struct stream *stream)
 {
 	return stream->cert_requested;
+}
+
+bool stream_is_tls13(const struct stream *stream)
+{
+	return SSL_version(stream->ssl) >= TLS1_3_VERSION;
+}
+
+unsigned stream_tickets(const struct stream *stream)
+{
+	return stream->tickets;
 }
 
 bool stream_cert_sent(const struct stream *stream)

@@ -145,6 +145,12 @@ enum stream_status stream_shutdown(struct stream *stream);
 /* Bytes have come off the descriptor and were not read: no event will tell of them. */
 bool stream_buffered(const struct stream *stream);
 
+/*
+ * Ends both directions at once, with an outer stream's, for a tunnel that nobody uses: sends every close_notify that
+ * is due.  What is pending then may be lost.
+ */
+void stream_leave(struct stream *stream);
+
 /* Bytes that came off the descriptor so far: a sign of life below the level of records. */
 uint64_t stream_received(const struct stream *stream);
 
@@ -170,6 +176,12 @@ bool stream_resumed(const struct stream *stream);
  */
 int64_t stream_server_end(const struct stream *stream, struct cert_end *end);
 bool stream_cert_requested(const struct stream *stream);
+/*
+ * Of TLS 1.3, where a finished handshake does not prove yet that the server took our certificate; and how many
+ * tickets it has sent, which it does behind that (RFC 8446 4.6.1).
+ */
+bool stream_is_tls13(const struct stream *stream);
+unsigned stream_tickets(const struct stream *stream);
 /*
  * Our certificate, or a byte of data, may have left: the path must not be changed under the client any more.
  */

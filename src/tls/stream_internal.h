@@ -40,6 +40,7 @@ struct stream {
 	struct stream_trace *trace; /* NULL: nobody asked */
 	bool held; /* what comes is not this stream's yet, but a proxy's answer */
 	bool accepting;   /* the server's side, see stream_accept_new(); identity and host are NULL */
+	unsigned tickets;
 };
 
 /* What both sides have in common; false, with nothing to be undone, when OpenSSL cannot. */

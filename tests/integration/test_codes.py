@@ -45,6 +45,7 @@ def limit_of_connections(case):
 
 
 @case_of("local-limit", "descriptors", only="run")
+@harness.counts_dials
 def limit_of_descriptors(case):
     """A dial that gets no descriptor says that, and is not taken for a failure of the path."""
     instance = case.instance()

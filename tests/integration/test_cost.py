@@ -31,6 +31,7 @@ def traced(case):
     return ["strace", "-D", "-f", "-qq", "-e", "signal=none", "-o", path], lambda: settled(count)
 
 
+@harness.counts_dials
 def test_system_calls_of_a_connection(case):
     not_instrumented()
     around, count = traced(case)
@@ -48,6 +49,7 @@ def test_system_calls_of_a_connection(case):
     assert calls <= 40, calls
 
 
+@harness.counts_dials
 def test_system_calls_of_a_request(case):
     """On a kept connection: each side is waited for, read, and the other written to."""
     not_instrumented()
@@ -98,11 +100,13 @@ def memory_of_idle_connections(case, count, **scenario):
     return used, resumed / count
 
 
+@harness.counts_dials
 def test_memory_of_idle_connections(case):
     used, resumed = memory_of_idle_connections(case, 1000)
     assert resumed > 0.9 and used <= 20.5, (used, resumed)
 
 
+@harness.counts_dials
 def test_memory_of_idle_connections_after_full_handshakes(case):
     used, resumed = memory_of_idle_connections(case, 1000, tickets=0, tls_min="1.3")
     assert resumed == 0 and used <= 30, (used, resumed)

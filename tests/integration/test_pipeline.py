@@ -32,6 +32,7 @@ def both_proxies(function):
 
 # on, off
 
+@harness.counts_dials
 @both_proxies
 def test_on_sends_it_with_the_connect(case, tls):
     """In the one read that brings the CONNECT; resumption, the certificate and the stages are as ever."""
@@ -50,6 +51,7 @@ def test_on_sends_it_with_the_connect(case, tls):
     assert [count > 0 for count in shown] == [True, False, False], shown
 
 
+@harness.counts_dials
 @both_proxies
 def test_off_waits_for_the_answer(case, tls):
     instance = case.instance()
@@ -60,6 +62,7 @@ def test_off_waits_for_the_answer(case, tls):
     assert early(proxy, 3) == [0, 0, 0]
 
 
+@harness.counts_dials
 def test_proxy_section(case):
     """`pipeline` of a [proxy NAME] is its own."""
     instance = case.instance()
@@ -71,6 +74,7 @@ def test_proxy_section(case):
     assert early(named, 1)[0] > 200 and early(listed, 1) == [0]
 
 
+@harness.counts_dials
 @both_versions
 def test_answer_in_any_pieces(case, version):
     """The head split at every byte, and the ServerHello in the same segment as its end."""
@@ -126,6 +130,7 @@ class Coalescing:
             pass
 
 
+@harness.counts_dials
 def test_refusals_are_told_as_without(case):
     """Same code, and the same words, for a 407, also one behind which the connection is reset, and a 403."""
     told = {}
@@ -142,6 +147,7 @@ def test_refusals_are_told_as_without(case):
             assert len(records_done(proxy, 3)) == 3
 
 
+@harness.counts_dials
 @both_versions
 def test_inspection_is_refused_as_without(case, version):
     """With the ClientHello sent early nothing else leaves either."""
@@ -159,6 +165,7 @@ LOSSES = {"drop": "tls-timeout", "refuse": "proxy-status", "reset": "proxy-close
           "text": "tls-not-tls", "hang-up": "tls-closed"}
 
 
+@harness.counts_dials
 def test_on_says_why_it_may_have_failed(case):
     instance = case.instance()
     for how, code in LOSSES.items():
@@ -172,6 +179,7 @@ def test_on_says_why_it_may_have_failed(case):
 
 # auto
 
+@harness.counts_dials
 def test_auto_tries_once_it_works(case):
     """Plain first, and with the ClientHello from then on; one path knows nothing of another."""
     instance = case.instance()
@@ -186,6 +194,7 @@ def test_auto_tries_once_it_works(case):
     assert m.events("pipeline-off") == []
 
 
+@harness.counts_dials
 def test_auto_fails_no_client(case):
     """Whatever the proxy does to the ClientHello: every client is served, one of them later; it is told once."""
     instance = case.instance()
@@ -207,6 +216,7 @@ def test_auto_fails_no_client(case):
     assert all(len(record["requests"]) == 1 for record in records_done(instance) if record["handshake_done"])
 
 
+@harness.counts_dials
 def test_auto_tries_with_one_client_at_a_time(case):
     """Many at once, on all workers: while one tries, the others go without, and are not held up."""
     instance = case.instance()
@@ -220,6 +230,7 @@ def test_auto_tries_with_one_client_at_a_time(case):
     assert len(m.events("pipeline-off")) == 1
 
 
+@harness.counts_dials
 def test_auto_after_a_proxy_has_changed(case):
     """One that took it and then loses it costs its clients time, but no connection."""
     instance = case.instance()
@@ -237,6 +248,7 @@ def test_auto_after_a_proxy_has_changed(case):
     assert {e["end"] for e in m.events("session")} == {"ok"} and len(m.events("pipeline-off")) == 1
 
 
+@harness.counts_dials
 def test_auto_does_not_blame_the_proxy_for_a_dead_target(case):
     """Where it fails without the ClientHello too, that is the failure; the next path gets its turn in time."""
     instance = case.instance()
@@ -252,6 +264,7 @@ def test_auto_does_not_blame_the_proxy_for_a_dead_target(case):
     assert early(good, 1) == [0]
 
 
+@harness.counts_dials
 def test_check_goes_without(case):
     """`check` shows the stages apart, whatever the relay does."""
     instance = case.instance()
@@ -266,6 +279,7 @@ def test_check_goes_without(case):
 
 # What it is for
 
+@harness.counts_dials
 def test_saves_a_round_trip(case):
     """On a path of 100 ms a round trip the first byte comes after two, without a ready tunnel; without, after three."""
     times = {}

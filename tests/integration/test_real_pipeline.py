@@ -41,6 +41,7 @@ def with_password(case, text):
     return {"proxy_user": harness.USER, "proxy_password": "file:" + case.write("password", text + "\n")}
 
 
+@harness.counts_dials
 def test_squid_basic(case):
     nginx = real.nginx(case)
     proxy = real.squid(case, nginx.port)
@@ -51,6 +52,7 @@ def test_squid_basic(case):
     refuses(case, proxy, "instance.lab.test:9", "proxy-denied", **with_password(case, harness.PASSWORD))
 
 
+@harness.counts_dials
 def test_squid_over_tls(case):
     nginx = real.nginx(case)
     proxy = real.squid(case, nginx.port, tls="")
@@ -60,6 +62,7 @@ def test_squid_over_tls(case):
     refuses(case, proxy, target, "proxy-auth-required", **trust)
 
 
+@harness.counts_dials
 def test_squid_that_peeks(case):
     """With ssl_bump it reads the ClientHello from the connection alone, not what came with the CONNECT; also to splice."""
     nginx = real.nginx(case)
@@ -82,6 +85,7 @@ def peeking(case, target_port):
     return real.squid(case, target_port, access=access, listen="ssl-bump tls-cert=%s generate-host-certificates=on" % ca)
 
 
+@harness.counts_dials
 def test_tinyproxy(case):
     nginx = real.nginx(case)
     proxy = real.tinyproxy(case, nginx.port)
@@ -91,6 +95,7 @@ def test_tinyproxy(case):
     refuses(case, proxy, "localhost:%d" % nginx.port, "proxy-auth-required")
 
 
+@harness.counts_dials
 def test_apache(case):
     nginx = real.nginx(case)
     proxy = real.apache(case, nginx.port, auth=True)
@@ -100,6 +105,7 @@ def test_apache(case):
     refuses(case, proxy, "localhost:9", "proxy-denied", **with_password(case, harness.PASSWORD))
 
 
+@harness.counts_dials
 def test_mitmproxy(case):
     """Which passes these hosts on unread."""
     nginx = real.nginx(case)

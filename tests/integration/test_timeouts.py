@@ -10,6 +10,7 @@ import harness
 from harness import SLOW, ask, pace, read_all, records_done
 
 
+@harness.counts_dials
 def test_idle_timeout(case):
     instance = case.instance(mode="echo")
     m = case.relay(instance, idle_timeout="%dms" % (800 * SLOW))
@@ -58,6 +59,7 @@ def test_half_close_timeout(case):
     case.lab.loop.call_soon_threadsafe(instance.release)
 
 
+@harness.counts_dials
 def test_half_close_timeout_restarts_while_data_flows(case):
     """A slow answer after the request's end is not cut."""
     instance = case.instance(mode="source", bytes=1000)
