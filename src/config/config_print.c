@@ -183,6 +183,15 @@ static bool proxy_tls_text(const struct config_option *option, const struct subj
 	return true;
 }
 
+static char *status_text(const struct config_status *status)
+{
+	const struct config_listen listen = {.addr = status->addr};
+
+	if (status->addr.len == 0)
+		return status->none ? mem_strdup("none") : NULL;
+	return listen_text(&listen);
+}
+
 static char *string_text(const struct config_option *option, const void *field)
 {
 	const char *const *string = field;
@@ -228,6 +237,8 @@ static char *value_text(const struct config_option *option, const struct subject
 		return string_text(option, field);
 	case CONFIG_TARGET:
 		return hostport_format(field);
+	case CONFIG_STATUS:
+		return status_text(field);
 	case CONFIG_PROXY_URL:
 	case CONFIG_LISTENS:
 	case CONFIG_NETWORKS:

@@ -17,6 +17,7 @@
 #include "dial/dial_gate.h"
 #include "dial/identity_choice.h"
 #include "dial/relay_secrets.h"
+#include "dial/relay_stats.h"
 #include "tls/cert_end.h"
 #include "tls/identity.h"
 #include "tls/stream.h"
@@ -84,6 +85,7 @@ struct relay_path {
 	/* when the server's chain ends that was verified last; 0: none was */
 	atomic_llong server_end_s;
 	_Atomic(struct cert_end *) server_end;  /* the same with names, until it is taken */
+	struct path_stats *stats;         /* counted: shared with the sets before and after */
 };
 
 struct relay_route {
@@ -97,6 +99,7 @@ struct relay_route {
 	struct relay_path *paths;
 	size_t path_count;
 	struct dial_gate *gates;           /* one for each loop, used by that loop alone */
+	struct relay_stats *stats;         /* counted: shared with the sets before and after */
 };
 
 struct relay_set {

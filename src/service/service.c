@@ -130,6 +130,8 @@ static bool go(struct service *service, struct error *err)
 		log_int(&line, "start_ms", loop_now_ms() - service->began_ms);
 		log_end(&line);
 	}
+	if (!service_status_start(service->status, err))
+		return false;
 	heartbeat_ready(service->heartbeat);
 	return true;
 }
@@ -153,6 +155,9 @@ static enum exit_status start(struct service *service)
 	if (!listen_list_open(&service->listens, service->set->config, NULL, &report))
 		goto fail;
 	service_note_listens(service->set, &service->listens);
+	service->status = service_status_new(service, &report);
+	if (report.fault_count > 0)
+		goto fail;
 	if (!privileges_drop(&service->privileges, &err) || !make_loops(service, &err) || !go(service, &err))
 		goto fail;
 	config_report_clear(&report);
@@ -175,6 +180,7 @@ static void end(struct service *service)
 {
 	unsigned i;
 
+	service_status_free(service->status);
 	for (i = 0; i < service->worker_count; i++)
 		worker_end(&service->workers[i]);
 	resolver_free(service->resolver);
@@ -198,6 +204,7 @@ enum exit_status service_run(const char *config_file)
 	enum exit_status status;
 
 	service->file = config_file;
+	service->generation = 1;
 	service->began_ms = loop_now_ms();
 	manager_init();
 	privileges_keep_memory_private();
