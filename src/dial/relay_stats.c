@@ -60,7 +60,7 @@ static void add(atomic_ullong *to, uint64_t more)
 
 static uint64_t get(atomic_ullong *from)
 {
-	return atomic_load_explicit(from, memory_order_relaxed);
+	return atomic_load_explicit(from, memory_order_acquire);
 }
 
 static void set_flag(atomic_bool *flag, bool value)
@@ -298,19 +298,25 @@ void relay_stats_dialled(struct relay_stats *stats, struct path_stats *path, con
 	set_flag(&stats->tried, true);
 }
 
+static bool is_over(int count)
+{
+	return count == RELAY_COUNT_ENDED || count == RELAY_COUNT_READY_WAITED;
+}
+
 void relay_stats_read(struct relay_stats *stats, struct relay_stats_sums *sums)
 {
 	unsigned i;
 	int j;
 
 	memset(sums, 0, sizeof(*sums));
-	/* Those that have ended first: there are never more of them than have begun. */
-	for (i = 0; i < stats->lane_count; i++)
-		sums->counts[RELAY_COUNT_ENDED] += atomic_load_explicit(
-		    &stats->lanes[i].counts[RELAY_COUNT_ENDED], memory_order_acquire);
+	/* Those that are over first: there are never more of them than have begun. */
 	for (i = 0; i < stats->lane_count; i++)
 		for (j = 0; j < RELAY_COUNTS; j++)
-			if (j != RELAY_COUNT_ENDED)
+			if (is_over(j))
+				sums->counts[j] += get(&stats->lanes[i].counts[j]);
+	for (i = 0; i < stats->lane_count; i++)
+		for (j = 0; j < RELAY_COUNTS; j++)
+			if (!is_over(j))
 				sums->counts[j] += get(&stats->lanes[i].counts[j]);
 	sums->tried = atomic_load(&stats->tried);
 	sums->failed = atomic_load(&stats->failed);

@@ -75,6 +75,8 @@ enum relay_count {
 	RELAY_COUNT_READY_MADE,
 	RELAY_COUNT_READY_EXPIRED,
 	RELAY_COUNT_READY_DIED,
+	RELAY_COUNT_READY_WAITING,  /* began to wait for a client */
+	RELAY_COUNT_READY_WAITED,   /* of these, do so no more */
 	RELAY_COUNTS
 };
 /* By that loop's thread alone. */

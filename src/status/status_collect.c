@@ -69,6 +69,15 @@ static void collect_client_certs(struct status_relay *relay, const struct relay_
 		add_cert(relay, i == 0 ? "client" : "client-chain", &ends[i], NULL);
 }
 
+static void collect_listen_certs(struct status_relay *relay, const struct relay_route *route)
+{
+	size_t count = 0, i;
+	const struct cert_end *ends = route->local != NULL ? local_identity_ends(route->local, &count) : NULL;
+
+	for (i = 0; i < count; i++)
+		add_cert(relay, "listen", &ends[i], NULL);
+}
+
 static void collect_failures(struct status_relay *relay, const struct relay_stats_sums *sums)
 {
 	size_t i;
@@ -118,6 +127,7 @@ static void collect_counts(struct status_relay *relay, const uint64_t *counts)
 	relay->ready_made = counts[RELAY_COUNT_READY_MADE];
 	relay->ready_expired = counts[RELAY_COUNT_READY_EXPIRED];
 	relay->ready_died = counts[RELAY_COUNT_READY_DIED];
+	relay->ready_tunnels = (unsigned)(counts[RELAY_COUNT_READY_WAITING] - counts[RELAY_COUNT_READY_WAITED]);
 }
 
 static const char *mode_name(enum config_mode mode)
@@ -125,6 +135,8 @@ static const char *mode_name(enum config_mode mode)
 	switch (mode) {
 	case CONFIG_MODE_TCP:
 		return "tcp";
+	case CONFIG_MODE_HTTP:
+		return "http";
 	}
 	return "?";
 }
@@ -143,6 +155,7 @@ static void collect_relay(struct status_relay *relay, const struct relay_route *
 	judge(relay, route, sums);
 	free(sums);
 	collect_client_certs(relay, route);
+	collect_listen_certs(relay, route);
 	relay->paths = mem_calloc(route->path_count, sizeof(*relay->paths));
 	relay->path_count = route->path_count;
 	for (i = 0; i < route->path_count; i++) {
