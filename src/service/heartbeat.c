@@ -127,7 +127,7 @@ struct heartbeat *heartbeat_new(struct service *service, struct error *err)
 	if (manager_listens())
 		loop_timer_add(heartbeat->status_timer, STATUS_MS);
 	if (heartbeat->beat_ms > 0)
-		loop_timer_add(heartbeat->beat_timer, heartbeat->beat_ms);
+		loop_timer_add(heartbeat->beat_timer, 0);
 	return heartbeat;
 }
 

@@ -42,27 +42,20 @@ static void append(json_t *array, bool *ok, json_t *value)
 	*ok = json_array_append_new(array, value) == 0 && *ok;
 }
 
+/* The buckets are for machines, in /metrics. */
 static json_t *stage_json(const struct status_path *path, enum status_stage stage, bool *ok)
 {
-	static const int bounds_ms[] = STATUS_BUCKET_BOUNDS_MS;
 	const struct status_histogram *histogram = &path->stages[stage];
-	json_t *object = json_object(), *buckets = json_array();
+	json_t *object = json_object();
 	uint64_t count = 0;
 	unsigned i;
 
-	for (i = 0; i < STATUS_BUCKETS; i++) {
-		json_t *bucket = json_object();
-
+	for (i = 0; i < STATUS_BUCKETS; i++)
 		count += histogram->buckets[i];
-		set(bucket, ok, "up_to_ms", i + 1 < STATUS_BUCKETS ? json_integer(bounds_ms[i]) : json_null());
-		set(bucket, ok, "count", number_json(histogram->buckets[i]));
-		append(buckets, ok, bucket);
-	}
 	set(object, ok, "last_ms", path->last_us[stage] < 0 ? json_null() :
 	    json_real((double)path->last_us[stage] / 1000));
 	set(object, ok, "count", number_json(count));
 	set(object, ok, "sum_ms", json_real((double)histogram->sum_us / 1000));
-	set(object, ok, "buckets", buckets);
 	return object;
 }
 
