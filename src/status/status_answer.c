@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "status/status_page.h"
 #include "status/status_print.h"
 #include "status/status_text.h"
 
@@ -66,6 +67,17 @@ static void metrics(const struct status_source *source, const struct status_requ
 	status_report_free(report);
 }
 
+static void page(const struct status_source *source, const struct status_request *request,
+    struct status_answer *answer)
+{
+	struct status_report *report = source->report(source->arg);
+
+	answer->status = 200;
+	answer->type = STATUS_PAGE_CONTENT_TYPE;
+	answer->body = status_page(report, &answer->len);
+	status_report_free(report);
+}
+
 static bool asks_for(const struct status_request *request, const char *key)
 {
 	char value[8];
@@ -97,7 +109,7 @@ static const struct {
 	    struct status_answer *answer);
 } pages[] = {
     {"/livez", livez}, {"/readyz", readyz}, {"/status", json}, {"/metrics", metrics}, {"/text", text},
-    {"/", text},
+    {"/", page},
 };
 
 void status_answer_make(const struct status_source *source, const struct status_request *request,
