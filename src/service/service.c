@@ -142,14 +142,14 @@ static bool go(struct service *service, struct error *err)
 	worker_call(&service->workers[0], service_plan_apply, plan, service->loop, service_plan_done);
 	service_log_listening(service);
 	service->state = SERVICE_RUNNING;
+	if (!service_status_start(service->status, err))
+		return false;
 	if (log_begin(&line, LOG_INFO, "ready")) {
 		log_int(&line, "relays", (int64_t)service->set->route_count);
 		log_int(&line, "workers", service->worker_count);
 		log_int(&line, "start_ms", loop_now_ms() - service->began_ms);
 		log_end(&line);
 	}
-	if (!service_status_start(service->status, err))
-		return false;
 	heartbeat_ready(service->heartbeat);
 	return true;
 }
