@@ -16,6 +16,8 @@ import pki as pki_maker
 import real
 from harness import both_versions, in_thread, pattern_sha256, pattern_stream, records_done, wait_until
 
+READY = "off"    # what arrives at the target is looked at in its order
+
 NAME = "instance.lab.test"
 SIZE = 8 << 20
 LARGE = 100 << 20
