@@ -77,8 +77,9 @@ static int find_address(const struct wish *wish, struct addr *addr)
 	} else if (!config->process.status.none && find_unit_socket(wish->file, addr)) {
 		status = EXIT_STATUS_OK;
 	} else {
-		fprintf(stderr, "midrelay: %s: there is no status endpoint: set status = unix:/run/midrelay/status.sock, or "
-		    "status = 127.0.0.1:9180, in [midrelay], and restart\n", wish->file);
+		fprintf(stderr, "midrelay: %s: there is no status endpoint: set status = "
+		    "unix:/run/midrelay/status.sock, or status = 127.0.0.1:9180, in [midrelay], and restart\n",
+		    wish->file);
 	}
 	config_free(config);
 	config_report_clear(&report);
@@ -94,8 +95,8 @@ static char *text_path(void)
 
 	if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
 		columns = size.ws_col;
-	return mem_printf("/text?columns=%u&colour=%d&utf8=%d", columns, terminal && (no_color == NULL || *no_color == '\0'),
-	    strcmp(nl_langinfo(CODESET), "UTF-8") == 0);
+	return mem_printf("/text?columns=%u&colour=%d&utf8=%d", columns,
+	    terminal && (no_color == NULL || *no_color == '\0'), strcmp(nl_langinfo(CODESET), "UTF-8") == 0);
 }
 
 static int unreachable(const struct addr *addr, const struct error *err)

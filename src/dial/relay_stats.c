@@ -1,4 +1,7 @@
-/* relay_stats: see relay_stats.h.  Answers for adding and summing; what the numbers mean is said where they are shown. */
+/*
+ * relay_stats: see relay_stats.h.  Answers for adding and summing; what the numbers mean is said where they are
+ * shown.
+ */
 #include "dial/relay_stats.h"
 
 #include <pthread.h>

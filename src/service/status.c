@@ -65,7 +65,8 @@ static char *hung(void *arg)
 		int64_t asked_us = atomic_load(&service->pulses[i].asked_us);
 
 		if (asked_us != 0 && now_us - asked_us > STATUS_HUNG_MS * 1000)
-			return mem_printf("worker %u has not answered for %lld s", i, (long long)(now_us - asked_us) / 1000000);
+			return mem_printf("worker %u has not answered for %lld s", i,
+			    (long long)(now_us - asked_us) / 1000000);
 	}
 	if (now_us - main_us > STATUS_HUNG_MS * 1000)
 		return mem_printf("the main loop has not turned for %lld s", (long long)(now_us - main_us) / 1000000);
@@ -78,7 +79,8 @@ static unsigned count_descriptors(struct service_status *status)
 	const struct dirent *entry;
 	unsigned count = 0;
 
-	if (status->descriptors_dir == NULL || (status->counted_ms != 0 && now_ms - status->counted_ms < DESCRIPTORS_MS))
+	if (status->descriptors_dir == NULL ||
+	    (status->counted_ms != 0 && now_ms - status->counted_ms < DESCRIPTORS_MS))
 		return status->descriptors;
 	rewinddir(status->descriptors_dir);
 	while ((entry = readdir(status->descriptors_dir)) != NULL)

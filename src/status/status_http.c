@@ -146,7 +146,8 @@ static unsigned parse_header(const struct line *line, struct seen *seen)
 	return 200;
 }
 
-unsigned status_request_parse(const char *bytes, size_t len, bool any_host, struct status_request *request, size_t *used)
+unsigned status_request_parse(const char *bytes, size_t len, bool any_host, struct status_request *request,
+    size_t *used)
 {
 	size_t head = head_bytes(bytes, len);
 	const char *at = bytes, *end = bytes + head;
@@ -267,8 +268,8 @@ static const char *reason(unsigned status)
 char *status_answer_bytes(const struct status_answer *answer, bool head, bool keep, size_t *len)
 {
 	static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov",
-	    "Dec"};
+	static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
+	    "Oct", "Nov", "Dec"};
 	time_t now = time(NULL);
 	struct tm tm = {0};
 	char *text, *bytes;

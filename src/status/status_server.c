@@ -1,7 +1,8 @@
 /*
  * status_server: see status_server.h.
  *
- * Answers for connections and their bounds.  What a request is, is status_http's; what it is answered with, status_answer's.
+ * Answers for connections and their bounds.  What a request is, is status_http's; what it is answered with,
+ * status_answer's.
  */
 #include "status/status_server.h"
 
@@ -127,7 +128,8 @@ static bool send_out(struct conn *conn)
 	ssize_t sent;
 
 	while (conn->out_at < conn->out_len) {
-		sent = send(watch_fd(conn->watch), conn->out + conn->out_at, conn->out_len - conn->out_at, MSG_NOSIGNAL);
+		sent = send(watch_fd(conn->watch), conn->out + conn->out_at, conn->out_len - conn->out_at,
+		    MSG_NOSIGNAL);
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -329,7 +331,8 @@ bool status_server_start(struct status_server *server, struct error *err)
 	if (server->loop == NULL)
 		return false;
 	server->pause = evtimer_new(server->loop->base, on_pause_over, server);
-	server->listener = evconnlistener_new(server->loop->base, on_accept, server, LEV_OPT_CLOSE_ON_EXEC, 0, server->fd);
+	server->listener = evconnlistener_new(server->loop->base, on_accept, server, LEV_OPT_CLOSE_ON_EXEC, 0,
+	    server->fd);
 	if (server->pause == NULL || server->listener == NULL)
 		return error_set(err, "libevent has no event for the status endpoint");
 	evconnlistener_set_error_cb(server->listener, on_accept_failed);

@@ -187,8 +187,8 @@ static void put_reload(struct sheet *sheet, const struct status_report *report)
 
 	if (report->last_reload_s == 0 || report->last_reload_ok)
 		return;
-	put(sheet, INK_BAD, "reload failed %s ago; the state before it stays:", span(sheet->now_s - report->last_reload_s,
-	    ago));
+	put(sheet, INK_BAD, "reload failed %s ago; the state before it stays:",
+	    span(sheet->now_s - report->last_reload_s, ago));
 	wrap(sheet, INK_PLAIN, 2, report->last_reload_error != NULL ? report->last_reload_error : "see the log");
 }
 
@@ -204,7 +204,8 @@ static void put_head(struct sheet *sheet, const struct status_report *report)
 	if (report->draining)
 		put(sheet, INK_WARN, "DRAINING");
 	else if (unready > 0)
-		put(sheet, INK_BAD, "NOT READY: %zu of %zu relay%s", unready, report->relay_count, plural(report->relay_count));
+		put(sheet, INK_BAD, "NOT READY: %zu of %zu relay%s", unready, report->relay_count,
+		    plural(report->relay_count));
 	else
 		put(sheet, INK_GOOD, "ready");
 	end_line(sheet);
@@ -281,8 +282,8 @@ static void put_path(struct sheet *sheet, const struct status_path *path)
 	if (path->since_s != 0)
 		put(sheet, INK_DIM, " for %s", span(sheet->now_s - path->since_s, ago));
 	if (tunnels + failed > 0)
-		put(sheet, INK_DIM, "; %" PRIu64 " tunnel%s, %" PRIu64 " resumed, %" PRIu64 " failed", tunnels, plural(tunnels),
-		    path->resumed, failed);
+		put(sheet, INK_DIM, "; %" PRIu64 " tunnel%s, %" PRIu64 " resumed, %" PRIu64 " failed", tunnels,
+		    plural(tunnels), path->resumed, failed);
 	end_line(sheet);
 	if (path->inspected) {
 		put(sheet, INK_WARN, "    INSPECTED, and used all the same");
@@ -335,15 +336,16 @@ static void put_numbers(struct sheet *sheet, const struct status_relay *relay)
 	wrap(sheet, INK_PLAIN, 2, text);
 	free(text);
 	if (relay->ready_tunnels > 0 || relay->ready_made > 0) {
-		text = mem_printf("%u ready tunnel%s; %" PRIu64 " client%s got one, %" PRIu64 " did not", relay->ready_tunnels,
-		    plural(relay->ready_tunnels), relay->ready_hits, plural(relay->ready_hits), relay->ready_misses);
+		text = mem_printf("%u ready tunnel%s; %" PRIu64 " client%s got one, %" PRIu64 " did not",
+		    relay->ready_tunnels, plural(relay->ready_tunnels), relay->ready_hits,
+		    plural(relay->ready_hits), relay->ready_misses);
 		go_to(sheet, 2);
 		wrap(sheet, INK_PLAIN, 2, text);
 		free(text);
 	}
 	if (relay->certs_refused > 0) {
-		put(sheet, INK_BAD, "  the target refused the client certificate %" PRIu64 " time%s", relay->certs_refused,
-		    plural(relay->certs_refused));
+		put(sheet, INK_BAD, "  the target refused the client certificate %" PRIu64 " time%s",
+		    relay->certs_refused, plural(relay->certs_refused));
 		end_line(sheet);
 	}
 }
