@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include "command.h"
+#include "tls/record_buffers.h"
 
 static const struct command *const commands[] = {
     &command_run, &command_check, &command_config, &command_bundle, &command_seal, &command_explain,
-    &command_import};
+    &command_import, &command_status};
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 static void print_version(void)
@@ -70,6 +71,7 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
+	record_buffers_install();
 	/* OpenSSL's and stdio's writes to a closed peer must be errors, in every command. */
 	signal(SIGPIPE, SIG_IGN);
 	/*

@@ -43,6 +43,7 @@ bool relay_path_failed(struct relay_path_state *state, enum diagnosis_code code,
 	else
 		atomic_store(&state->rest_until_ms, 0);
 	atomic_store(&state->on_trial, false);
+	atomic_fetch_add(&state->failures, 1);
 	if (atomic_exchange(&state->last_code, (int)code) == (int)code)
 		return false;
 	atomic_store(&state->told_failed, true);
@@ -69,6 +70,7 @@ void relay_path_saw_server(struct relay_set *set, struct relay_path *path, const
 	atomic_store(&path->server_end_s, end_s);
 	end = mem_calloc(1, sizeof(*end));
 	stream_server_end(stream, end);
+	path_stats_server(path->stats, end);
 	free(atomic_exchange(&path->server_end, end));
 	if (set->on_server_seen != NULL)
 		set->on_server_seen(set->on_server_seen_arg);
@@ -90,6 +92,8 @@ const char *relay_path_notice_name(enum relay_path_notice notice)
 		return "certificate-in-clear";
 	case RELAY_PATH_PIN_ON_LEAF:
 		return "pin-on-leaf";
+	case RELAY_PATH_PIPELINE_OFF:
+		return "pipeline-off";
 	}
 	return "?";
 }

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "dial/http_connect.h"
+#include "dial/relay_local.h"
 
 /* Squid takes 64 kB, others 8; what we send at once is bounded as well. */
 #define CONNECT_MAX_BYTES 32768
@@ -28,6 +29,7 @@ static void path_clear(struct relay_path *path, unsigned loop_count)
 	free(path->slots);
 	free(path->old_slots);
 	free(relay_path_take_server(path));
+	path_stats_unref(path->stats);
 	free(path->proxy_slots);
 	identity_unref(path->proxy_identity);
 	secret_free(path->request);
@@ -41,9 +43,14 @@ static void route_clear(struct relay_route *route, unsigned loop_count)
 		path_clear(&route->paths[i], loop_count);
 	free(route->paths);
 	free(route->gates);
+	relay_stats_unref(route->stats);
 	identity_choice_clear(&route->choice);
 	identity_unref(route->identity);
+	local_identity_free(route->local);
 	free(route->target_text);
+	for (i = 0; route->own_hosts != NULL && route->own_hosts[i] != NULL; i++)
+		free(route->own_hosts[i]);
+	free(route->own_hosts);
 }
 
 /* A reference as it stands in the configuration, to be opened with the keys of the routes built so far. */
@@ -315,6 +322,7 @@ static void path_build(struct relay_path *path, struct relay_set *set, const str
 {
 	path->slots = mem_calloc(set->loop_count, sizeof(*path->slots));
 	path->old_slots = mem_calloc(set->loop_count, sizeof(*path->old_slots));
+	path->stats = path_stats_new(set->loop_count);
 	if (path->config->direct)
 		return;
 	path->request = build_request(set, path->config, relay, report);
@@ -322,6 +330,25 @@ static void path_build(struct relay_path *path, struct relay_set *set, const str
 		return;
 	path->proxy_slots = mem_calloc(set->loop_count, sizeof(*path->proxy_slots));
 	path->proxy_identity = build_proxy_identity(set, path->config, report);
+}
+
+static void build_http_rules(struct relay_route *route)
+{
+	const struct config_relay *config = route->config;
+	struct http_rules *rules = &route->http_rules;
+	char text[INET6_ADDRSTRLEN];
+	size_t i;
+
+	route->own_hosts = mem_calloc(config->listen_count + 1, sizeof(*route->own_hosts));
+	for (i = 0; i < config->listen_count; i++) {
+		const struct addr *own = &config->listens[i].addr;
+
+		if (!addr_is_wildcard(own) && addr_format_host(own, text) != NULL)
+			route->own_hosts[rules->own_host_count++] = mem_strdup(text);
+	}
+	rules->own_hosts = (const char *const *)route->own_hosts;
+	rules->target_host = config->target.host;
+	rules->target_port = config->target.port;
 }
 
 static void route_build(struct relay_route *route, struct relay_set *set, const struct config_relay *config,
@@ -332,6 +359,7 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 	route->set = set;
 	route->config = config;
 	route->target_text = hostport_format(&config->target);
+	route->local = relay_local_build(config, report);
 	if (config->source_address != NULL && !addr_parse_ip(config->source_address, 0, &route->source))
 		config_report_fault(report, config_relay_line(config, "source_address"),
 		    "source_address: %s is not an IP address", config->source_address);
@@ -339,9 +367,12 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 	    !addr_parse_ip(config->target_address, config->target.port, &route->target_address))
 		config_report_fault(report, config_relay_line(config, "target_address"),
 		    "target_address: %s is not an IP address", config->target_address);
+	route->stats = relay_stats_new(set->loop_count);
 	route->gates = mem_calloc(set->loop_count, sizeof(*route->gates));
 	for (i = 0; i < set->loop_count; i++)
 		dial_gate_init(&route->gates[i], set->loop_count);
+	if (config->mode == CONFIG_MODE_HTTP)
+		build_http_rules(route);
 	route->paths = mem_calloc(config->path_count, sizeof(*route->paths));
 	route->path_count = config->path_count;
 	for (i = 0; i < config->path_count; i++)
@@ -388,6 +419,8 @@ static void check_files(struct relay_set *set, struct config_report *report)
 		/* Files that do not go together were a fault already. */
 		if (one_form && whole && relay->tls_min <= relay->tls_max)
 			build_identity(set, i, NULL, report);
+		if (relay->listen_key == NULL || !config_relay_makes_cert(relay))
+			local_identity_free(relay_local_build(relay, report));
 		for (j = 0; j < relay->path_count; j++) {
 			const struct config_path *path = &relay->paths[j];
 
@@ -418,8 +451,11 @@ static void inherit_paths(struct relay_route *route, const struct relay_route *b
 
 	for (i = 0; i < route->path_count; i++) {
 		for (j = 0; j < before->path_count; j++) {
-			if (strcmp(route->paths[i].config->name, before->paths[j].config->name) == 0)
-				relay_path_inherit(&route->paths[i].state, &before->paths[j].state);
+			if (strcmp(route->paths[i].config->name, before->paths[j].config->name) != 0)
+				continue;
+			relay_path_inherit(&route->paths[i].state, &before->paths[j].state);
+			path_stats_unref(route->paths[i].stats);
+			route->paths[i].stats = path_stats_ref(before->paths[j].stats);
 		}
 	}
 }
@@ -430,8 +466,11 @@ void relay_set_inherit(struct relay_set *set, const struct relay_set *before)
 
 	for (i = 0; i < set->route_count; i++) {
 		for (j = 0; j < before->route_count; j++) {
-			if (strcmp(set->routes[i].config->name, before->routes[j].config->name) == 0)
-				inherit_paths(&set->routes[i], &before->routes[j]);
+			if (strcmp(set->routes[i].config->name, before->routes[j].config->name) != 0)
+				continue;
+			relay_stats_unref(set->routes[i].stats);
+			set->routes[i].stats = relay_stats_ref(before->routes[j].stats);
+			inherit_paths(&set->routes[i], &before->routes[j]);
 		}
 	}
 }

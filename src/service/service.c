@@ -56,6 +56,23 @@ static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
 	service_cut_all(arg);
 }
 
+static void log_ready_tunnels(const struct ready_totals *totals)
+{
+	struct log_line line;
+
+	/* Where none was wanted there is nothing to tell. */
+	if (atomic_load(&totals->made) + atomic_load(&totals->failed) == 0 ||
+	    !log_begin(&line, LOG_INFO, "ready-tunnels"))
+		return;
+	log_int(&line, "hits", (int64_t)atomic_load(&totals->hits));
+	log_int(&line, "misses", (int64_t)atomic_load(&totals->misses));
+	log_int(&line, "made", (int64_t)atomic_load(&totals->made));
+	log_int(&line, "let_go", (int64_t)atomic_load(&totals->expired));
+	log_int(&line, "died", (int64_t)atomic_load(&totals->died));
+	log_int(&line, "failed", (int64_t)atomic_load(&totals->failed));
+	log_end(&line);
+}
+
 /* ---- start ---- */
 
 static bool make_loops(struct service *service, struct error *err)
@@ -120,6 +137,7 @@ static bool go(struct service *service, struct error *err)
 		if (!worker_start(&service->workers[i], err))
 			return false;
 	}
+	service_keep_ready(service);
 	plan = service_plan_new(service);
 	worker_call(&service->workers[0], service_plan_apply, plan, service->loop, service_plan_done);
 	service_log_listening(service);
@@ -130,6 +148,8 @@ static bool go(struct service *service, struct error *err)
 		log_int(&line, "start_ms", loop_now_ms() - service->began_ms);
 		log_end(&line);
 	}
+	if (!service_status_start(service->status, err))
+		return false;
 	heartbeat_ready(service->heartbeat);
 	return true;
 }
@@ -153,6 +173,9 @@ static enum exit_status start(struct service *service)
 	if (!listen_list_open(&service->listens, service->set->config, NULL, &report))
 		goto fail;
 	service_note_listens(service->set, &service->listens);
+	service->status = service_status_new(service, &report);
+	if (report.fault_count > 0)
+		goto fail;
 	if (!privileges_drop(&service->privileges, &err) || !make_loops(service, &err) || !go(service, &err))
 		goto fail;
 	config_report_clear(&report);
@@ -175,6 +198,7 @@ static void end(struct service *service)
 {
 	unsigned i;
 
+	service_status_free(service->status);
 	for (i = 0; i < service->worker_count; i++)
 		worker_end(&service->workers[i]);
 	resolver_free(service->resolver);
@@ -198,6 +222,7 @@ enum exit_status service_run(const char *config_file)
 	enum exit_status status;
 
 	service->file = config_file;
+	service->generation = 1;
 	service->began_ms = loop_now_ms();
 	manager_init();
 	privileges_keep_memory_private();
@@ -205,6 +230,7 @@ enum exit_status service_run(const char *config_file)
 	if (status == EXIT_STATUS_OK) {
 		loop_run(service->loop);
 		log_limit_flush();
+		log_ready_tunnels(&service->totals.ready);
 		if (log_begin(&line, LOG_INFO, "stopped")) {
 			log_int(&line, "cut", service->cut);
 			log_int(&line, "sessions", (int64_t)atomic_load(&service->totals.begun));

@@ -1,23 +1,42 @@
-/*
- * status_report_least: new, free and names of a report, as the tests of what shows one need them.
- */
+/* status_report: see status_report.h.  Names and the end of its texts. */
+#include "status/status_report.h"
+
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "status/status_report.h"
+#include "dial/relay_stats.h"
+
+_Static_assert(STATUS_BUCKETS == RELAY_STATS_BUCKETS && STATUS_STAGES == RELAY_STATS_STAGES &&
+    STATUS_FAILURES_MAX == RELAY_STATS_FAILURES, "what is counted is what is shown");
 
 const char *status_stage_name(enum status_stage stage)
 {
-	static const char *const names[STATUS_STAGES] = {"resolve", "connect", "proxy", "tls"};
-
-	return names[stage];
+	switch (stage) {
+	case STATUS_RESOLVE:
+		return "resolve";
+	case STATUS_CONNECT:
+		return "connect";
+	case STATUS_PROXY:
+		return "proxy";
+	case STATUS_TLS:
+		return "tls";
+	case STATUS_STAGES:
+		break;
+	}
+	return "?";
 }
 
 const char *status_path_state_name(enum status_path_state state)
 {
-	static const char *const names[] = {"untried", "ok", "failed"};
-
-	return names[state];
+	switch (state) {
+	case STATUS_PATH_UNTRIED:
+		return "untried";
+	case STATUS_PATH_OK:
+		return "ok";
+	case STATUS_PATH_FAILED:
+		return "failed";
+	}
+	return "?";
 }
 
 struct status_report *status_report_new(void)
@@ -25,31 +44,31 @@ struct status_report *status_report_new(void)
 	return mem_calloc(1, sizeof(struct status_report));
 }
 
-static void free_relay(struct status_relay *relay)
+static void relay_clear(struct status_relay *relay)
 {
 	size_t i;
 
+	free(relay->name);
+	free(relay->target);
+	free(relay->mode);
+	free(relay->unready);
 	for (i = 0; i < relay->listen_count; i++)
 		free(relay->listens[i]);
+	free(relay->listens);
 	for (i = 0; i < relay->path_count; i++) {
 		free(relay->paths[i].name);
 		free(relay->paths[i].dials);
 	}
+	free(relay->paths);
 	for (i = 0; i < relay->cert_count; i++) {
 		free(relay->certs[i].subject);
 		free(relay->certs[i].fingerprint);
 		free(relay->certs[i].path);
 	}
+	free(relay->certs);
 	for (i = 0; i < relay->failure_count; i++)
 		free(relay->failures[i].path);
-	free(relay->listens);
-	free(relay->paths);
-	free(relay->certs);
 	free(relay->failures);
-	free(relay->name);
-	free(relay->target);
-	free(relay->mode);
-	free(relay->unready);
 }
 
 void status_report_free(struct status_report *report)
@@ -59,7 +78,7 @@ void status_report_free(struct status_report *report)
 	if (report == NULL)
 		return;
 	for (i = 0; i < report->relay_count; i++)
-		free_relay(&report->relays[i]);
+		relay_clear(&report->relays[i]);
 	free(report->relays);
 	free(report->file);
 	free(report->last_reload_error);
