@@ -208,11 +208,12 @@ static void add_certs(struct status_verdict *verdict, const struct status_report
 	for (i = 0; i < relay->failure_count; i++) {
 		const struct status_failure *failure = &relay->failures[i];
 
-		if (failure->code != DIAGNOSIS_INSTANCE_CERT_REFUSED ||
+		if ((failure->code != DIAGNOSIS_INSTANCE_CERT_REFUSED &&
+			failure->code != DIAGNOSIS_CLIENT_CERT_REJECTED) ||
 		    report->now_s - failure->at_s > REFUSED_RECENT_S)
 			continue;
 		add(verdict, STATUS_BAD, index,
-		    mem_printf("%s: the instance refused the client certificate %s ago", relay->name,
+		    mem_printf("%s: the target refused the client certificate %s ago", relay->name,
 			status_verdict_span(report->now_s - failure->at_s, words)));
 		break;
 	}

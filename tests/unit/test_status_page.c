@@ -109,7 +109,7 @@ static void test_the_gravest_comes_first(void **state)
 	    "globex: none of its paths works: proxy-auth-rejected, connect-timeout",
 	    "hooli is not ready: its client certificate ended 2026-11-18T08:29:00Z",
 	    "hooli: the client certificate ended 2 days ago",
-	    "hooli: the instance refused the client certificate 1 min ago",
+	    "hooli: the target refused the client certificate 1 min ago",
 	    "wayne: none of its paths works: proxy-auth-rejected, connect-timeout",
 	    "tyrell: the client certificate ends in 30 h",
 	    "initech: http://proxy-a.corp.example:3128 fails (tls-inspected), other paths are used",
