@@ -67,6 +67,17 @@ static void metrics(const struct status_source *source, const struct status_requ
 	status_report_free(report);
 }
 
+static void page(const struct status_source *source, const struct status_request *request,
+    struct status_answer *answer)
+{
+	struct status_report *report = source->report(source->arg);
+
+	answer->status = 200;
+	answer->type = STATUS_PAGE_CONTENT_TYPE;
+	answer->body = status_page(report, &answer->len);
+	status_report_free(report);
+}
+
 static bool asks_for(const struct status_request *request, const char *key)
 {
 	char value[8];
@@ -89,19 +100,6 @@ static void text(const struct status_source *source, const struct status_request
 	answer->status = 200;
 	answer->type = TEXT;
 	answer->body = status_text(report, &style, &answer->len);
-	status_report_free(report);
-}
-
-/* For a person with a browser. */
-static void page(const struct status_source *source, const struct status_request *request,
-    struct status_answer *answer)
-{
-	struct status_report *report = source->report(source->arg);
-
-	(void)request;
-	answer->status = 200;
-	answer->type = STATUS_PAGE_CONTENT_TYPE;
-	answer->body = status_page(report, &answer->len);
 	status_report_free(report);
 }
 

@@ -10,6 +10,7 @@
 #include "base/addr.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "status/status_page.h"
 
 #define HEADERS_MAX 100
 
@@ -196,7 +197,7 @@ static size_t without_port(const char *host, size_t len)
 	}
 	if (end == len)
 		return end;
-	if (host[end] != ':' || len - end > 6)
+	if (host[end] != ':' || len - end < 2 || len - end > 6)
 		return 0;
 	for (len--; len > end; len--)
 		if (host[len] < '0' || host[len] > '9')
@@ -279,8 +280,7 @@ char *status_answer_bytes(const struct status_answer *answer, bool head, bool ke
 	    "Content-Type: %s\r\nContent-Length: %zu\r\n%s"
 	    "Cache-Control: no-store\r\n"
 	    "X-Content-Type-Options: nosniff\r\n"
-	    "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-	    "frame-ancestors 'none'\r\n"
+	    "Content-Security-Policy: " STATUS_PAGE_SECURITY_POLICY "\r\n"
 	    "Referrer-Policy: no-referrer\r\n"
 	    "Cross-Origin-Resource-Policy: same-origin\r\n"
 	    "Connection: %s\r\n\r\n", answer->status, reason(answer->status), days[tm.tm_wday], tm.tm_mday,

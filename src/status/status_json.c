@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "status/status_print.h"
 
 /* "2026-01-02T03:04:05Z"; null for never, and for what no date can say. */
@@ -21,9 +22,20 @@ static json_t *time_json(int64_t at_s)
 	return json_string(when);
 }
 
+/* JSON is UTF-8: what is not, is shown escaped. */
 static json_t *text_json(const char *text)
 {
-	return text != NULL ? json_string(text) : json_null();
+	json_t *json = text != NULL ? json_string(text) : json_null();
+	char *escaped;
+	size_t len;
+
+	if (json != NULL)
+		return json;
+	len = strlen(text);
+	escaped = mem_calloc(len + 1, 4);
+	json = json_string(text_escape(text, len, escaped, 4 * (len + 1)));
+	free(escaped);
+	return json;
 }
 
 static json_t *number_json(uint64_t number)
@@ -67,11 +79,11 @@ static json_t *diagnosis_json(const struct status_path *path, bool *ok)
 	if (diagnosis->code == DIAGNOSIS_OK)
 		return json_null();
 	object = json_object();
-	set(object, ok, "code", json_string(diagnosis_name(diagnosis->code)));
+	set(object, ok, "code", text_json(diagnosis_name(diagnosis->code)));
 	set(object, ok, "cause", diagnosis->cause == DIAGNOSIS_CAUSE_NONE ? json_null() :
-	    json_string(diagnosis_cause_info(diagnosis->cause)->name));
-	set(object, ok, "sentence", json_string(diagnosis->sentence));
-	set(object, ok, "remedy", json_string(diagnosis_remedy(diagnosis)));
+	    text_json(diagnosis_cause_info(diagnosis->cause)->name));
+	set(object, ok, "sentence", text_json(diagnosis->sentence));
+	set(object, ok, "remedy", text_json(diagnosis_remedy(diagnosis)));
 	set(object, ok, "time", time_json(path->failed_s));
 	return object;
 }
@@ -81,8 +93,8 @@ static json_t *path_json(const struct status_path *path, bool *ok)
 	json_t *object = json_object(), *stages = json_object(), *dials = json_object();
 	size_t i;
 
-	set(object, ok, "name", json_string(path->name));
-	set(object, ok, "state", json_string(status_path_state_name(path->state)));
+	set(object, ok, "name", text_json(path->name));
+	set(object, ok, "state", text_json(status_path_state_name(path->state)));
 	set(object, ok, "since", time_json(path->since_s));
 	set(object, ok, "inspected", json_boolean(path->inspected));
 	set(object, ok, "last_failure", diagnosis_json(path, ok));
@@ -101,9 +113,9 @@ static json_t *cert_json(const struct status_cert *cert, int64_t now_s, bool *ok
 	json_t *object = json_object();
 	int64_t left_s = cert->not_after_s - now_s;
 
-	set(object, ok, "of", json_string(cert->what));
+	set(object, ok, "of", text_json(cert->what));
 	set(object, ok, "path", text_json(cert->path));
-	set(object, ok, "subject", json_string(cert->subject));
+	set(object, ok, "subject", text_json(cert->subject));
 	set(object, ok, "sha256", text_json(cert->fingerprint));
 	set(object, ok, "not_before", time_json(cert->not_before_s));
 	set(object, ok, "not_after", time_json(cert->not_after_s));
@@ -119,8 +131,8 @@ static json_t *failure_json(const struct status_failure *failure, bool *ok)
 
 	set(object, ok, "time", time_json(failure->at_s));
 	set(object, ok, "path", text_json(failure->path));
-	set(object, ok, "code", json_string(diagnosis_name(failure->code)));
-	set(object, ok, "sentence", json_string(failure->sentence));
+	set(object, ok, "code", text_json(diagnosis_name(failure->code)));
+	set(object, ok, "sentence", text_json(failure->sentence));
 	set(object, ok, "count", number_json(failure->count));
 	return object;
 }
@@ -145,16 +157,16 @@ static json_t *relay_json(const struct status_relay *relay, int64_t now_s, bool 
 	size_t i;
 
 	for (i = 0; i < relay->listen_count; i++)
-		append(listens, ok, json_string(relay->listens[i]));
+		append(listens, ok, text_json(relay->listens[i]));
 	for (i = 0; i < relay->path_count; i++)
 		append(paths, ok, path_json(&relay->paths[i], ok));
 	for (i = 0; i < relay->cert_count; i++)
 		append(certs, ok, cert_json(&relay->certs[i], now_s, ok));
 	for (i = 0; i < relay->failure_count; i++)
 		append(failures, ok, failure_json(&relay->failures[i], ok));
-	set(object, ok, "name", json_string(relay->name));
-	set(object, ok, "target", json_string(relay->target));
-	set(object, ok, "mode", json_string(relay->mode));
+	set(object, ok, "name", text_json(relay->name));
+	set(object, ok, "target", text_json(relay->target));
+	set(object, ok, "mode", text_json(relay->mode));
 	set(object, ok, "listen", listens);
 	set(object, ok, "ready", json_boolean(relay->ready));
 	set(object, ok, "unready", text_json(relay->unready));
@@ -189,7 +201,7 @@ static json_t *config_json(const struct status_report *report, bool *ok)
 {
 	json_t *object = json_object();
 
-	set(object, ok, "file", json_string(report->file));
+	set(object, ok, "file", text_json(report->file));
 	set(object, ok, "generation", number_json(report->generation));
 	set(object, ok, "loaded", time_json(report->loaded_s));
 	set(object, ok, "last_reload", reload_json(report, ok));
@@ -209,9 +221,9 @@ static json_t *report_json(const struct status_report *report, bool *ok)
 		append(lags, ok, report->loop_lag_us[i] < 0 ? json_null() :
 		    json_real((double)report->loop_lag_us[i] / 1000));
 	set(root, ok, "format", json_integer(1));
-	set(root, ok, "version", json_string(report->version));
-	set(root, ok, "openssl", json_string(report->openssl));
-	set(root, ok, "libevent", json_string(report->libevent));
+	set(root, ok, "version", text_json(report->version));
+	set(root, ok, "openssl", text_json(report->openssl));
+	set(root, ok, "libevent", text_json(report->libevent));
 	set(root, ok, "time", time_json(report->now_s));
 	set(root, ok, "started", time_json(report->started_s));
 	set(root, ok, "ready", json_boolean(ready));

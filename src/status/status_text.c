@@ -71,6 +71,15 @@ static unsigned width(const char *text)
 
 static void put(struct sheet *sheet, enum ink ink, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* Nothing is foreign here that has not been escaped, but a terminal does what control characters say. */
+static bool has_control(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	return false;
+}
+
 /* A terminal without UTF-8 gets what is beyond ASCII escaped. */
 static void put(struct sheet *sheet, enum ink ink, const char *fmt, ...)
 {
@@ -87,7 +96,7 @@ static void put(struct sheet *sheet, enum ink ink, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, (size_t)len + 1, fmt, ap);
 	va_end(ap);
-	if (!sheet->style->utf8 && width(text) != (unsigned)len) {
+	if (has_control(text) || (!sheet->style->utf8 && width(text) != (unsigned)len)) {
 		clean = mem_calloc((size_t)len + 1, 4);
 		text_escape(text, (size_t)len, clean, 4 * ((size_t)len + 1));
 		free(text);

@@ -106,7 +106,7 @@ def test_every_alert_says_what_to_do_first(case):
     for name, _, text in rules():
         assert re.search(r"severity: (critical|warning|info) ", text), name
         assert "summary:" in text and "description:" in text, name
-        first = re.search(r"[Ff]irst:\s(.*)", text, re.S).group(1)
+        first = re.search(r"[Ff]irst: (.*)", " ".join(text.split())).group(1)
         assert "`midrelay " in first or "`systemctl " in first, name
         if name not in OF_THE_PROCESS:
             assert "$labels.relay" in text, name
