@@ -300,6 +300,7 @@ static struct status_report *fresh(void)
 	add_path(relay, "direct", STATUS_PATH_UNTRIED);
 	report->started_s = report->loaded_s = NOW_S - 2;
 	report->loop_lag_us[0] = -1;
+	free(report->sandbox);
 	report->sandbox = NULL;
 	free(relay->name);
 	relay->name = mem_strdup("z\u00fcrich \xff\xc0\xaf\xed\xa0\x80");
