@@ -26,7 +26,7 @@ static int run(int argc, char **argv);
 
 const struct command command_status = {
     .name = "status",
-    .usage = "[-c FILE] [--json] [--watch]",
+    .usage = "[-c FILE] [--json] [--watch]\n       midrelay status [-c FILE] --probe live|ready",
     .summary = "asks the running relay how it is",
     .run = run,
 };
@@ -34,6 +34,7 @@ const struct command command_status = {
 struct wish {
 	const char *file;
 	bool json, watch;
+	const char *probe; /* the path to ask; NULL: none */
 };
 
 /*
@@ -133,6 +134,20 @@ static int ask(const struct wish *wish, const struct addr *addr)
 	return status;
 }
 
+/* What a container's probe needs: one page, its words, and whether it says yes. */
+static int probe(const struct wish *wish, const struct addr *addr)
+{
+	struct error err;
+	unsigned got = 0;
+	char *body = NULL;
+
+	if (!status_client_get(addr, wish->probe, &got, &body, &err))
+		return unreachable(addr, &err);
+	fputs(body, stdout);
+	free(body);
+	return got == 200 ? EXIT_STATUS_OK : EXIT_STATUS_FAILED;
+}
+
 /* Until a signal; the exit status is that of the last look. */
 static int watch(const struct wish *wish, const struct addr *addr)
 {
@@ -164,6 +179,7 @@ static int run(int argc, char **argv)
 	    {"config", required_argument, NULL, 'c'},
 	    {"json", no_argument, NULL, 'j'},
 	    {"watch", no_argument, NULL, 'w'},
+	    {"probe", required_argument, NULL, 'p'},
 	    {NULL, 0, NULL, 0},
 	};
 	struct wish wish = {.file = MIDRELAY_DEFAULT_CONFIG};
@@ -178,16 +194,26 @@ static int run(int argc, char **argv)
 			wish.json = true;
 		else if (c == 'w')
 			wish.watch = true;
+		else if (c == 'p' && strcmp(optarg, "live") == 0)
+			wish.probe = "/livez";
+		else if (c == 'p' && strcmp(optarg, "ready") == 0)
+			wish.probe = "/readyz";
+		else if (c == 'p')
+			return command_usage_error(&command_status, "--probe takes live or ready, not '%s'", optarg);
 		else if (c == ':')
-			return command_usage_error(&command_status, "%s needs a FILE", argv[optind - 1]);
+			return command_usage_error(&command_status, "%s needs a value", argv[optind - 1]);
 		else
 			return command_usage_error(&command_status, "there is no option %s", argv[optind - 1]);
 	}
 	if (optind < argc)
 		return command_usage_error(&command_status, "status takes no argument: %s", argv[optind]);
+	if (wish.probe != NULL && (wish.json || wish.watch))
+		return command_usage_error(&command_status, "--probe goes with neither --json nor --watch");
 	setlocale(LC_CTYPE, "");
 	status = find_address(&wish, &addr);
 	if (status != EXIT_STATUS_OK)
 		return status;
+	if (wish.probe != NULL)
+		return probe(&wish, &addr);
 	return wish.watch ? watch(&wish, &addr) : ask(&wish, &addr);
 }

@@ -600,6 +600,24 @@ def test_the_command(case):
     assert done.returncode == 1 and done.stdout == "" and "unix:%s cannot be reached: nobody answers" % path in done.stderr
 
 
+def test_the_command_as_a_probe(case):
+    instance = case.instance(mode="http")
+    m = start(case, {"relay r": relay(case, instance, [case.proxy(instance, reply="403")])},
+              "unix:" + case.path("status.sock"))
+    for probe, said in (("live", "ok\n"), ("ready", "ready\n")):
+        done = case.run("status", "-c", m.config, "--probe", probe)
+        assert (done.returncode, done.stdout, done.stderr) == (0, said, ""), done
+    m.fails("proxy-denied")
+    # A path that fails is no reason to kill who waits for it.
+    assert case.run("status", "-c", m.config, "--probe", "live").returncode == 0
+    done = case.run("status", "-c", m.config, "--probe", "ready")
+    assert done.returncode == 1 and done.stdout.startswith("relay r: "), done
+    m.assert_ends_clean()
+    assert case.run("status", "-c", m.config, "--probe", "live").returncode == 1
+    assert case.run("status", "-c", m.config, "--probe", "health").returncode == 64
+    assert case.run("status", "-c", m.config, "--probe", "live", "--json").returncode == 64
+
+
 def test_the_command_without_an_endpoint(case):
     config = case.path("midrelay.ini")
     environment = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}
