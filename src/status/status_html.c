@@ -33,8 +33,9 @@ static size_t character_len(const char *text, size_t len)
 		if ((in[i] & 0xc0) != 0x80)
 			return 0;
 	/* Second forms of shorter ones, surrogates, past U+10FFFF, C1 controls. */
-	if ((in[0] == 0xe0 && in[1] < 0xa0) || (in[0] == 0xed && in[1] > 0x9f) || (in[0] == 0xf0 && in[1] < 0x90) ||
-	    (in[0] == 0xf4 && in[1] > 0x8f) || (in[0] == 0xc2 && in[1] < 0xa0))
+	if ((in[0] == 0xe0 && in[1] < 0xa0) || (in[0] == 0xed && in[1] > 0x9f) ||
+	    (in[0] == 0xf0 && in[1] < 0x90) || (in[0] == 0xf4 && in[1] > 0x8f) ||
+	    (in[0] == 0xc2 && in[1] < 0xa0))
 		return 0;
 	return need;
 }

@@ -138,7 +138,8 @@ static void put_load(struct status_html *html, const struct status_report *repor
 	begin_fact(html, report->workers == 1 ? "worker's lag" : "workers' lag", false);
 	for (i = 0; i < report->workers && i < WORKERS_SHOWN && report->loop_lag_us != NULL; i++)
 		status_html_put(html, "%s%s", i > 0 ? ", " : "",
-		    report->loop_lag_us[i] < 0 ? "not known yet" : status_html_ms(report->loop_lag_us[i], ms));
+		    report->loop_lag_us[i] < 0 ? "not known yet"
+					       : status_html_ms(report->loop_lag_us[i], ms));
 	if (report->workers > WORKERS_SHOWN)
 		status_html_put(html, " and %u more", report->workers - WORKERS_SHOWN);
 	end_fact(html);

@@ -12,8 +12,9 @@
 
 #define STATUS_PAGE_CONTENT_TYPE "text/html; charset=utf-8"
 /* What a server should send with it; the page works under this. */
-#define STATUS_PAGE_SECURITY_POLICY \
-	"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; " \
+#define STATUS_PAGE_SECURITY_POLICY                                                                          \
+	"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action "        \
+	"'none'; "                                                                                           \
 	"frame-ancestors 'none'"
 
 #define STATUS_PAGE_RELAYS_BYTES (1024 * 1024)

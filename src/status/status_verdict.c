@@ -37,8 +37,8 @@ const char *status_verdict_span(int64_t s, char buf[STATUS_SPAN_BYTES])
 	return buf;
 }
 
-const char *status_verdict_cert_words(const struct status_report *report, const struct status_cert *cert,
-    char buf[STATUS_CERT_WORDS_BYTES])
+const char *status_verdict_cert_words(
+    const struct status_report *report, const struct status_cert *cert, char buf[STATUS_CERT_WORDS_BYTES])
 {
 	char span[STATUS_SPAN_BYTES];
 	int64_t now_s = report->now_s;

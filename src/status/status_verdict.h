@@ -15,8 +15,9 @@ enum status_level {
 };
 
 /*
- * Certificates of ours are worth a word by `expiry_warning`, and grave when they have less than this left as well;
- * servers' are others' to renew, some of them every few days, and are worth a word when they have ended.
+ * Certificates of ours are worth a word by `expiry_warning`, and grave when they have less than this left as
+ * well; servers' are others' to renew, some of them every few days, and are worth a word when they have
+ * ended.
  */
 #define STATUS_CERT_BAD_DAYS 7
 
@@ -46,8 +47,8 @@ enum status_level status_verdict_cert(const struct status_report *report, const 
 
 /* "ends in 12 days", "ended 3 days ago", "begins in 2 h", "has no readable end" */
 #define STATUS_CERT_WORDS_BYTES 64
-const char *status_verdict_cert_words(const struct status_report *report, const struct status_cert *cert,
-    char buf[STATUS_CERT_WORDS_BYTES]);
+const char *status_verdict_cert_words(
+    const struct status_report *report, const struct status_cert *cert, char buf[STATUS_CERT_WORDS_BYTES]);
 
 /* How long that is, roughly: "12 s", "5 min", "3 h 12 min", "12 days"; below 0 it is 0. */
 #define STATUS_SPAN_BYTES 32

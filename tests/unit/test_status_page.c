@@ -96,11 +96,27 @@ static void test_one_sentence_says_it(void **state)
 	    "3 of 20 relays do not work; the certificate of hooli ended 2 days ago; the last reload failed");
 	assert_sentence(
 	    "ending", STATUS_WARN, "2 relays, all paths work; the certificate of acme ends in 12 days");
-	assert_sentence("fresh", STATUS_WARN, "z\u00fcrich \xff\xc0\xaf\xed\xa0\x80, no path tried yet; its certificate has no readable end");
+	assert_sentence("fresh", STATUS_WARN,
+	    "z\u00fcrich \xff\xc0\xaf\xed\xa0\x80, no path tried yet; its certificate has no readable end");
 	assert_sentence("empty", STATUS_GOOD, "no relay is configured");
 	assert_sentence(
 	    "stopping", STATUS_WARN, "midrelay is stopping; acme works; 1 of 2 paths not tried yet");
 	assert_sentence("endless", STATUS_BAD, "none of 2000 relays works");
+}
+
+static void test_nothing_is_known_at_first(void **state)
+{
+	struct status_report *report = status_fixture_new("fresh");
+	struct status_verdict *verdict;
+
+	(void)state;
+	report->relays[0].certs[0].not_after_s = report->now_s + 100 * DAY_S;
+	verdict = status_verdict_new(report);
+	assert_int_equal(verdict->level, STATUS_IDLE);
+	assert_int_equal(verdict->problem_count, 0);
+	assert_non_null(strstr(verdict->sentence, ", no path tried yet"));
+	status_verdict_free(verdict);
+	status_report_free(report);
 }
 
 static void test_the_gravest_comes_first(void **state)
@@ -290,6 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_pages_are_as_they_were),
 	    cmocka_unit_test(test_one_sentence_says_it),
+	    cmocka_unit_test(test_nothing_is_known_at_first),
 	    cmocka_unit_test(test_the_gravest_comes_first),
 	    cmocka_unit_test(test_certificates_by_days_left),
 	    cmocka_unit_test(test_servers_certificates_are_others_to_renew),
