@@ -19,37 +19,50 @@ void status_html_put(struct status_html *html, const char *fmt, ...)
 	va_end(args);
 }
 
+/* Of the character that begins at `text`, in bytes (RFC 3629, the shortest form alone); 0: there is none. */
+static size_t character_len(const char *text, size_t len)
+{
+	const unsigned char *in = (const unsigned char *)text;
+	size_t need = in[0] < 0xc2 ? 0 : in[0] < 0xe0 ? 2 : in[0] < 0xf0 ? 3 : in[0] < 0xf5 ? 4 : 0, i;
+
+	if (in[0] >= 0x20 && in[0] < 0x7f)
+		return 1;
+	if (need == 0 || need > len)
+		return 0;
+	for (i = 1; i < need; i++)
+		if ((in[i] & 0xc0) != 0x80)
+			return 0;
+	/* Second forms of shorter ones, surrogates, past U+10FFFF, C1 controls. */
+	if ((in[0] == 0xe0 && in[1] < 0xa0) || (in[0] == 0xed && in[1] > 0x9f) ||
+	    (in[0] == 0xf0 && in[1] < 0x90) || (in[0] == 0xf4 && in[1] > 0x8f) ||
+	    (in[0] == 0xc2 && in[1] < 0xa0))
+		return 0;
+	return need;
+}
+
+static const char *entity(char c)
+{
+	return c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&quot;" : "&#39;";
+}
+
 void status_html_text(struct status_html *html, const char *text)
 {
-	size_t len = text != NULL ? strlen(text) : 0, i;
-	bool cut = len > STATUS_HTML_TEXT_BYTES;
+	size_t len = text != NULL ? strlen(text) : 0, at = 0, n;
 
-	if (cut)
-		len = STATUS_HTML_TEXT_BYTES;
-	for (i = 0; i < len; i++) {
-		switch (text[i]) {
-		case '&':
-			fputs("&amp;", html->out);
-			break;
-		case '<':
-			fputs("&lt;", html->out);
-			break;
-		case '>':
-			fputs("&gt;", html->out);
-			break;
-		case '"':
-			fputs("&quot;", html->out);
-			break;
-		case '\'':
-			fputs("&#39;", html->out);
-			break;
-		default:
-			/* Of a report's texts none has such a byte; one that had would spoil the encoding. */
-			fputc(text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?', html->out);
+	while (at < len) {
+		n = character_len(text + at, len - at);
+		if (at + (n > 0 ? n : 1) > STATUS_HTML_TEXT_BYTES) {
+			fputs("...", html->out);
+			return;
 		}
+		if (n == 0)
+			fputc('?', html->out);
+		else if (n == 1 && strchr("&<>\"'", text[at]) != NULL)
+			fputs(entity(text[at]), html->out);
+		else
+			fwrite(text + at, 1, n, html->out);
+		at += n > 0 ? n : 1;
 	}
-	if (cut)
-		fputs("...", html->out);
 }
 
 void status_html_time(struct status_html *html, int64_t at_s)
@@ -69,7 +82,7 @@ void status_html_ago(struct status_html *html, int64_t at_s)
 {
 	char span[STATUS_SPAN_BYTES];
 
-	fprintf(html->out, "%s ago, ", status_verdict_span(html->now_s - at_s, span));
+	fprintf(html->out, "%s ago, ", status_verdict_span(html->report->now_s - at_s, span));
 	status_html_time(html, at_s);
 }
 
@@ -77,7 +90,7 @@ void status_html_since(struct status_html *html, int64_t since_s)
 {
 	char span[STATUS_SPAN_BYTES];
 
-	fprintf(html->out, "for %s, since ", status_verdict_span(html->now_s - since_s, span));
+	fprintf(html->out, "for %s, since ", status_verdict_span(html->report->now_s - since_s, span));
 	status_html_time(html, since_s);
 }
 
@@ -110,7 +123,9 @@ void status_html_bytes(struct status_html *html, uint64_t bytes)
 
 const char *status_html_ms(int64_t us, char buf[STATUS_HTML_MS_BYTES])
 {
-	if (us < 1000)
+	if (us < 50)
+		snprintf(buf, STATUS_HTML_MS_BYTES, "0 ms");
+	else if (us < 1000)
 		snprintf(buf, STATUS_HTML_MS_BYTES, "%.1f ms", (double)us / 1000);
 	else if (us < 10000000)
 		snprintf(buf, STATUS_HTML_MS_BYTES, "%" PRId64 " ms", us / 1000);

@@ -15,13 +15,16 @@
 #define STATUS_HTML_TEXT_BYTES 512
 
 struct status_html {
-	FILE *out; /* borrowed */
-	int64_t now_s;
+	FILE *out;                          /* borrowed */
+	const struct status_report *report; /* borrowed */
 };
 
 /* Markup of our own; nothing foreign may be among the arguments. */
 void status_html_put(struct status_html *html, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Text, or the value of an attribute in double quotes: escaped, bounded; NULL is nothing. */
+/*
+ * Text, or the value of an attribute in double quotes: escaped, bounded; NULL is nothing.  Control
+ * characters, and bytes that are no UTF-8, become '?'.
+ */
 void status_html_text(struct status_html *html, const char *text);
 
 /* "3 h 12 min ago, 2026-11-21 05:35:10 UTC", the point in time in a <time>. */

@@ -77,7 +77,7 @@ static void put_overview(struct status_html *html, const struct status_report *r
 	status_html_put(html, "<nav aria-label=\"Relays\">\n<ul>\n");
 	for (i = 0; i < report->relay_count && i < OVERVIEW_SHOWN; i++) {
 		const struct status_relay *relay = &report->relays[i];
-		enum status_level level = status_verdict_relay(relay, html->now_s);
+		enum status_level level = status_verdict_relay(html->report, relay);
 
 		status_html_put(html, "<li class=\"%s\"><b aria-hidden=\"true\">%s</b>",
 		    status_html_class(level), status_html_mark(level));
@@ -137,7 +137,9 @@ static void put_load(struct status_html *html, const struct status_report *repor
 	end_fact(html);
 	begin_fact(html, report->workers == 1 ? "worker's lag" : "workers' lag", false);
 	for (i = 0; i < report->workers && i < WORKERS_SHOWN && report->loop_lag_us != NULL; i++)
-		status_html_put(html, "%s%s", i > 0 ? ", " : "", status_html_ms(report->loop_lag_us[i], ms));
+		status_html_put(html, "%s%s", i > 0 ? ", " : "",
+		    report->loop_lag_us[i] < 0 ? "not known yet"
+					       : status_html_ms(report->loop_lag_us[i], ms));
 	if (report->workers > WORKERS_SHOWN)
 		status_html_put(html, " and %u more", report->workers - WORKERS_SHOWN);
 	end_fact(html);
@@ -191,7 +193,7 @@ static int64_t longest_dial_us(const struct status_report *report)
  */
 static char *make_relays(const struct status_report *report, bool *shown, size_t *left_out)
 {
-	struct status_html html = {.now_s = report->now_s};
+	struct status_html html = {.report = report};
 	int64_t scale_us = longest_dial_us(report);
 	char *text = NULL;
 	size_t len, i;
@@ -202,7 +204,7 @@ static char *make_relays(const struct status_report *report, bool *shown, size_t
 	*left_out = 0;
 	for (level = STATUS_BAD; level >= STATUS_GOOD; level--) {
 		for (i = 0; i < report->relay_count; i++) {
-			if ((int)status_verdict_relay(&report->relays[i], report->now_s) != level)
+			if ((int)status_verdict_relay(report, &report->relays[i]) != level)
 				continue;
 			shown[i] = ftell(html.out) < STATUS_PAGE_RELAYS_BYTES;
 			if (shown[i])
@@ -219,7 +221,7 @@ char *status_page(const struct status_report *report, size_t *len)
 {
 	struct status_verdict *verdict = status_verdict_new(report);
 	bool *shown = mem_calloc(report->relay_count + 1, sizeof(*shown));
-	struct status_html html = {.now_s = report->now_s};
+	struct status_html html = {.report = report};
 	char *text = NULL, *relays;
 	size_t left_out;
 

@@ -48,7 +48,7 @@ int64_t status_page_dial_us(const struct status_path *path)
 
 static void put_head(struct status_html *html, const struct status_relay *relay, size_t index)
 {
-	enum status_level level = status_verdict_relay(relay, html->now_s);
+	enum status_level level = status_verdict_relay(html->report, relay);
 	size_t i;
 
 	status_html_put(html,
@@ -217,11 +217,14 @@ static void put_cert(struct status_html *html, const struct status_cert *cert)
 		status_html_put(html, "</small>");
 	}
 	status_html_put(html, "</td><td class=\"when\">");
-	status_html_tag(html, status_verdict_cert(cert, html->now_s),
-	    status_verdict_cert_words(cert, html->now_s, words));
-	status_html_put(html, "<small>");
-	status_html_time(html, cert->not_after_s);
-	status_html_put(html, "</small></td></tr>\n");
+	status_html_tag(html, status_verdict_cert(html->report, cert),
+	    status_verdict_cert_words(html->report, cert, words));
+	if (cert->not_after_s != INT64_MAX) {
+		status_html_put(html, "<small>");
+		status_html_time(html, cert->not_after_s);
+		status_html_put(html, "</small>");
+	}
+	status_html_put(html, "</td></tr>\n");
 }
 
 static void put_certs(struct status_html *html, const struct status_relay *relay)
@@ -253,7 +256,7 @@ static void put_failures(struct status_html *html, const struct status_relay *re
 		const struct status_failure *failure = &relay->failures[i];
 
 		status_html_put(html, "<tr><td class=\"when\">%s ago<small>",
-		    status_verdict_span(html->now_s - failure->at_s, span));
+		    status_verdict_span(html->report->now_s - failure->at_s, span));
 		status_html_time(html, failure->at_s);
 		status_html_put(html, "</small></td><td class=\"count\">");
 		status_html_count(html, failure->count);

@@ -38,11 +38,14 @@ const char *status_verdict_span(int64_t s, char buf[STATUS_SPAN_BYTES])
 }
 
 const char *status_verdict_cert_words(
-    const struct status_cert *cert, int64_t now_s, char buf[STATUS_CERT_WORDS_BYTES])
+    const struct status_report *report, const struct status_cert *cert, char buf[STATUS_CERT_WORDS_BYTES])
 {
 	char span[STATUS_SPAN_BYTES];
+	int64_t now_s = report->now_s;
 
-	if (now_s >= cert->not_after_s)
+	if (cert->not_after_s == INT64_MAX)
+		snprintf(buf, STATUS_CERT_WORDS_BYTES, "has no readable end");
+	else if (now_s >= cert->not_after_s)
 		snprintf(buf, STATUS_CERT_WORDS_BYTES, "ended %s ago",
 		    status_verdict_span(now_s - cert->not_after_s, span));
 	else if (now_s < cert->not_before_s)
@@ -59,16 +62,22 @@ static bool is_server(const struct status_cert *cert)
 	return strcmp(cert->what, "server") == 0;
 }
 
-enum status_level status_verdict_cert(const struct status_cert *cert, int64_t now_s)
+enum status_level status_verdict_cert(const struct status_report *report, const struct status_cert *cert)
 {
-	int64_t left_s = cert->not_after_s - now_s;
-	int64_t warn_days = is_server(cert) ? STATUS_SERVER_WARN_DAYS : STATUS_CERT_WARN_DAYS;
+	int64_t left_s;
 
-	if (left_s <= 0 || now_s < cert->not_before_s)
+	if (cert->not_after_s == INT64_MAX)
+		return STATUS_WARN;
+	left_s = cert->not_after_s - report->now_s;
+	if (left_s <= 0)
+		return is_server(cert) ? STATUS_WARN : STATUS_BAD;
+	if (is_server(cert))
+		return STATUS_GOOD;
+	if (report->now_s < cert->not_before_s)
 		return STATUS_BAD;
-	if (!is_server(cert) && left_s < STATUS_CERT_BAD_DAYS * DAY_S)
-		return STATUS_BAD;
-	return left_s < warn_days * DAY_S ? STATUS_WARN : STATUS_GOOD;
+	if (left_s >= report->expiry_warning_s)
+		return STATUS_GOOD;
+	return left_s < STATUS_CERT_BAD_DAYS * DAY_S ? STATUS_BAD : STATUS_WARN;
 }
 
 enum status_level status_verdict_path(const struct status_path *path)
@@ -98,7 +107,7 @@ static bool no_path_works(const struct status_relay *relay)
 	return relay->path_count > 0 && paths_in_state(relay, STATUS_PATH_FAILED) == relay->path_count;
 }
 
-enum status_level status_verdict_relay(const struct status_relay *relay, int64_t now_s)
+enum status_level status_verdict_relay(const struct status_report *report, const struct status_relay *relay)
 {
 	size_t i;
 
@@ -110,7 +119,7 @@ enum status_level status_verdict_relay(const struct status_relay *relay, int64_t
 		if (relay->paths[i].inspected)
 			return STATUS_WARN;
 	for (i = 0; i < relay->cert_count; i++)
-		if (status_verdict_cert(&relay->certs[i], now_s) >= STATUS_WARN)
+		if (status_verdict_cert(report, &relay->certs[i]) >= STATUS_WARN)
 			return STATUS_WARN;
 	return paths_in_state(relay, STATUS_PATH_OK) == 0 ? STATUS_IDLE : STATUS_GOOD;
 }
@@ -189,21 +198,22 @@ static void add_certs(struct status_verdict *verdict, const struct status_report
 
 	for (i = 0; i < relay->cert_count; i++) {
 		const struct status_cert *cert = &relay->certs[i];
-		enum status_level level = status_verdict_cert(cert, report->now_s);
+		enum status_level level = status_verdict_cert(report, cert);
 
 		if (level >= STATUS_WARN)
 			add(verdict, level, index,
 			    mem_printf("%s: the %s certificate %s", relay->name, cert->what,
-				status_verdict_cert_words(cert, report->now_s, words)));
+				status_verdict_cert_words(report, cert, words)));
 	}
 	for (i = 0; i < relay->failure_count; i++) {
 		const struct status_failure *failure = &relay->failures[i];
 
-		if (failure->code != DIAGNOSIS_INSTANCE_CERT_REFUSED ||
+		if ((failure->code != DIAGNOSIS_INSTANCE_CERT_REFUSED &&
+			failure->code != DIAGNOSIS_CLIENT_CERT_REJECTED) ||
 		    report->now_s - failure->at_s > REFUSED_RECENT_S)
 			continue;
 		add(verdict, STATUS_BAD, index,
-		    mem_printf("%s: the instance refused the client certificate %s ago", relay->name,
+		    mem_printf("%s: the target refused the client certificate %s ago", relay->name,
 			status_verdict_span(report->now_s - failure->at_s, words)));
 		break;
 	}
@@ -283,7 +293,7 @@ static void tell_paths(FILE *out, const struct status_report *report)
 	for (i = 0; i < report->relay_count; i++) {
 		const struct status_relay *relay = &report->relays[i];
 
-		tally.bad += status_verdict_relay(relay, report->now_s) == STATUS_BAD;
+		tally.bad += status_verdict_relay(report, relay) == STATUS_BAD;
 		tally.idle += paths_in_state(relay, STATUS_PATH_UNTRIED) == relay->path_count;
 		tally.paths += relay->path_count;
 		tally.failed += paths_in_state(relay, STATUS_PATH_FAILED);
@@ -314,7 +324,7 @@ static void tell_cert(FILE *out, const struct status_report *report)
 		for (j = 0; j < report->relays[i].cert_count; j++) {
 			const struct status_cert *cert = &report->relays[i].certs[j];
 
-			if (status_verdict_cert(cert, report->now_s) < STATUS_WARN ||
+			if (status_verdict_cert(report, cert) < STATUS_WARN ||
 			    (first != NULL && cert->not_after_s >= first->not_after_s))
 				continue;
 			first = cert;
@@ -325,7 +335,7 @@ static void tell_cert(FILE *out, const struct status_report *report)
 		fprintf(out, "; %s%scertificate%s%s %s", report->relay_count == 1 ? "its " : "the ",
 		    is_server(first) ? "server's " : "", report->relay_count == 1 ? "" : " of ",
 		    report->relay_count == 1 ? "" : owner->name,
-		    status_verdict_cert_words(first, report->now_s, words));
+		    status_verdict_cert_words(report, first, words));
 }
 
 static char *make_sentence(const struct status_report *report)
@@ -352,7 +362,7 @@ struct status_verdict *status_verdict_new(const struct status_report *report)
 	size_t i;
 
 	for (i = 0; i < report->relay_count; i++) {
-		level = status_verdict_relay(&report->relays[i], report->now_s);
+		level = status_verdict_relay(report, &report->relays[i]);
 		if (level > verdict->level)
 			verdict->level = level;
 		add_paths(verdict, &report->relays[i], i);

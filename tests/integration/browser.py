@@ -120,6 +120,8 @@ class Browser:
             out.write(base64.b64decode(shot["data"]))
 
     def close(self):
+        if self.driver.returncode is not None:
+            return
         if self.session is not None:
             try:
                 self._call("DELETE", self.session)

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""Proves that the status page is well-formed, can be read in light and dark, and needs nothing but itself, in Chromium.
+"""Proves that the status page is well-formed, can be read in light and dark, and needs nothing but itself: Chromium.
 
 The pages are those of `tests/show-page`; MIDRELAY_SHOTS=DIRECTORY keeps pictures of them.
 """
 
 import html.parser
+import http.client
 import http.server
 import os
 import re
@@ -12,12 +13,13 @@ import subprocess
 import threading
 
 import harness
-from harness import BINARY, LIMIT, WRAPPER, Skip
+from harness import BINARY, LIMIT, WRAPPER, Skip, ask, wait_until
 import browser
 
 SHOW = os.path.join(os.environ.get("builddir", os.path.dirname(BINARY)), "tests", "show-page")
 # `endless` is about its length, which the unit test looks at.
-NAMES = ("one-healthy", "one-broken", "twenty-healthy", "twenty-broken", "ending", "fresh", "empty", "stopping", "hostile")
+NAMES = ("one-healthy", "one-broken", "twenty-healthy", "twenty-broken", "ending", "fresh", "empty", "stopping",
+         "hostile")
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 ELEMENTS = set("html head meta link title style body header h1 h2 h3 h4 b i ul ol li a p small time nav main section span div "
                "code dl dt dd table caption thead tbody tr th td footer".split())
@@ -36,6 +38,18 @@ TEXT_CONTRAST, DRAWN_CONTRAST = 4.5, 3.0
 
 def show(*args):
     return subprocess.run(WRAPPER + [SHOW, *args], check=True, capture_output=True, timeout=LIMIT).stdout
+
+
+def get(where):
+    """The headers, by lower-case name, and the body of the page that midrelay serves."""
+    connection = http.client.HTTPConnection(where, timeout=LIMIT)
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        assert response.status == 200, response.status
+        return {name.lower(): value for name, value in response.getheaders()}, response.read()
+    finally:
+        connection.close()
 
 
 class Document(html.parser.HTMLParser):
@@ -137,15 +151,27 @@ def test_colours_have_contrast(case):
                 assert contrast(scheme[stage], scheme[under]) >= DRAWN_CONTRAST, (stage, under)
 
 
+def start(case):
+    """midrelay with a status endpoint, and one session behind it."""
+    relay = case.keys(case.instance(), ready_tunnels="off")
+    m = case.start({"midrelay": {"status": "127.0.0.1:0"}, "relay acme": relay})
+    m.where = m.wait_event("status-listening")["address"]
+    with m.connect() as sock:
+        assert ask(sock).status == 200
+    wait_until(lambda: m.events("session"), "the session's end")
+    return m
+
+
 class Site:
-    """Serves the pages, each under its name, with the security policy that goes with them; remembers who asks for what."""
+    """
+    Serves the pages of show-page, each under its name, with the security policy that midrelay sends; remembers who
+    asks for what.
+    """
 
     def __init__(self, case):
         pages = {"/" + name: show(name) for name in NAMES}
-        header = open(os.path.join(harness.TOP, "src", "status", "status_page.h")).read()
-        defined = re.search(r"STATUS_PAGE_SECURITY_POLICY((?:.*\\\n)+.*)\n", header).group(1)
-        policy = "".join(re.findall(r'"(.*?)"', defined))
-        assert "default-src 'none'" in policy and "frame-ancestors" in policy, policy
+        policy = get(start(case).where)[0]["content-security-policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy, policy
         asked = self.asked = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -263,6 +289,26 @@ def test_it_prints_without_the_overview(case):
     shown.go(site.url + "twenty-broken")
     assert shown.run("return getComputedStyle(document.querySelector('nav')).display") == "none"
     assert shown.run("return document.querySelector('.relay').offsetHeight") > 100
+
+
+def test_midrelay_serves_it(case):
+    m = start(case)
+    headers, body = get(m.where)
+    assert headers["content-type"] == "text/html; charset=utf-8", headers
+    Document(body.decode("utf-8"))
+    shown = open_browser(case)
+    shown.requests()
+    shown.look(400)
+    shown.go("http://%s/" % m.where)
+    page = shown.run(READ)
+    assert page["title"].endswith(" acme works - midrelay"), page["title"]
+    words = [text["text"] for text in page["texts"]]
+    for word in ("direct", "works", "CN=mid-one", "connections so far"):
+        assert word in words or [w for w in words if w.startswith(word)], (word, words)
+    assert page["width"] <= 400 and shown.console() == [], page["width"]
+    assert shown.requests() == ["http://%s/" % m.where]
+    shown.close()
+    m.assert_ends_clean()
 
 
 if __name__ == "__main__":

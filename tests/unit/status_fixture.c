@@ -33,6 +33,7 @@ static struct status_report *new_report(void)
 	report->max_connections = 4096;
 	report->descriptors = 131;
 	report->descriptor_limit = 16384;
+	report->expiry_warning_s = 30 * DAY_S;
 	report->loop_lag_us = mem_calloc(2, sizeof(int64_t));
 	report->loop_lag_us[0] = 140;
 	report->loop_lag_us[1] = 1900;
@@ -298,7 +299,13 @@ static struct status_report *fresh(void)
 
 	add_path(relay, "direct", STATUS_PATH_UNTRIED);
 	report->started_s = report->loaded_s = NOW_S - 2;
+	report->loop_lag_us[0] = -1;
+	free(report->sandbox);
 	report->sandbox = NULL;
+	free(relay->name);
+	relay->name = mem_strdup("z\u00fcrich \xff\xc0\xaf\xed\xa0\x80");
+	add_cert(relay, "client", "CN=mid", NULL, 0);
+	relay->certs[0].not_after_s = INT64_MAX;
 	return report;
 }
 

@@ -96,11 +96,27 @@ static void test_one_sentence_says_it(void **state)
 	    "3 of 20 relays do not work; the certificate of hooli ended 2 days ago; the last reload failed");
 	assert_sentence(
 	    "ending", STATUS_WARN, "2 relays, all paths work; the certificate of acme ends in 12 days");
-	assert_sentence("fresh", STATUS_IDLE, "acme, no path tried yet");
+	assert_sentence("fresh", STATUS_WARN,
+	    "z\u00fcrich \xff\xc0\xaf\xed\xa0\x80, no path tried yet; its certificate has no readable end");
 	assert_sentence("empty", STATUS_GOOD, "no relay is configured");
 	assert_sentence(
 	    "stopping", STATUS_WARN, "midrelay is stopping; acme works; 1 of 2 paths not tried yet");
 	assert_sentence("endless", STATUS_BAD, "none of 2000 relays works");
+}
+
+static void test_nothing_is_known_at_first(void **state)
+{
+	struct status_report *report = status_fixture_new("fresh");
+	struct status_verdict *verdict;
+
+	(void)state;
+	report->relays[0].certs[0].not_after_s = report->now_s + 100 * DAY_S;
+	verdict = status_verdict_new(report);
+	assert_int_equal(verdict->level, STATUS_IDLE);
+	assert_int_equal(verdict->problem_count, 0);
+	assert_non_null(strstr(verdict->sentence, ", no path tried yet"));
+	status_verdict_free(verdict);
+	status_report_free(report);
 }
 
 static void test_the_gravest_comes_first(void **state)
@@ -109,7 +125,7 @@ static void test_the_gravest_comes_first(void **state)
 	    "globex: none of its paths works: proxy-auth-rejected, connect-timeout",
 	    "hooli is not ready: its client certificate ended 2026-11-18T08:29:00Z",
 	    "hooli: the client certificate ended 2 days ago",
-	    "hooli: the instance refused the client certificate 1 min ago",
+	    "hooli: the target refused the client certificate 1 min ago",
 	    "wayne: none of its paths works: proxy-auth-rejected, connect-timeout",
 	    "tyrell: the client certificate ends in 30 h",
 	    "initech: http://proxy-a.corp.example:3128 fails (tls-inspected), other paths are used",
@@ -141,24 +157,44 @@ static void test_the_gravest_comes_first(void **state)
 
 static void test_certificates_by_days_left(void **state)
 {
+	struct status_report report = {.expiry_warning_s = 30 * DAY_S};
 	struct status_cert cert = {.what = "client", .not_after_s = 100 * DAY_S};
 	char words[STATUS_CERT_WORDS_BYTES];
 
 	(void)state;
-	assert_int_equal(status_verdict_cert(&cert, 70 * DAY_S), STATUS_GOOD);
-	assert_int_equal(status_verdict_cert(&cert, 70 * DAY_S + 1), STATUS_WARN);
-	assert_int_equal(status_verdict_cert(&cert, 93 * DAY_S), STATUS_WARN);
-	assert_int_equal(status_verdict_cert(&cert, 93 * DAY_S + 1), STATUS_BAD);
-	assert_string_equal(status_verdict_cert_words(&cert, 93 * DAY_S + 1, words), "ends in 6 days");
-	assert_string_equal(status_verdict_cert_words(&cert, 100 * DAY_S, words), "ended 0 s ago");
-	/* Servers' certificates live as short as their owners like. */
-	cert.what = "server";
-	assert_int_equal(status_verdict_cert(&cert, 93 * DAY_S), STATUS_GOOD);
-	assert_int_equal(status_verdict_cert(&cert, 99 * DAY_S), STATUS_WARN);
-	assert_int_equal(status_verdict_cert(&cert, 100 * DAY_S), STATUS_BAD);
-	cert.not_before_s = 50 * DAY_S;
-	assert_int_equal(status_verdict_cert(&cert, 50 * DAY_S - 7200), STATUS_BAD);
-	assert_string_equal(status_verdict_cert_words(&cert, 50 * DAY_S - 7200, words), "begins in 2 h");
+	report.now_s = 70 * DAY_S;
+	assert_int_equal(status_verdict_cert(&report, &cert), STATUS_GOOD);
+	report.now_s++;
+	assert_int_equal(status_verdict_cert(&report, &cert), STATUS_WARN);
+	report.now_s = 93 * DAY_S;
+	assert_int_equal(status_verdict_cert(&report, &cert), STATUS_WARN);
+	report.now_s++;
+	assert_int_equal(status_verdict_cert(&report, &cert), STATUS_BAD);
+	assert_string_equal(status_verdict_cert_words(&report, &cert, words), "ends in 6 days");
+	/* expiry_warning = 0: only when it is over. */
+	report.expiry_warning_s = 0;
+	assert_int_equal(status_verdict_cert(&report, &cert), STATUS_GOOD);
+	report.now_s = 100 * DAY_S;
+	assert_int_equal(status_verdict_cert(&report, &cert), STATUS_BAD);
+	assert_string_equal(status_verdict_cert_words(&report, &cert, words), "ended 0 s ago");
+	cert.not_after_s = 300 * DAY_S;
+	cert.not_before_s = 100 * DAY_S + 7200;
+	assert_int_equal(status_verdict_cert(&report, &cert), STATUS_BAD);
+	assert_string_equal(status_verdict_cert_words(&report, &cert, words), "begins in 2 h");
+	cert.not_after_s = INT64_MAX;
+	assert_int_equal(status_verdict_cert(&report, &cert), STATUS_WARN);
+	assert_string_equal(status_verdict_cert_words(&report, &cert, words), "has no readable end");
+}
+
+static void test_servers_certificates_are_others_to_renew(void **state)
+{
+	struct status_report report = {.expiry_warning_s = 30 * DAY_S, .now_s = 100 * DAY_S - 1};
+	struct status_cert cert = {.what = "server", .not_after_s = 100 * DAY_S};
+
+	(void)state;
+	assert_int_equal(status_verdict_cert(&report, &cert), STATUS_GOOD);
+	report.now_s++;
+	assert_int_equal(status_verdict_cert(&report, &cert), STATUS_WARN);
 }
 
 static void test_spans(void **state)
@@ -235,6 +271,16 @@ static void test_foreign_text_stays_text(void **state)
 	free(page);
 }
 
+static void test_names_are_utf_8_or_question_marks(void **state)
+{
+	char *page = page_of("fresh");
+
+	(void)state;
+	assert_non_null(strstr(page, ">z\u00fcrich ??????"));
+	assert_null(strchr(page, '\xff'));
+	free(page);
+}
+
 static void test_a_page_has_a_bound(void **state)
 {
 	char *page = page_of("endless");
@@ -260,11 +306,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_pages_are_as_they_were),
 	    cmocka_unit_test(test_one_sentence_says_it),
+	    cmocka_unit_test(test_nothing_is_known_at_first),
 	    cmocka_unit_test(test_the_gravest_comes_first),
 	    cmocka_unit_test(test_certificates_by_days_left),
+	    cmocka_unit_test(test_servers_certificates_are_others_to_renew),
 	    cmocka_unit_test(test_spans),
 	    cmocka_unit_test(test_every_code_has_its_remedy_on_the_page),
 	    cmocka_unit_test(test_foreign_text_stays_text),
+	    cmocka_unit_test(test_names_are_utf_8_or_question_marks),
 	    cmocka_unit_test(test_a_page_has_a_bound),
 	    cmocka_unit_test(test_the_style_is_small_and_alone),
 	};
