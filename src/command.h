@@ -21,6 +21,7 @@ extern const struct command command_bundle;
 extern const struct command command_explain;
 extern const struct command command_seal;
 extern const struct command command_import;
+extern const struct command command_status;
 
 /* "midrelay NAME USAGE" on stderr after a message; returns EXIT_STATUS_USAGE. */
 int command_usage_error(const struct command *command, const char *fmt, ...)

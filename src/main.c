@@ -11,7 +11,7 @@
 
 static const struct command *const commands[] = {
     &command_run, &command_check, &command_config, &command_bundle, &command_seal, &command_explain,
-    &command_import};
+    &command_import, &command_status};
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 static void print_version(void)

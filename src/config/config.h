@@ -42,6 +42,12 @@ enum config_inspection { CONFIG_INSPECTION_REFUSE, CONFIG_INSPECTION_WARN, CONFI
 /* Bits. */
 enum config_revocation { CONFIG_REVOCATION_STAPLE = 1, CONFIG_REVOCATION_CRL = 2 };
 
+/* Where the status endpoint listens. */
+struct config_status {
+	struct addr addr; /* loopback or UNIX; len 0: nowhere */
+	bool none;        /* that was said, and is no default */
+};
+
 struct config_process {
 	unsigned workers; /* `auto` is resolved at load: one per CPU this process may use */
 	enum log_level log_level;
@@ -52,6 +58,7 @@ struct config_process {
 	int64_t drain_timeout_ms;
 	int64_t watch_ms;          /* 0: files are looked at on SIGHUP only */
 	int64_t expiry_warning_ms; /* 0: only what is over is told */
+	struct config_status status;
 	struct config_lines lines;
 };
 

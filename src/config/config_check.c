@@ -348,11 +348,44 @@ static void check_relay(
 	config_check_paths(draft, relay, report);
 }
 
+/* The service manager's directory for this instance; systemd.exec(5): it may be a list. */
+static void default_status(struct config_process *process, struct config_report *report)
+{
+	const char *directory = getenv("RUNTIME_DIRECTORY");
+	struct error err;
+	char *text;
+
+	if (given(&process->lines, CONFIG_SECTION_MIDRELAY, "status") != 0 || directory == NULL || directory[0] != '/')
+		return;
+	text = mem_printf("unix:%.*s/status.sock", (int)strcspn(directory, ":"), directory);
+	if (!addr_parse(text, &process->status.addr, &err))
+		config_report_note(report, 0, "there is no status endpoint: $RUNTIME_DIRECTORY/status.sock: %s", err.text);
+	free(text);
+}
+
+static void check_status(const struct config_draft *draft, struct config_report *report)
+{
+	const struct addr *addr = &draft->process.status.addr;
+	const struct config_listen status = {.addr = *addr};
+	size_t i, j;
+
+	for (i = 0; i < draft->relay_count && addr->len != 0; i++) {
+		const struct config_relay *relay = &draft->relays[i].relay;
+
+		for (j = 0; j < relay->listen_count; j++) {
+			if (listens_collide(&status, &relay->listens[j]))
+				config_report_fault(report, given(&draft->process.lines, CONFIG_SECTION_MIDRELAY, "status"),
+				    "status: relay %s listens at that address", relay->name);
+		}
+	}
+}
+
 void config_check(struct config_draft *draft, struct config_report *report)
 {
 	size_t i;
 
 	check_accounts(&draft->process, report);
+	default_status(&draft->process, report);
 	if (!draft->relay_seen)
 		config_report_fault(report, 0, "there is no [relay NAME] section");
 	for (i = 0; i < draft->proxy_count; i++) {
@@ -365,6 +398,7 @@ void config_check(struct config_draft *draft, struct config_report *report)
 	for (i = 0; i < draft->relay_count; i++)
 		check_relay(draft, &draft->relays[i], report);
 	check_collisions(draft, report);
+	check_status(draft, report);
 	/* Among faults it would only be noise: the relay that uses it may be the one at fault. */
 	for (i = 0; i < draft->proxy_count && report->fault_count == 0; i++) {
 		if (!draft->proxies[i].used)

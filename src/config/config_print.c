@@ -184,6 +184,15 @@ static bool proxy_tls_text(const struct config_option *option, const struct subj
 	return true;
 }
 
+static char *status_text(const struct config_status *status)
+{
+	const struct config_listen listen = {.addr = status->addr};
+
+	if (status->addr.len == 0)
+		return status->none ? mem_strdup("none") : NULL;
+	return listen_text(&listen);
+}
+
 /* The same for whether the ClientHello goes with the CONNECT; no value where there is no proxy. */
 static bool pipeline_text(const struct config_option *option, const struct subject *subject, char **text)
 {
@@ -249,6 +258,8 @@ static char *value_text(const struct config_option *option, const struct subject
 		return string_text(option, field);
 	case CONFIG_TARGET:
 		return hostport_format(field);
+	case CONFIG_STATUS:
+		return status_text(field);
 	case CONFIG_PROXY_URL:
 	case CONFIG_LISTENS:
 	case CONFIG_NETWORKS:

@@ -59,6 +59,10 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_MIDRELAY, "expiry_warning", .type = CONFIG_DURATION, .min = HOUR_MS, .max = 3650 * DAY_MS,
 	.zero_is_off = true, .default_text = "30d", .offset = PROCESS(expiry_warning_ms),
 	.help = "warn when a certificate has less than this left, 1h to 3650d; 0 = only when it is over"},
+    {CONFIG_SECTION_MIDRELAY, "status", .type = CONFIG_STATUS,
+	.default_shown = "unix:$RUNTIME_DIRECTORY/status.sock where that is set, else none",
+	.offset = PROCESS(status),
+	.help = "where the status endpoint listens: 127.0.0.1:9180, [::1]:9180, unix:/path, none"},
 
     /* [relay NAME] */
     {CONFIG_SECTION_RELAY, "listen", .type = CONFIG_LISTENS, .default_shown = "none (required)",
@@ -209,7 +213,6 @@ static const struct {
 	enum config_section_kind section;
 	const char *key;
 } later_options[] = {
-    {CONFIG_SECTION_MIDRELAY, "status"},
     {CONFIG_SECTION_MIDRELAY, "sandbox"},
     {CONFIG_SECTION_RELAY, "http_reuse"},
 };
@@ -279,6 +282,8 @@ const char *config_type_name(enum config_type type)
 		return "number, off or auto";
 	case CONFIG_FLAGS:
 		return "list of words";
+	case CONFIG_STATUS:
+		return "address or none";
 	}
 	return "?";
 }

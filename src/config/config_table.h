@@ -42,6 +42,7 @@ enum config_type {
 	CONFIG_AUTHORITIES, /* struct config_list at `offset`: "host:port", port 443 by default; or "none" */
 	CONFIG_READY,     /* unsigned, min…max, "off" or "auto" */
 	CONFIG_FLAGS,     /* unsigned: a bit for each of `words`; "off" for none */
+	CONFIG_STATUS,    /* struct config_status */
 };
 const char *config_type_name(enum config_type type);
 /* A list may be given more than once; of those, CONFIG_HEADERS and CONFIG_NAMES are not split at commas. */

@@ -158,6 +158,27 @@ static bool set_user(void *field, const char *text, struct error *err)
 	return true;
 }
 
+static bool set_status(struct config_status *status, const char *text, struct error *err)
+{
+	struct addr addr;
+	char buf[SHOWN_BYTES];
+
+	memset(status, 0, sizeof(*status));
+	if (strcmp(text, "none") == 0) {
+		status->none = true;
+		return true;
+	}
+	if (!addr_parse(text, &addr, err))
+		return error_set(err, "must be none, or an address such as 127.0.0.1:9180 or unix:/run/midrelay/status.sock, "
+		    "not \"%s\"", shown(text, buf));
+	/* What it tells is for this host alone; a reverse proxy may offer it to others, with a password. */
+	if (!addr_is_loopback(&addr))
+		return error_set(err, "%s is not a loopback address: the status endpoint asks nobody who they are",
+		    shown(text, buf));
+	status->addr = addr;
+	return true;
+}
+
 static bool set_file(void *field, const char *text, struct error *err)
 {
 	char buf[SHOWN_BYTES];
@@ -542,6 +563,8 @@ bool config_value_set(
 		return set_ip(field, text, err);
 	case CONFIG_TARGET:
 		return set_target(field, text, err);
+	case CONFIG_STATUS:
+		return set_status(field, text, err);
 	case CONFIG_PROXY_URL:
 		return config_value_proxy_url(text, "user", "password", field, err);
 	case CONFIG_LISTENS:

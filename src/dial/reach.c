@@ -159,6 +159,8 @@ static void note_path(struct reach *reach, struct relay_path *path, const struct
 		relay_path_undecided(&path->state);
 		return;
 	}
+	relay_stats_dialled(reach->params.route->stats, path->stats, path->config->name,
+	    reach->params.loop->index, result);
 	if (result->tunnel != NULL) {
 		news = relay_path_worked(&path->state);
 	} else if (result->diagnosis.code == DIAGNOSIS_LOCAL_LIMIT) {

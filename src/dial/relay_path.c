@@ -70,6 +70,7 @@ void relay_path_saw_server(struct relay_set *set, struct relay_path *path, const
 	atomic_store(&path->server_end_s, end_s);
 	end = mem_calloc(1, sizeof(*end));
 	stream_server_end(stream, end);
+	path_stats_server(path->stats, end);
 	free(atomic_exchange(&path->server_end, end));
 	if (set->on_server_seen != NULL)
 		set->on_server_seen(set->on_server_seen_arg);

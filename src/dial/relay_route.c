@@ -29,6 +29,7 @@ static void path_clear(struct relay_path *path, unsigned loop_count)
 	free(path->slots);
 	free(path->old_slots);
 	free(relay_path_take_server(path));
+	path_stats_unref(path->stats);
 	free(path->proxy_slots);
 	identity_unref(path->proxy_identity);
 	secret_free(path->request);
@@ -42,6 +43,7 @@ static void route_clear(struct relay_route *route, unsigned loop_count)
 		path_clear(&route->paths[i], loop_count);
 	free(route->paths);
 	free(route->gates);
+	relay_stats_unref(route->stats);
 	identity_choice_clear(&route->choice);
 	identity_unref(route->identity);
 	local_identity_free(route->local);
@@ -320,6 +322,7 @@ static void path_build(struct relay_path *path, struct relay_set *set, const str
 {
 	path->slots = mem_calloc(set->loop_count, sizeof(*path->slots));
 	path->old_slots = mem_calloc(set->loop_count, sizeof(*path->old_slots));
+	path->stats = path_stats_new(set->loop_count);
 	if (path->config->direct)
 		return;
 	path->request = build_request(set, path->config, relay, report);
@@ -364,6 +367,7 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 	    !addr_parse_ip(config->target_address, config->target.port, &route->target_address))
 		config_report_fault(report, config_relay_line(config, "target_address"),
 		    "target_address: %s is not an IP address", config->target_address);
+	route->stats = relay_stats_new(set->loop_count);
 	route->gates = mem_calloc(set->loop_count, sizeof(*route->gates));
 	for (i = 0; i < set->loop_count; i++)
 		dial_gate_init(&route->gates[i], set->loop_count);
@@ -447,8 +451,11 @@ static void inherit_paths(struct relay_route *route, const struct relay_route *b
 
 	for (i = 0; i < route->path_count; i++) {
 		for (j = 0; j < before->path_count; j++) {
-			if (strcmp(route->paths[i].config->name, before->paths[j].config->name) == 0)
-				relay_path_inherit(&route->paths[i].state, &before->paths[j].state);
+			if (strcmp(route->paths[i].config->name, before->paths[j].config->name) != 0)
+				continue;
+			relay_path_inherit(&route->paths[i].state, &before->paths[j].state);
+			path_stats_unref(route->paths[i].stats);
+			route->paths[i].stats = path_stats_ref(before->paths[j].stats);
 		}
 	}
 }
@@ -459,8 +466,11 @@ void relay_set_inherit(struct relay_set *set, const struct relay_set *before)
 
 	for (i = 0; i < set->route_count; i++) {
 		for (j = 0; j < before->route_count; j++) {
-			if (strcmp(set->routes[i].config->name, before->routes[j].config->name) == 0)
-				inherit_paths(&set->routes[i], &before->routes[j]);
+			if (strcmp(set->routes[i].config->name, before->routes[j].config->name) != 0)
+				continue;
+			relay_stats_unref(set->routes[i].stats);
+			set->routes[i].stats = relay_stats_ref(before->routes[j].stats);
+			inherit_paths(&set->routes[i], &before->routes[j]);
 		}
 	}
 }

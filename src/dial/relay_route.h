@@ -17,6 +17,7 @@
 #include "dial/dial_gate.h"
 #include "dial/identity_choice.h"
 #include "dial/relay_secrets.h"
+#include "dial/relay_stats.h"
 #include "http/http_relay.h"
 #include "tls/cert_end.h"
 #include "tls/identity.h"
@@ -102,6 +103,7 @@ struct relay_path {
 	/* when the server's chain ends that was verified last; 0: none was */
 	atomic_llong server_end_s;
 	_Atomic(struct cert_end *) server_end;  /* the same with names, until it is taken */
+	struct path_stats *stats;         /* counted: shared with the sets before and after */
 };
 
 struct relay_route {
@@ -115,6 +117,7 @@ struct relay_route {
 	struct relay_path *paths;
 	size_t path_count;
 	struct dial_gate *gates;           /* one for each loop, used by that loop alone */
+	struct relay_stats *stats;         /* counted: shared with the sets before and after */
 	struct http_rules http_rules;      /* with mode = http */
 	char **own_hosts;                  /* of the rules: the listen addresses; ends in NULL */
 	/* for clients of tls://; NULL: no listen_cert, or its local CA was not made (never in `run`) */

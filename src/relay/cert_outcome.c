@@ -108,6 +108,8 @@ static void refused(struct cert_outcome *outcome, const struct diagnosis *diagno
 	    relay_path_slot(outcome->path, outcome->loop_index, &outcome->use);
 
 	outcome->told = true;
+	relay_stats_cert_taken(outcome->route->stats, false);
+	relay_stats_add(outcome->route->stats, outcome->loop_index, RELAY_COUNT_CERTS_REFUSED, 1);
 	/*
 	 * The server keeps its verdict on our certificate with the session: who resumed it would be refused
 	 * for good.
@@ -137,6 +139,7 @@ void cert_outcome_answered(struct cert_outcome *outcome, enum first_answer_verdi
 		break;
 	case FIRST_ANSWER_OTHER:
 		outcome->told = true;
+		relay_stats_cert_taken(outcome->route->stats, true);
 		tell_news(outcome, identity_choice_accepted(&outcome->route->choice, &outcome->use), NULL);
 		break;
 	case FIRST_ANSWER_REFUSED:

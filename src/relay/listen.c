@@ -10,56 +10,19 @@
 
 #include "base/manager.h"
 #include "base/mem.h"
+#include "base/unix_socket.h"
 #include "dial/connect.h"
 
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 
-/*
- * A socket file that nobody answers at is a leftover and is removed; one that answers, or a file of another kind, is
- * somebody else's.
- */
-static bool clear_stale(const struct addr *addr, struct error *err)
-{
-	const char *path = addr->u.un.sun_path;
-	struct stat st;
-	int fd, error;
-
-	if (lstat(path, &st) != 0)
-		return errno == ENOENT || error_set_errno(err, errno, "%s", path);
-	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, "%s exists and is not a socket", path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return error_set_errno(err, errno, "socket");
-	error = connect(fd, &addr->u.sa, addr->len) == 0 ? 0 : errno;
-	close(fd);
-	if (error != ECONNREFUSED)
-		return error_set(err, "another program is listening at %s", path);
-	if (unlink(path) != 0)
-		return error_set_errno(err, errno, "the old socket %s cannot be removed", path);
-	return true;
-}
-
 static bool bind_unix(struct listen_socket *sock, struct error *err)
 {
-	struct stat st;
-	mode_t mask;
-	int error;
+	struct unix_socket_file file;
 
-	if (!clear_stale(&sock->wanted, err))
+	if (!unix_socket_bind(sock->fd, &sock->wanted, sock->mode, &file, err))
 		return false;
-	/* The file is born with its final mode: Linux gives it the mode of the socket, less the umask. */
-	if (fchmod(sock->fd, sock->mode) != 0)
-		return error_set_errno(err, errno, "fchmod");
-	mask = umask(0);
-	error = bind(sock->fd, &sock->wanted.u.sa, sock->wanted.len) == 0 ? 0 : errno;
-	umask(mask);
-	if (error != 0)
-		return error_set_errno(err, error, "cannot listen at %s", sock->wanted.u.un.sun_path);
-	if (lstat(sock->wanted.u.un.sun_path, &st) == 0) {
-		sock->dev = st.st_dev;
-		sock->ino = st.st_ino;
-	}
+	sock->dev = file.dev;
+	sock->ino = file.ino;
 	return true;
 }
 
@@ -142,11 +105,10 @@ static void add_passed(struct listen_list *list, const struct config_listen *lis
 
 static void unlink_ours(const struct listen_socket *sock)
 {
-	struct stat st;
+	const struct unix_socket_file file = {sock->dev, sock->ino};
 
-	if (sock->wanted.u.sa.sa_family == AF_UNIX && sock->ino != 0 &&
-	    lstat(sock->wanted.u.un.sun_path, &st) == 0 && st.st_dev == sock->dev && st.st_ino == sock->ino)
-		unlink(sock->wanted.u.un.sun_path);
+	if (sock->wanted.u.sa.sa_family == AF_UNIX)
+		unix_socket_unlink(&sock->wanted, &file);
 }
 
 static bool open_socket(struct listen_socket *sock, struct error *err)

@@ -247,9 +247,11 @@ bool ready_take(struct ready_pool *pool, bool wants_fresh, struct ready_tunnel *
 			continue;
 		ready_place_give(place, tunnel);
 		atomic_fetch_add(&totals->hits, 1);
+		relay_stats_add(pool->route->stats, pool->ready->loop->index, RELAY_COUNT_READY_HITS, 1);
 		return true;
 	}
 	atomic_fetch_add(&totals->misses, 1);
+	relay_stats_add(pool->route->stats, pool->ready->loop->index, RELAY_COUNT_READY_MISSES, 1);
 	return false;
 }
 

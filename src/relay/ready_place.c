@@ -21,6 +21,11 @@ static struct ready_totals *totals_of(const struct ready_place *place)
 	return place->pool->ready->totals;
 }
 
+static void count(const struct ready_place *place, enum relay_count what)
+{
+	relay_stats_add(place->pool->route->stats, place->pool->ready->loop->index, what, 1);
+}
+
 static void log_place(const struct ready_place *place, const struct relay_path *path, const char *state,
     const char *msg)
 {
@@ -53,6 +58,8 @@ static void end_place(struct ready_place *place)
 {
 	if (place->state != READY_EMPTY)
 		atomic_fetch_sub(&totals_of(place)->held, 1);
+	if (place->state == READY_WAITING)
+		count(place, RELAY_COUNT_READY_WAITED);
 	TAILQ_REMOVE(&place->pool->places, place, entry);
 	reach_cancel(place->reach);
 	place->reach = NULL;
@@ -68,6 +75,7 @@ void ready_place_let_go(struct ready_place *place)
 	if (place->held.tunnel != NULL) {
 		log_place(place, place->held.path, "let-go", NULL);
 		atomic_fetch_add(&totals_of(place)->expired, 1);
+		count(place, RELAY_COUNT_READY_EXPIRED);
 		stream_leave(place->held.tunnel->stream);
 	}
 	end_place(place);
@@ -116,6 +124,7 @@ static void die(struct ready_place *place, enum stream_status status, bool spoke
 			stream_leave(tunnel->stream);
 	}
 	atomic_fetch_add(&totals_of(place)->died, 1);
+	count(place, RELAY_COUNT_READY_DIED);
 	keep_empty(place);
 	ready_wake(place->pool->ready);
 	end_place(place);
@@ -134,6 +143,7 @@ static atomic_bool *tickets_of(const struct ready_place *place)
 static void enter_waiting(struct ready_place *place)
 {
 	place->state = READY_WAITING;
+	count(place, RELAY_COUNT_READY_WAITING);
 	log_place(place, place->held.path, "ready", NULL);
 }
 
@@ -198,6 +208,7 @@ void ready_place_give(struct ready_place *place, struct ready_tunnel *tunnel)
 	stream_end_trace(tunnel->tunnel->stream);
 	TAILQ_REMOVE(&place->pool->places, place, entry);
 	atomic_fetch_sub(&totals_of(place)->held, 1);
+	count(place, RELAY_COUNT_READY_WAITED);
 	free(place);
 }
 
@@ -257,6 +268,7 @@ static void on_reached(void *arg, struct reach_result *result)
 	place->proof_ms = place->made_ms +
 	    (atomic_load(tickets_of(place)) ? config_of(place)->tls_timeout_ms : READY_PROOF_MS);
 	atomic_fetch_add(&totals_of(place)->made, 1);
+	count(place, RELAY_COUNT_READY_MADE);
 	log_place(place, place->held.path, "made", NULL);
 	watch_set_owner(result->tunnel->watch, on_ready, place);
 	/* What came with the end of the handshake is in OpenSSL's buffers, and no event would tell of it. */

@@ -204,6 +204,34 @@ static void enter(struct session *session, enum session_state state)
 	}
 }
 
+/* ---- counting ---- */
+
+static void count(const struct session *session, enum relay_count what, uint64_t more)
+{
+	relay_stats_add(session->route->stats, session->context->loop->index, what, more);
+}
+
+/* Failures of dials to the target were counted where they were dialled. */
+static bool is_news(const struct session *session, enum diagnosis_code code)
+{
+	if (code == DIAGNOSIS_OK || code == DIAGNOSIS_RELAY_IDLE || code == DIAGNOSIS_RELAY_DRAINED)
+		return false;
+	return session->pumping || session->path == NULL || session->connects;
+}
+
+static void count_end(const struct session *session)
+{
+	const struct diagnosis *diagnosis = cert_outcome_diagnosis(&session->cert, diagnosis_of(session));
+
+	count(session, RELAY_COUNT_BYTES_UP, session->pump.client.bytes);
+	count(session, RELAY_COUNT_BYTES_DOWN, session->pump.target.bytes);
+	if (diagnosis->code == DIAGNOSIS_LOCAL_DENIED)
+		count(session, RELAY_COUNT_DENIED, 1);
+	if (is_news(session, diagnosis->code))
+		relay_stats_failed(session->route->stats,
+		    session->path != NULL ? session->path->config->name : NULL, diagnosis);
+}
+
 /* ---- the end ---- */
 
 static void run_free(struct loop_job *job)
@@ -215,6 +243,7 @@ static void run_free(struct loop_job *job)
 	context->session_count--;
 	event_free(session->timer);
 	cert_outcome_clear(&session->cert);
+	count(session, RELAY_COUNT_ENDED, 1);
 	http_flow_free(session->flow);
 	relay_set_unref(session->set);
 	free(session->diagnosis);
@@ -234,6 +263,7 @@ static void session_close(struct session *session)
 	event_del(session->timer);
 	cert_outcome_end(&session->cert, diagnosis_of(session));
 	log_session(session);
+	count_end(session);
 	enter(session, SESSION_CLOSED);
 	asking_cancel(session->asking);
 	session->asking = NULL;
@@ -757,6 +787,7 @@ bool session_start(const struct session_params *params)
 	TAILQ_INSERT_TAIL(&context->sessions, session, entry);
 	context->session_count++;
 	atomic_fetch_add(&context->totals->begun, 1);
+	count(session, RELAY_COUNT_SESSIONS, 1);
 	judge_client(session, params);
 	return true;
 }

@@ -116,6 +116,7 @@ void service_drain(struct service *service)
 
 	service->state = SERVICE_DRAINING;
 	heartbeat_stopping(service->heartbeat);
+	service_status_draining(service->status);
 	plan->service = service;
 	plan->retired_count = listen_list_retire(&service->listens, &none, &plan->retired);
 	loop_timer_add(service->drain_timer, service->set->config->process.drain_timeout_ms);

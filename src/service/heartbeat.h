@@ -1,6 +1,7 @@
 /*
- * heartbeat: tells the service manager how we are: a status line that follows the process, and WATCHDOG=1 as long
- * as every event loop turns.  Nothing of it runs where nobody listens.
+ * heartbeat: measures whether every event loop turns, and how late, for the status endpoint and the service manager's
+ * watchdog; tells the manager how we are: a status line that follows the process, and WATCHDOG=1 as long as all loops
+ * turn.  Nothing of it runs where nobody wants to know.
  *
  * Belongs to the main thread.
  */
@@ -12,7 +13,7 @@
 struct service;
 struct heartbeat; /* opaque */
 
-/* The workers run.  NULL with an error: no memory for a timer; NULL without one: nobody listens. */
+/* The workers run.  NULL with an error: no memory for a timer; NULL without one: nobody wants to know. */
 struct heartbeat *heartbeat_new(struct service *service, struct error *err);
 /* The workers have ended, or never ran. */
 void heartbeat_free(struct heartbeat *heartbeat); /* NULL is fine */

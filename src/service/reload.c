@@ -233,6 +233,9 @@ static void log_restart_needed(const struct service *service, const struct confi
 		log_msg(LOG_WARN, "restart-needed", "workers = %u takes effect at the next start", now->workers);
 	if (user)
 		log_msg(LOG_WARN, "restart-needed", "user and group take effect at the next start");
+	if (was->status.addr.len != now->status.addr.len ||
+	    (now->status.addr.len != 0 && !addr_equal(&was->status.addr, &now->status.addr)))
+		log_msg(LOG_WARN, "restart-needed", "status takes effect at the next start");
 }
 
 static void swap(struct service *service, struct relay_set *set, struct listen_list *listens)
@@ -287,6 +290,7 @@ static void keep_old(struct service *service, struct file_watch *files, const st
 	}
 	service_log_report(report, report->notes, report->note_count, LOG_WARN, "config-note");
 	service_log_report(report, report->faults, report->fault_count, LOG_ERROR, "reload-failed");
+	service_status_reloaded(service->status, report);
 }
 
 static void log_stale_secrets(const struct service *service, const struct relay_set *set)
@@ -321,6 +325,8 @@ bool service_reload(struct service *service, bool patient)
 		file_watch_free(service->files);
 		service->files = files;
 		swap(service, set, &listens);
+		service_status_follow(service->status);
+		service_status_reloaded(service->status, NULL);
 		service_log_listening(service);
 		service_log_keylog(false);
 	}

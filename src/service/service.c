@@ -142,6 +142,8 @@ static bool go(struct service *service, struct error *err)
 	worker_call(&service->workers[0], service_plan_apply, plan, service->loop, service_plan_done);
 	service_log_listening(service);
 	service->state = SERVICE_RUNNING;
+	if (!service_status_start(service->status, err))
+		return false;
 	if (log_begin(&line, LOG_INFO, "ready")) {
 		log_int(&line, "relays", (int64_t)service->set->route_count);
 		log_int(&line, "workers", service->worker_count);
@@ -171,6 +173,9 @@ static enum exit_status start(struct service *service)
 	if (!listen_list_open(&service->listens, service->set->config, NULL, &report))
 		goto fail;
 	service_note_listens(service->set, &service->listens);
+	service->status = service_status_new(service, &report);
+	if (report.fault_count > 0)
+		goto fail;
 	if (!privileges_drop(&service->privileges, &err) || !make_loops(service, &err) || !go(service, &err))
 		goto fail;
 	config_report_clear(&report);
@@ -193,6 +198,7 @@ static void end(struct service *service)
 {
 	unsigned i;
 
+	service_status_free(service->status);
 	for (i = 0; i < service->worker_count; i++)
 		worker_end(&service->workers[i]);
 	resolver_free(service->resolver);
@@ -216,6 +222,7 @@ enum exit_status service_run(const char *config_file)
 	enum exit_status status;
 
 	service->file = config_file;
+	service->generation = 1;
 	service->began_ms = loop_now_ms();
 	manager_init();
 	privileges_keep_memory_private();

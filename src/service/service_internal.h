@@ -15,6 +15,7 @@
 #include "service/expiry.h"
 #include "service/file_watch.h"
 #include "service/heartbeat.h"
+#include "service/status.h"
 #include "base/privileges.h"
 #include "service/worker.h"
 
@@ -27,6 +28,12 @@ struct renewal {
 	unsigned settling;     /* looks put off because a file was written just then */
 	unsigned looks_left;   /* at which to try, before it is given up and told */
 	unsigned looks_in_all; /* at which it was tried */
+};
+
+/* A worker's last heartbeat, µs of loop_clock_us(); written by the main thread and the worker. */
+struct worker_pulse {
+	atomic_llong asked_us; /* not answered yet; 0: answered */
+	atomic_llong lag_us;   /* how long the last answer took; -1: there was none */
 };
 
 /* What workers post when a server has shown another certificate. */
@@ -58,8 +65,11 @@ struct service {
 	struct expiry *expiry;
 	struct event *watch_timer, *expiry_timer;
 	struct servers_seen servers_seen;
-	struct heartbeat *heartbeat; /* NULL: no service manager listens */
+	struct heartbeat *heartbeat; /* NULL: nobody wants to know */
 	unsigned silent_workers;     /* that have not answered the last heartbeat */
+	struct service_status *status; /* NULL: no endpoint */
+	struct worker_pulse pulses[SERVICE_MAX_WORKERS];
+	atomic_llong main_beat_us;   /* when the main loop last began a round of heartbeats */
 };
 
 /* What a reload or a stop tells the first worker. */

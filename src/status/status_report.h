@@ -3,7 +3,8 @@
  * `midrelay status` show.  Whoever collects fills it, the printers (pure) only read it.
  *
  * A snapshot: counters are read one after the other, so that sums may be off by what happens meanwhile.  Texts are
- * printable ASCII, bounded, and belong to the report; enums and names of codes are those of the log.  Points in
+ * bounded and belong to the report; names from the configuration are UTF-8 without control characters, all others
+ * printable ASCII; enums and names of codes are those of the log.  Points in
  * time are wall clock seconds, 0: never; durations say their unit.
  */
 #ifndef MIDRELAY_STATUS_STATUS_REPORT_H
@@ -59,7 +60,7 @@ struct status_cert {
 	char *subject;
 	char *fingerprint;            /* SHA-256, hex with colons; NULL: not kept (servers') */
 	char *path;                   /* of "server": over which it was seen; else NULL */
-	int64_t not_before_s, not_after_s;
+	int64_t not_before_s, not_after_s; /* INT64_MAX: cannot be read */
 };
 
 struct status_failure {
@@ -67,7 +68,7 @@ struct status_failure {
 	char *path;                   /* may be NULL */
 	enum diagnosis_code code;
 	char sentence[DIAGNOSIS_SENTENCE_BYTES];
-	uint64_t count;               /* alike ones in a row */
+	uint64_t count;               /* of its path and code, this the last of them */
 };
 #define STATUS_FAILURES_MAX 16
 
@@ -88,7 +89,7 @@ struct status_relay {
 	uint64_t sessions, denied;    /* begun; refused as local-denied */
 	uint64_t bytes_up, bytes_down;
 	uint64_t ready_hits, ready_misses, ready_made, ready_expired, ready_died;
-	uint64_t certs_refused;       /* instance-cert-refused */
+	uint64_t certs_refused;       /* sessions in which the target refused the client certificate */
 	uint64_t inspections;         /* dials judged inspected, whatever came of it */
 };
 
@@ -106,7 +107,8 @@ struct status_report {
 	unsigned workers;
 	unsigned open, max_connections;
 	unsigned descriptors, descriptor_limit;
-	int64_t *loop_lag_us;         /* of each worker: how late its last heartbeat was */
+	int64_t *loop_lag_us;         /* of each worker: how late its last heartbeat was; -1: none yet */
+	int64_t expiry_warning_s;     /* certificates with less than this left are warned of */
 	char *sandbox;                /* what is in force, in words; NULL: not supported by this build */
 	struct status_relay *relays;
 	size_t relay_count;

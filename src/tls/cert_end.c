@@ -33,11 +33,17 @@ int64_t cert_end_seconds(const X509 *cert)
 
 void cert_end_set(struct cert_end *end, X509 *cert, int place)
 {
+	struct tm tm;
+
 	end->role = place == 0 ? CERT_LEAF : CERT_INTERMEDIATE;
 	if (place > 0 && X509_self_signed(cert, 0) == 1)
 		end->role = CERT_ROOT;
 	end->not_after = cert_end_seconds(cert);
 	bundle_name_text(X509_get_subject_name(cert), end->subject, sizeof(end->subject));
+	end->not_before = ASN1_TIME_to_tm(X509_get0_notBefore(cert), &tm) ? (int64_t)timegm(&tm) : 0;
+	_Static_assert(sizeof(end->sha256) >= BUNDLE_FINGERPRINT_BYTES, "room for a fingerprint");
+	bundle_fingerprint_text(cert, end->sha256);
+	ERR_clear_error();
 }
 
 int cert_end_first(STACK_OF(X509) *chain, int64_t *not_after)

@@ -16,6 +16,8 @@ struct cert_end {
 	enum cert_role role;
 	int64_t not_after;                    /* wall clock, s */
 	char subject[CERT_END_SUBJECT_BYTES]; /* escaped */
+	int64_t not_before;                   /* the same; 0 when it cannot be read */
+	char sha256[96];                      /* fingerprint, XX:XX:… */
 };
 
 /* notAfter in seconds of the wall clock; INT64_MAX when it cannot be read. */

@@ -386,6 +386,11 @@ const char *identity_subject(const struct identity *identity)
 	return identity->subject;
 }
 
+const char *identity_library_version(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 const char *identity_fingerprint(const struct identity *identity)
 {
 	return identity->fingerprint;

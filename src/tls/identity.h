@@ -72,6 +72,8 @@ const char *identity_subject(const struct identity *identity);
 const char *identity_fingerprint(const struct identity *identity);
 /* Both have the same leaf, or both none. */
 bool identity_same_leaf(const struct identity *a, const struct identity *b);
+/* The version of OpenSSL that is in use, "3.0.15".  Static. */
+const char *identity_library_version(void);
 /* When each certificate of the client's chain ends, leaf first; *count 0 without certificate.  Borrowed. */
 const struct cert_end *identity_ends(const struct identity *identity, size_t *count);
 

@@ -19,7 +19,7 @@
 static const char full[] =
     "[midrelay]\nworkers = 3\nlog_level = debug\nlog_format = json\nuser = root\ngroup = "
     "1001\nmax_connections = 7\n"
-    "drain_timeout = 1500ms\nwatch = 250ms\nexpiry_warning = 14d\n"
+    "drain_timeout = 1500ms\nwatch = 250ms\nexpiry_warning = 14d\nstatus = [::1]:9180\n"
     "[relay a]\nlisten = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0, tls://127.0.0.1:2\nlisten_mode = 0660\n"
     "listen_cert = /l.pem\nlisten_key = /l.key\nlisten_client_ca = /lca\n"
     "allow_nonlocal = yes\nallow_address = 10.0.0.0/8, 192.0.2.7, fd00::/8\nallow_user = root, 1001\nmode = http\ntarget = "
@@ -106,6 +106,7 @@ static void assert_has_line(const char *text, const char *line)
 static void test_values(void **state)
 {
 	static const char *const lines[] = {"workers = 3", "user = root", "drain_timeout = 1500ms", "watch = 250ms", "expiry_warning = 14d",
+	    "status = [::1]:9180",
 	    "[relay a]", "listen = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0, tls://127.0.0.1:2",
 	    "listen_cert = /l.pem", "listen_key = /l.key", "listen_client_ca = /lca",
 	    "listen_mode = 0660", "allow_address = 10.0.0.0/8, 192.0.2.7/32, fd00::/8",
