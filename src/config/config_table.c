@@ -21,6 +21,7 @@
 
 static const char *const log_level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_format_words[] = {"text", "json", NULL};
+static const char *const sandbox_words[] = {"off", "on", NULL};
 static const char *const mode_words[] = {"tcp", "http", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
 static const char *const inspection_words[] = {"refuse", "warn", "ignore", NULL};
@@ -59,6 +60,9 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_MIDRELAY, "expiry_warning", .type = CONFIG_DURATION, .min = HOUR_MS, .max = 3650 * DAY_MS,
 	.zero_is_off = true, .default_text = "30d", .offset = PROCESS(expiry_warning_ms),
 	.help = "warn when a certificate has less than this left, 1h to 3650d; 0 = only when it is over"},
+    {CONFIG_SECTION_MIDRELAY, "sandbox", .type = CONFIG_WORD, .words = sandbox_words, .default_text = "on",
+	.offset = PROCESS(sandbox),
+	.help = "on: once started, give up all files, TCP ports and system calls but those that are needed"},
 
     /* [relay NAME] */
     {CONFIG_SECTION_RELAY, "listen", .type = CONFIG_LISTENS, .default_shown = "none (required)",
@@ -210,7 +214,6 @@ static const struct {
 	const char *key;
 } later_options[] = {
     {CONFIG_SECTION_MIDRELAY, "status"},
-    {CONFIG_SECTION_MIDRELAY, "sandbox"},
     {CONFIG_SECTION_RELAY, "http_reuse"},
 };
 

@@ -16,6 +16,7 @@
 #include "base/manager.h"
 #include "base/mem.h"
 #include "config/config_print.h"
+#include "service/sandbox.h"
 #include "service/service_internal.h"
 
 /* Descriptors beside two for each connection: listeners, loops, files at a reload. */
@@ -171,7 +172,11 @@ static enum exit_status start(struct service *service)
 	if (!listen_list_open(&service->listens, service->set->config, NULL, &report))
 		goto fail;
 	service_note_listens(service->set, &service->listens);
-	if (!privileges_drop(&service->privileges, &err) || !make_loops(service, &err) || !go(service, &err))
+	if (!privileges_drop(&service->privileges, &err) || !make_loops(service, &err))
+		goto fail;
+	privileges_lock_memory();
+	sandbox_enter(service->set->config);
+	if (!go(service, &err))
 		goto fail;
 	config_report_clear(&report);
 	return EXIT_STATUS_OK;
