@@ -33,6 +33,12 @@ bool privileges_drop(const struct privileges *privileges, struct error *err) MUS
 /* No core dumps, and no way for other processes of the user to look into this one's memory. */
 void privileges_keep_memory_private(void);
 
+/*
+ * Keeps all memory, and so the keys in it, out of the swap space, where the limit of locked memory is infinite
+ * (LimitMEMLOCK=): under a finite one every later allocation might fail.
+ */
+void privileges_lock_memory(void);
+
 /* Raises the limit of open files as far as allowed; returns what is in force. */
 unsigned long privileges_raise_file_limit(void);
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/secret_memory.h"
 
 struct secret {
 	size_t len;
@@ -20,7 +21,7 @@ struct secret {
 
 struct secret *secret_new(const void *bytes, size_t len)
 {
-	struct secret *secret = mem_calloc(1, sizeof(*secret) + len + 1);
+	struct secret *secret = secret_memory_get(sizeof(*secret) + len + 1);
 
 	secret->len = len;
 	if (len > 0)
@@ -37,8 +38,7 @@ void secret_free(struct secret *secret)
 {
 	if (secret == NULL)
 		return;
-	explicit_bzero(secret, sizeof(*secret) + secret->len + 1);
-	free(secret);
+	secret_memory_give(secret, sizeof(*secret) + secret->len + 1);
 }
 
 /* Takes the same time wherever the first difference is. */
@@ -177,7 +177,7 @@ static bool load_fd(const char *path, int fd, struct secret **secret, struct err
 		return error_set(err, "%s is not a regular file", path);
 	if (!secret_check_file_mode(path, fd, err))
 		return false;
-	buf = mem_calloc(1, SECRET_MAX_BYTES + 1);
+	buf = secret_memory_get(SECRET_MAX_BYTES + 1);
 	if (!read_all(fd, buf, SECRET_MAX_BYTES + 1, &len)) {
 		error_set_errno(err, errno, "%s cannot be read", path);
 		goto done;
@@ -203,8 +203,7 @@ static bool load_fd(const char *path, int fd, struct secret **secret, struct err
 	*secret = secret_new(buf, len);
 	ok = true;
 done:
-	explicit_bzero(buf, SECRET_MAX_BYTES + 1);
-	free(buf);
+	secret_memory_give(buf, SECRET_MAX_BYTES + 1);
 	return ok;
 }
 

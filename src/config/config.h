@@ -37,6 +37,7 @@ enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_mode { CONFIG_MODE_TCP, CONFIG_MODE_HTTP };
 enum config_pipeline { CONFIG_PIPELINE_OFF, CONFIG_PIPELINE_ON, CONFIG_PIPELINE_AUTO };
 enum config_inspection { CONFIG_INSPECTION_REFUSE, CONFIG_INSPECTION_WARN, CONFIG_INSPECTION_IGNORE };
+enum config_sandbox { CONFIG_SANDBOX_OFF, CONFIG_SANDBOX_ON };
 #define CONFIG_READY_OFF 0
 #define CONFIG_READY_AUTO UINT_MAX /* as recent demand asks for */
 /* Bits. */
@@ -59,6 +60,7 @@ struct config_process {
 	int64_t watch_ms;          /* 0: files are looked at on SIGHUP only */
 	int64_t expiry_warning_ms; /* 0: only what is over is told */
 	struct config_status status;
+	enum config_sandbox sandbox;
 	struct config_lines lines;
 };
 

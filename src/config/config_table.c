@@ -21,6 +21,7 @@
 
 static const char *const log_level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_format_words[] = {"text", "json", NULL};
+static const char *const sandbox_words[] = {"off", "on", NULL};
 static const char *const mode_words[] = {"tcp", "http", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
 static const char *const inspection_words[] = {"refuse", "warn", "ignore", NULL};
@@ -63,6 +64,9 @@ const struct config_option config_options[] = {
 	.default_shown = "unix:$RUNTIME_DIRECTORY/status.sock where that is set, else none",
 	.offset = PROCESS(status),
 	.help = "where the status endpoint listens: 127.0.0.1:9180, [::1]:9180, unix:/path, none"},
+    {CONFIG_SECTION_MIDRELAY, "sandbox", .type = CONFIG_WORD, .words = sandbox_words, .default_text = "on",
+	.offset = PROCESS(sandbox),
+	.help = "on: once started, give up all files, TCP ports and system calls but those that are needed"},
 
     /* [relay NAME] */
     {CONFIG_SECTION_RELAY, "listen", .type = CONFIG_LISTENS, .default_shown = "none (required)",
@@ -213,7 +217,6 @@ static const struct {
 	enum config_section_kind section;
 	const char *key;
 } later_options[] = {
-    {CONFIG_SECTION_MIDRELAY, "sandbox"},
     {CONFIG_SECTION_RELAY, "http_reuse"},
 };
 

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "dial/relay_local.h"
 #include "dial/relay_user.h"
+#include "service/sandbox.h"
 #include "service/service_internal.h"
 #include "tls/keylog.h"
 
@@ -50,15 +51,17 @@ static struct config *load_config(struct service *service, struct file_watch *fi
 static struct relay_set *read_all(struct service *service, unsigned loop_count, struct file_watch *files,
     struct config_report *report)
 {
-	struct config *config = load_config(service, files, report);
-	struct relay_set *set;
-	bool made;
+	struct config *config = sandbox_allows_file(report) ? load_config(service, files, report) : NULL;
+	struct relay_set *set = NULL;
+	bool made = true;
 
 	if (config == NULL)
 		return NULL;
-	made = config->faulty || (relay_local_make_directory(config, geteuid(), getegid(), report) &&
-	    relay_local_make_cas(config, report));
-	set = relay_set_new(config, loop_count, service->set, report);
+	if (sandbox_allows(config, &service->listens, report)) {
+		made = config->faulty || (relay_local_make_directory(config, geteuid(), getegid(), report) &&
+		    relay_local_make_cas(config, report));
+		set = relay_set_new(config, loop_count, service->set, report);
+	}
 	if (set == NULL) {
 		config_free(config);
 	} else if (!made) {
@@ -236,6 +239,9 @@ static void log_restart_needed(const struct service *service, const struct confi
 	if (was->status.addr.len != now->status.addr.len ||
 	    (now->status.addr.len != 0 && !addr_equal(&was->status.addr, &now->status.addr)))
 		log_msg(LOG_WARN, "restart-needed", "status takes effect at the next start");
+	if (now->sandbox != was->sandbox)
+		log_msg(LOG_WARN, "restart-needed", "sandbox = %s takes effect at the next start",
+		    now->sandbox == CONFIG_SANDBOX_ON ? "on" : "off");
 }
 
 static void swap(struct service *service, struct relay_set *set, struct listen_list *listens)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "dial/relay_local.h"
+#include "service/sandbox.h"
 #include "service/service_internal.h"
 
 /*
@@ -63,6 +64,7 @@ static void on_watch_timer(evutil_socket_t fd, short what, void *arg)
 
 	if (service->state != SERVICE_RUNNING)
 		return;
+	sandbox_look();
 	file_watch_look(service->files, &news);
 	if (news.unsettled && renewal->settling < SETTLE_MAX) {
 		renewal->settling++;
@@ -86,6 +88,7 @@ void service_renewal_now(struct service *service)
 	struct file_watch_news news;
 	size_t i;
 
+	sandbox_look();
 	/* What is read now is no news at the next look. */
 	file_watch_look(service->files, &news);
 	file_watch_accept(service->files);

@@ -16,6 +16,7 @@
 #include "base/manager.h"
 #include "base/mem.h"
 #include "config/config_print.h"
+#include "service/sandbox.h"
 #include "service/service_internal.h"
 
 /* Descriptors beside two for each connection: listeners, loops, files at a reload. */
@@ -176,7 +177,11 @@ static enum exit_status start(struct service *service)
 	service->status = service_status_new(service, &report);
 	if (report.fault_count > 0)
 		goto fail;
-	if (!privileges_drop(&service->privileges, &err) || !make_loops(service, &err) || !go(service, &err))
+	if (!privileges_drop(&service->privileges, &err) || !make_loops(service, &err))
+		goto fail;
+	privileges_lock_memory();
+	sandbox_enter(service->set->config);
+	if (!go(service, &err))
 		goto fail;
 	config_report_clear(&report);
 	return EXIT_STATUS_OK;

@@ -1,4 +1,5 @@
 /* status: see status.h. */
+#include "service/sandbox.h"
 #include "service/status.h"
 
 #include <dirent.h>
@@ -107,6 +108,7 @@ static void fill_process(struct status_report *report, struct service_status *st
 	getrlimit(RLIMIT_NOFILE, &limit);
 	report->descriptor_limit = limit.rlim_cur < UINT32_MAX ? (unsigned)limit.rlim_cur : UINT32_MAX;
 	report->descriptors = count_descriptors(status);
+	report->sandbox = mem_strdup(sandbox_text());
 	report->workers = service->worker_count;
 	report->loop_lag_us = mem_calloc(service->worker_count, sizeof(*report->loop_lag_us));
 	for (i = 0; i < service->worker_count; i++)
@@ -247,6 +249,7 @@ struct service_status *service_status_new(struct service *service, struct config
 	params.arg = status;
 	status->service = service;
 	status->started_s = (int64_t)time(NULL);
+	status->descriptors_dir = opendir("/proc/self/fd");
 	pthread_mutex_init(&status->lock, NULL);
 	status->server = status_server_new(&params, &err);
 	if (status->server == NULL) {
@@ -264,7 +267,6 @@ bool service_status_start(struct service_status *status, struct error *err)
 
 	if (status == NULL)
 		return true;
-	status->descriptors_dir = opendir("/proc/self/fd");
 	service_status_follow(status);
 	if (!status_server_start(status->server, err))
 		return false;

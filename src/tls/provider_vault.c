@@ -466,6 +466,16 @@ static bool sign_once(struct vault_key *key, const struct vault_signing *what, u
 	return ok;
 }
 
+bool vault_tpm_in_use(void)
+{
+	bool used;
+
+	pthread_mutex_lock(&lock);
+	used = TPM2->keys != NULL;
+	pthread_mutex_unlock(&lock);
+	return used;
+}
+
 /*
  * Once more, with all opened anew: the device may have come back as another one, and what was open of the old
  * one is of no use.  Other keys are fetched again when they are asked.

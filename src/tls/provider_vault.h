@@ -36,6 +36,9 @@ struct vault_key *vault_key_new(const struct vault_source *source, struct error 
 struct vault_key *vault_key_ref(struct vault_key *key); /* any thread */
 void vault_key_unref(struct vault_key *key);            /* any thread */
 
+/* A key of a TPM is in use. */
+bool vault_tpm_in_use(void);
+
 /* Of the default provider; borrowed. */
 EVP_PKEY *vault_key_public(const struct vault_key *key);
 

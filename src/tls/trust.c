@@ -174,6 +174,31 @@ static void note_empty_system_store(identity_note_fn *note, void *note_arg)
 	note(note_arg, "trust", text);
 }
 
+/* The variable's value, or what was compiled in; of a list each item. */
+static void each_place(const char *variable, const char *otherwise, void (*fn)(void *arg, const char *path, bool named),
+    void *arg)
+{
+	const char *value = secure_getenv(variable);
+	char *copy = mem_strdup(value != NULL ? value : otherwise), *rest = copy, *path;
+
+	while ((path = strsep(&rest, ":")) != NULL) {
+		if (*path != '\0')
+			fn(arg, path, value != NULL);
+	}
+	free(copy);
+}
+
+void trust_each_system_place(void (*fn)(void *arg, const char *path, bool named), void *arg)
+{
+	char *config = mem_printf("%s/openssl.cnf", X509_get_default_cert_area());
+
+	each_place(X509_get_default_cert_file_env(), X509_get_default_cert_file(), fn, arg);
+	each_place(X509_get_default_cert_dir_env(), X509_get_default_cert_dir(), fn, arg);
+	each_place("OPENSSL_CONF", config, fn, arg);
+	each_place("OPENSSL_MODULES", OPENSSL_info(OPENSSL_INFO_MODULES_DIR), fn, arg);
+	free(config);
+}
+
 static bool load_system(SSL_CTX *ctx, identity_note_fn *note, void *note_arg, struct error *err)
 {
 	int ok = SSL_CTX_set_default_verify_paths(ctx);

@@ -19,5 +19,9 @@ bool trust_load(
     SSL_CTX *ctx, const char *trust, identity_note_fn *note, void *note_arg, struct error *err) MUST_CHECK;
 /* Whether a file of this name in a directory of anchors is read. */
 bool trust_reads_name(const char *name);
+/*
+ * What OpenSSL reads by itself: the system's store, its configuration, its modules.  `named`: the environment names the place.
+ */
+void trust_each_system_place(void (*fn)(void *arg, const char *path, bool named), void *arg);
 
 #endif

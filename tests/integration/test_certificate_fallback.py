@@ -35,8 +35,9 @@ class Bundle:
         m.reload()
 
 
-def start(case, nginx, bundle, workers=1, **keys):
-    return case.relay("instance.lab.test:%d" % nginx.port, process={"watch": "0", "workers": str(workers)},
+def start(case, nginx, bundle, workers=1, process=None, **keys):
+    return case.relay("instance.lab.test:%d" % nginx.port,
+                      process=dict({"watch": "0", "workers": str(workers)}, **(process or {})),
                       **dict({"target_address": "127.0.0.1", "client_bundle": bundle.path}, **keys))
 
 
@@ -210,7 +211,7 @@ def test_refused_renewals_gain_nothing(case):
 def test_nothing_to_go_back_to(case):
     """No certificate before, a relay of another name, one for another target, and one that was never accepted."""
     nginx, other, bundle = real.edge(case, [NEW], verify="optional"), real.edge(case, [NEW]), Bundle(case, NEW)
-    m = start(case, nginx, bundle, client_bundle=None)
+    m = start(case, nginx, bundle, process=harness.NO_SANDBOX, client_bundle=None)
     changes = (lambda relay: relay.update(client_bundle=bundle.path), None,
                lambda relay: m.sections.update({"relay s": m.sections.pop("relay r")}), None,
                lambda relay: relay.update(target="instance.lab.test:%d" % other.port), None)

@@ -712,7 +712,7 @@ def test_state_directory_belongs_to_the_user(case):
 
 def test_a_ca_begun_by_a_reload(case):
     """listen_cert = auto that comes with a reload makes directory and CA then."""
-    m = case.relay(case.instance(), start={"env": {"STATE_DIRECTORY": case.path("state")}})
+    m = case.relay(case.instance(), process=harness.NO_SANDBOX, start={"env": {"STATE_DIRECTORY": case.path("state")}})
     m.sections["relay r"].update(listen="tls://127.0.0.1:0", listen_cert="auto")
     m.write()
     m.reload()

@@ -49,7 +49,7 @@ def test_a_storm(case):
         assert len(m.events("session")) == 1 and len(m.events("path-failed")) == 1, m.tail()
         m.assert_ends_clean()
         said = [e["event"] for e in m.events() if e["event"] != "descriptor-limit"]
-        assert said == ["started", "listening", "ready", "path-failed", "session", "draining", "session",
+        assert said == ["started", "sandbox", "listening", "ready", "path-failed", "session", "draining", "session",
                         "stopped"], said
         first, last = m.events("session")
         assert "repeated" not in first and last["repeated"] == str(STORM - 2), last

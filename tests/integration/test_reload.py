@@ -11,7 +11,7 @@ from harness import ask, in_thread, pattern_sha256, pattern_stream, read_hashed
 @harness.counts_dials
 def test_new_settings_apply_to_new_connections(case):
     first, second = case.instance(), case.instance()
-    m = case.relay(first)
+    m = case.relay(first, process=harness.NO_SANDBOX)
     with m.connect() as old:
         ask(old, path="/before")
         m.sections["relay r"].update(case.keys(second))
@@ -64,7 +64,7 @@ def test_every_fault_is_listed(case):
 def test_listeners_come_and_go(case):
     instance = case.instance()
     unix = case.path("new.sock")
-    m = case.relay(instance)
+    m = case.relay(instance, process=harness.NO_SANDBOX)
     m.sections["relay r"]["listen"] = ["127.0.0.1:0", "unix:" + unix]
     m.sections["relay second"] = case.keys(instance)
     m.write()
@@ -86,7 +86,7 @@ def test_a_listener_that_stays_is_kept_open(case):
     """A relay that is renamed and given another target keeps its socket: no connection is refused meanwhile."""
     first, second = case.instance(), case.instance(cert="server-rsa")
     unix = case.path("kept.sock")
-    m = case.start({"relay before": case.keys(first, listen="unix:" + unix)})
+    m = case.start({"midrelay": harness.NO_SANDBOX, "relay before": case.keys(first, listen="unix:" + unix)})
     inode = os.stat(unix).st_ino
     done = threading.Event()
 
@@ -96,7 +96,8 @@ def test_a_listener_that_stays_is_kept_open(case):
 
     loader = in_thread(load)
     for n in range(20):
-        m.sections = {"relay name-%d" % n: case.keys(second if n % 2 == 0 else first, listen="unix:" + unix)}
+        m.sections = {"midrelay": harness.NO_SANDBOX,
+                      "relay name-%d" % n: case.keys(second if n % 2 == 0 else first, listen="unix:" + unix)}
         m.write()
         m.reload()
     done.set()
@@ -108,7 +109,7 @@ def test_a_listener_that_stays_is_kept_open(case):
 def test_two_hundred_reloads_under_load(case):
     """No connection is lost, none is disturbed, and nothing grows."""
     instance = case.instance()
-    m = case.relay(instance, process={"log_level": "info"})
+    m = case.relay(instance, process=dict(harness.NO_SANDBOX, log_level="info"))
     size = 64 << 20
     echo = case.instance(mode="duplex", bytes=size)
     m.sections["relay bulk"] = case.keys(echo)

@@ -302,7 +302,7 @@ def test_sighup_speaks_at_once(case):
 @harness.counts_dials
 def test_the_configuration_itself(case):
     first, second = case.instance(), case.instance()
-    m = case.relay(first, process=WATCH)
+    m = case.relay(first, process=dict(WATCH, **harness.NO_SANDBOX))
     m.sections["relay r"].update(case.keys(second))
     m.write()
     m.wait_event("reloaded")

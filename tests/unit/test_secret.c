@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/secret.h"
+#include "base/secret_memory.h"
 
 static char directory[64];
 
@@ -202,6 +203,32 @@ static void test_values(void **state)
 	secret_free(NULL);
 }
 
+/* Of all sizes up to more than a page's worth, in no order of taking and giving. */
+static void test_memory_is_shared_by_nobody(void **state)
+{
+	enum { ROUNDS = 2000, HELD = 97 };
+	static const size_t sizes[] = {1, 255, 256, 257, 4000, 16383, 16384, 16385, 70000};
+	unsigned char *held[HELD] = {NULL};
+	size_t bytes[HELD] = {0}, i, j;
+
+	(void)state;
+	for (i = 0; i < ROUNDS; i++) {
+		size_t at = i * 31 % HELD;
+
+		for (j = 0; j < bytes[at]; j++)
+			assert_int_equal(held[at][j], at + 1);
+		if (bytes[at] > 0)
+			secret_memory_give(held[at], bytes[at]);
+		bytes[at] = sizes[i * 7 % (sizeof(sizes) / sizeof(sizes[0]))];
+		held[at] = secret_memory_get(bytes[at]);
+		for (j = 0; j < bytes[at]; j++)
+			assert_int_equal(held[at][j], 0);
+		memset(held[at], (int)at + 1, bytes[at]);
+	}
+	for (i = 0; i < HELD; i++)
+		secret_memory_give(held[i], bytes[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +241,7 @@ int main(void)
 	    cmocka_unit_test(test_literals_and_sealed),
 	    cmocka_unit_test(test_masks),
 	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_memory_is_shared_by_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
