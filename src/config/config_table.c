@@ -22,6 +22,7 @@
 static const char *const log_level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_format_words[] = {"text", "json", NULL};
 static const char *const mode_words[] = {"tcp", "http", NULL};
+static const char *const http_reuse_words[] = {"safe", "off", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
 static const char *const inspection_words[] = {"refuse", "warn", "ignore", NULL};
 static const char *const revocation_words[] = {"staple", "crl", NULL};
@@ -88,6 +89,9 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_RELAY, "connect_allow", .type = CONFIG_AUTHORITIES,
 	.default_shown = "install.service-now.com:443", .offset = RELAY(connect_allow),
 	.help = "mode = http: list of HOST[:PORT] that a client may CONNECT to through us; none = nowhere"},
+    {CONFIG_SECTION_RELAY, "http_reuse", .type = CONFIG_WORD, .words = http_reuse_words,
+	.default_text = "safe", .offset = RELAY(http_reuse),
+	.help = "mode = http: may an idle, clean connection to the target serve the next client: safe or off"},
     {CONFIG_SECTION_RELAY, "target", .type = CONFIG_TARGET, .default_shown = "none (required)",
 	.offset = RELAY(target), .help = "HOST[:PORT], port 443 if left out; HOST is also SNI and verified"},
     {CONFIG_SECTION_RELAY, "target_address", .type = CONFIG_IP, .default_shown = "none",
@@ -211,7 +215,6 @@ static const struct {
 } later_options[] = {
     {CONFIG_SECTION_MIDRELAY, "status"},
     {CONFIG_SECTION_MIDRELAY, "sandbox"},
-    {CONFIG_SECTION_RELAY, "http_reuse"},
 };
 
 const char *config_section_kind_name(enum config_section_kind kind)
