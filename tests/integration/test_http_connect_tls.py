@@ -63,6 +63,7 @@ def test_curl_with_auto(case):
     assert m.session()["end"] == "ok"
 
 
+@harness.counts_dials
 def test_java_with_auto(case):
     """java.net.http and HttpsURLConnection with the proxy's properties and a truststore of the local CA alone."""
     instance = case.instance()
@@ -120,6 +121,7 @@ def test_client_hello_right_behind(case):
         assert session["end"] == "ok" and session["local_tls"] == "TLSv1.3", session
 
 
+@harness.counts_dials
 def test_plain_bytes_behind_the_connect(case):
     """Who then does not speak TLS is told so, and nothing is dialled."""
     instance = case.instance()
@@ -132,6 +134,7 @@ def test_plain_bytes_behind_the_connect(case):
     assert m.session()["end"] == "local-tls" and len(instance.connections) == m_hits
 
 
+@harness.counts_dials
 def test_without_a_certificate_it_is_denied(case):
     instance = case.instance()
     m, authority = start(case, instance)

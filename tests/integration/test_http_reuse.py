@@ -515,7 +515,8 @@ def hammer(case, workers):
     m.session(360)
     assert not failed, failed
     assert len(ids) == len(set(ids)), "a request came twice"
-    assert len(lost) < 60, len(lost)
+    # What went to a connection that was ending is lost, and not sent again; this target ends four in ten at once.
+    assert len(lost) < 120, len(lost)
     reused = len(m.events("session", reused="yes"))
     assert reused > 30 and seen.number == 360 - reused, (reused, seen.number)
     end(case, m, seen)
