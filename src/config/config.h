@@ -35,6 +35,7 @@ struct config_lines {
 enum config_explain { CONFIG_EXPLAIN_AUTO, CONFIG_EXPLAIN_OFF };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_mode { CONFIG_MODE_TCP, CONFIG_MODE_HTTP };
+enum config_http_reuse { CONFIG_HTTP_REUSE_SAFE, CONFIG_HTTP_REUSE_OFF };
 enum config_pipeline { CONFIG_PIPELINE_OFF, CONFIG_PIPELINE_ON, CONFIG_PIPELINE_AUTO };
 enum config_inspection { CONFIG_INSPECTION_REFUSE, CONFIG_INSPECTION_WARN, CONFIG_INSPECTION_IGNORE };
 enum config_sandbox { CONFIG_SANDBOX_OFF, CONFIG_SANDBOX_ON };
@@ -151,6 +152,7 @@ struct config_relay {
 	char *listen_cert;      /* a file, or CONFIG_LISTEN_CERT_AUTO; NULL: no local TLS */
 	char *listen_key;       /* NULL: listen_cert holds it */
 	char *listen_client_ca; /* file or directory; NULL: clients of tls:// show no certificate */
+	enum config_http_reuse http_reuse; /* with CONFIG_MODE_HTTP */
 };
 
 #define CONFIG_LISTEN_CERT_AUTO "auto"

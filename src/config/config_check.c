@@ -318,6 +318,9 @@ static void check_mode(struct config_relay *relay, struct config_report *report)
 	if (relay->mode != CONFIG_MODE_HTTP) {
 		if (line != 0)
 			config_report_note(report, line, "connect_allow has no effect without mode = http");
+		line = given(&relay->lines, CONFIG_SECTION_RELAY, "http_reuse");
+		if (line != 0)
+			config_report_note(report, line, "http_reuse has no effect without mode = http");
 		return;
 	}
 	if (line == 0) {

@@ -118,11 +118,6 @@ static void report_unknown_key(
 	const char *nearest;
 	unsigned other;
 
-	if (config_option_is_later(kind, entry->key)) {
-		config_report_fault(
-		    loader->report, entry->line, "%s is not supported by this version", entry->key);
-		return;
-	}
 	for (other = 0; other < CONFIG_SECTION_KINDS; other++) {
 		enum config_section_kind home = (enum config_section_kind)other;
 

@@ -23,6 +23,7 @@ static const char *const log_level_words[] = {"error", "warn", "info", "debug", 
 static const char *const log_format_words[] = {"text", "json", NULL};
 static const char *const sandbox_words[] = {"off", "on", NULL};
 static const char *const mode_words[] = {"tcp", "http", NULL};
+static const char *const http_reuse_words[] = {"safe", "off", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
 static const char *const inspection_words[] = {"refuse", "warn", "ignore", NULL};
 static const char *const revocation_words[] = {"staple", "crl", NULL};
@@ -96,6 +97,9 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_RELAY, "connect_allow", .type = CONFIG_AUTHORITIES,
 	.default_shown = "install.service-now.com:443", .offset = RELAY(connect_allow),
 	.help = "mode = http: list of HOST[:PORT] that a client may CONNECT to through us; none = nowhere"},
+    {CONFIG_SECTION_RELAY, "http_reuse", .type = CONFIG_WORD, .words = http_reuse_words,
+	.default_text = "safe", .offset = RELAY(http_reuse),
+	.help = "mode = http: may an idle, clean connection to the target serve the next client: safe or off"},
     {CONFIG_SECTION_RELAY, "target", .type = CONFIG_TARGET, .default_shown = "none (required)",
 	.offset = RELAY(target), .help = "HOST[:PORT], port 443 if left out; HOST is also SNI and verified"},
     {CONFIG_SECTION_RELAY, "target_address", .type = CONFIG_IP, .default_shown = "none",
@@ -212,14 +216,6 @@ const struct config_option config_options[] = {
 const size_t config_option_count = COUNT(config_options);
 _Static_assert(COUNT(config_options) <= CONFIG_MAX_OPTIONS, "struct config_lines is too small");
 
-/* Part of the configuration's contract, but not of this version. */
-static const struct {
-	enum config_section_kind section;
-	const char *key;
-} later_options[] = {
-    {CONFIG_SECTION_RELAY, "http_reuse"},
-};
-
 const char *config_section_kind_name(enum config_section_kind kind)
 {
 	switch (kind) {
@@ -322,17 +318,6 @@ size_t config_option_index(const struct config_option *option)
 const char *config_option_default(const struct config_option *option)
 {
 	return option->default_text != NULL ? option->default_text : option->default_shown;
-}
-
-bool config_option_is_later(enum config_section_kind section, const char *key)
-{
-	size_t i;
-
-	for (i = 0; i < COUNT(later_options); i++) {
-		if (later_options[i].section == section && strcmp(later_options[i].key, key) == 0)
-			return true;
-	}
-	return false;
 }
 
 const char *config_option_nearest(enum config_section_kind section, const char *key)

@@ -56,7 +56,6 @@ struct config_option {
 	int64_t min, max;
 	bool zero_is_off;          /* a duration that may also be 0 */
 	const char *const *words;  /* ends in NULL */
-	const char *const *later;  /* words of later versions, or NULL */
 	const char *default_text;  /* as one would write it; NULL: see default_shown */
 	const char *default_shown; /* where no text can be given: "none", "required", … */
 	const char *help;          /* one line */
@@ -72,9 +71,6 @@ const struct config_option *config_option_find(enum config_section_kind section,
 size_t config_option_index(const struct config_option *option);
 /* What the documentation gives as the default. */
 const char *config_option_default(const struct config_option *option);
-
-/* True for a key that later versions know. */
-bool config_option_is_later(enum config_section_kind section, const char *key);
 
 /* The nearest key of this section to a misspelt one, or NULL; static. */
 const char *config_option_nearest(enum config_section_kind section, const char *key);

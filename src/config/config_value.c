@@ -122,10 +122,6 @@ static bool set_word(const struct config_option *option, void *field, const char
 		    i == 0 ? "" : (option->words[i + 1] == NULL ? " or " : ", "), option->words[i]);
 		midrelay_assert(used < sizeof(words));
 	}
-	for (i = 0; option->later != NULL && option->later[i] != NULL; i++) {
-		if (strcmp(text, option->later[i]) == 0)
-			return error_set(err, "%s is not supported by this version", text);
-	}
 	return error_set(err, "must be %s, not \"%s\"", words, shown(text, buf));
 }
 

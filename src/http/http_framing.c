@@ -279,6 +279,9 @@ static bool judge_trailers(struct http_span bytes, struct error *err)
 			return error_set(err, "the trailer section has a %s line, which belongs in the head",
 			    http_show(head.fields[i].name, shown));
 		case HTTP_NAME_OTHER:
+		case HTTP_NAME_AUTHORIZATION:
+		case HTTP_NAME_WWW_AUTHENTICATE:
+		case HTTP_NAME_PERSISTENT_AUTH:
 		case HTTP_NAME_CONTENT_LOCATION:
 		case HTTP_NAME_LOCATION:
 		case HTTP_NAME_ORIGIN:

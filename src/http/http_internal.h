@@ -54,6 +54,8 @@ struct http_relay {
 	bool answered;
 	uint16_t status;
 	char *fault;
+	bool bound;  /* the target's connection is this client's for good: see http_relay_is_clean() */
+	bool waits_for_first; /* see http_relay_wait_for_first() */
 };
 
 /* ---- http_request.c ---- */
@@ -67,6 +69,7 @@ struct http_request {
 	struct http_authority host;
 	bool closes, upgrade;
 	bool connection_seen; /* a Connection line, so that Proxy-Connection says nothing */
+	bool binds;           /* who asks may stay known to the connection */
 	struct http_length length;
 };
 
@@ -80,6 +83,7 @@ void http_request_write(const struct http_relay *http, const struct http_head *h
 struct http_response {
 	uint16_t status;
 	bool old_version, closes;
+	bool binds; /* as of a request */
 	struct http_length length;
 };
 
@@ -96,5 +100,10 @@ struct http_connection {
 /* The Connection lines; false when one names a field that frames or routes the message. */
 bool http_connection_read(
     const struct http_head *head, struct http_connection *connection, struct error *err) MUST_CHECK;
+/*
+ * Whether the connection belongs to one user from now on: NTLM and Negotiate (RFC 4559) authenticate connections, not
+ * requests.
+ */
+bool http_head_binds(const struct http_head *head);
 
 #endif

@@ -269,6 +269,7 @@ static enum http_step pass_request_head(
 	describe_request(http, &request);
 	queue_add(http, &request);
 	http->client_ends = request.closes;
+	http->bound = http->bound || request.binds;
 	side_begin_body(side, framed_kind(&request.length), request.length.length);
 	http->asking = side->state == HTTP_SIDE_BODY;
 	give_out(side, head_len, piece);
@@ -304,7 +305,8 @@ enum http_step http_relay_request(
 		if (len == 0)
 			return HTTP_PIECE;
 		if (http->target_ends ||
-		    (side_between(side) && (http->upgrade_waits || http->queue_count == HTTP_PIPELINE_MAX)))
+		    (side_between(side) && (http->upgrade_waits || http->queue_count == HTTP_PIPELINE_MAX ||
+					       (http->waits_for_first && !http->answered && http->queue_count > 0))))
 			return HTTP_WAIT;
 		return pass_request_head(http, in, len, taken, piece);
 	case HTTP_SIDE_BODY:
@@ -346,6 +348,21 @@ static enum http_body_kind response_kind(const struct http_asked *asked, const s
 	return HTTP_BODY_UNTIL_END;
 }
 
+/* The target says that it did not read, or not understand, the request as it was sent. */
+static bool is_misread(unsigned status)
+{
+	return status == 400 || status == 408 || status == 413 || status == 414 || status == 421 || status == 431;
+}
+
+/* What makes a connection unfit for another client, although its framing is in order. */
+static bool response_binds(const struct http_relay *http, const struct http_response *response)
+{
+	/* Of the request that is being sent: the target may not read the rest of it. */
+	bool early = http->asking && http->queue_count == 1 && response->status >= 200;
+
+	return response->binds || response->old_version || early || is_misread(response->status);
+}
+
 /* The head has left; what comes behind it? */
 static void begin_response(struct http_relay *http, const struct http_response *response)
 {
@@ -354,6 +371,7 @@ static void begin_response(struct http_relay *http, const struct http_response *
 	enum http_body_kind kind;
 
 	http->status = response->status;
+	http->bound = http->bound || response_binds(http, response);
 	side_begin_body(side, HTTP_BODY_NONE, 0);
 	if (response->status == 101) {
 		queue_remove(http);
@@ -479,10 +497,24 @@ bool http_relay_response_began(const struct http_relay *http)
 	return http->answering || http->response.state == HTTP_SIDE_RAW;
 }
 
+bool http_relay_is_answered(const struct http_relay *http)
+{
+	return side_between(&http->response) && http->queue_count == 0 && http->answered;
+}
+
+bool http_relay_is_idle(const struct http_relay *http)
+{
+	return side_between(&http->request) && http_relay_is_answered(http);
+}
+
 bool http_relay_is_clean(const struct http_relay *http)
 {
-	return side_between(&http->request) && side_between(&http->response) && http->queue_count == 0 &&
-	       http->answered && !http->client_ends && !http->target_ends;
+	return http_relay_is_idle(http) && !http->client_ends && !http->target_ends && !http->bound;
+}
+
+void http_relay_wait_for_first(struct http_relay *http)
+{
+	http->waits_for_first = true;
 }
 
 bool http_relay_is_over(const struct http_relay *http)

@@ -109,11 +109,22 @@ unsigned http_relay_outstanding(const struct http_relay *http);
 bool http_relay_request_is_whole(const struct http_relay *http);
 /* Part of a response (not of a 1xx before it) has been passed on, so that no other answer can be given. */
 bool http_relay_response_began(const struct http_relay *http);
+/* Every request that was passed on has had its whole response, and there was one; no 101. */
+bool http_relay_is_answered(const struct http_relay *http);
+/* And no request has begun since: between messages in both directions. */
+bool http_relay_is_idle(const struct http_relay *http);
 /*
- * Between messages in both directions, at least one answered, and nobody asked for the connection's end: the
- * tunnel may serve another client.
+ * And nobody asked for the connection's end, nor is there any doubt about its state: the tunnel may serve another
+ * client.  Never after authentication that is the connection's (NTLM, Negotiate, or any scheme that is not known to
+ * be a request's), a response in HTTP/1.0, one that came before its request was whole, or one that says that the
+ * request was not understood as it was sent (400, 408, 413, 414, 421, 431).
  */
 bool http_relay_is_clean(const struct http_relay *http);
+/*
+ * Requests behind the first get HTTP_WAIT until that has its response: the target may be about to end the connection,
+ * and what goes into a connection that ends may or may not have been acted on.
+ */
+void http_relay_wait_for_first(struct http_relay *http);
 /*
  * Nothing more can come: the last response before an announced end has come whole.  The target may keep its
  * stream open all the same; requests get HTTP_WAIT.

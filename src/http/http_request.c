@@ -113,6 +113,44 @@ bool http_connection_read(const struct http_head *head, struct http_connection *
 	return true;
 }
 
+/* Schemes whose credentials are those of one request (RFC 9110 section 11.6); any other may be a connection's. */
+static bool is_request_scheme(struct http_span scheme)
+{
+	return http_span_is(scheme, "Basic") || http_span_is(scheme, "Bearer") ||
+	       http_span_is(scheme, "Digest");
+}
+
+static bool field_binds(const struct http_field *field)
+{
+	struct http_span list = field->value, word;
+	size_t i;
+
+	if (field->known == HTTP_NAME_PERSISTENT_AUTH)
+		return true;
+	if (field->known != HTTP_NAME_AUTHORIZATION && field->known != HTTP_NAME_WWW_AUTHENTICATE)
+		return false;
+	/* A list of challenges, and of their parameters, which have a '='; in quotes there may be anything. */
+	while (http_span_next(&list, &word)) {
+		for (i = 0; i < word.len && word.at[i] != ' ' && word.at[i] != '\t' && word.at[i] != '='; i++)
+			continue;
+		if ((i == word.len || word.at[i] != '=') &&
+		    !is_request_scheme((struct http_span){word.at, i}))
+			return true;
+	}
+	return false;
+}
+
+bool http_head_binds(const struct http_head *head)
+{
+	unsigned i;
+
+	for (i = 0; i < head->count; i++) {
+		if (field_binds(&head->fields[i]))
+			return true;
+	}
+	return false;
+}
+
 /* The client's own words are for us; without a Connection line they say what it wants of the connection. */
 static bool read_proxy_connection(
     const struct http_head *head, struct http_connection *connection, struct error *err)
@@ -255,6 +293,7 @@ bool http_request_read(const struct http_relay *http, const struct http_head *he
 	if (!connection.seen && !read_proxy_connection(head, &connection, err))
 		return false;
 	request->closes = connection.close || (request->old_version && !connection.keep_alive);
+	request->binds = http_head_binds(head);
 	request->upgrade = connection.upgrade && !request->old_version && has_field(head, HTTP_NAME_UPGRADE);
 	return true;
 }

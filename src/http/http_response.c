@@ -52,6 +52,7 @@ bool http_response_read(const struct http_head *head, const struct http_asked *a
 		    err, "the response has the status %u, and a body that it cannot have", response->status);
 	if (asked->old_version && response->length.chunked)
 		return error_set(err, "the response is chunked for a client of HTTP/1.0");
+	response->binds = http_head_binds(head);
 	response->closes = connection.close || (response->old_version && !connection.keep_alive);
 	return true;
 }

@@ -150,6 +150,14 @@ struct asking *asking_start(const struct asking_params *params)
 	return asking;
 }
 
+bool asking_is_silent(const struct asking *asking)
+{
+	char byte;
+
+	return asking->result.bytes == 0 &&
+	    recv(watch_fd(asking->params.watch), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
 void asking_cancel(struct asking *asking)
 {
 	if (asking == NULL)

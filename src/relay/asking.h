@@ -40,6 +40,8 @@ struct asking;
 
 /* NULL when there is no memory for its timer. */
 struct asking *asking_start(const struct asking_params *params);
+/* The client has not sent a byte. */
+bool asking_is_silent(const struct asking *asking);
 void asking_cancel(struct asking *asking); /* NULL is fine */
 
 #endif

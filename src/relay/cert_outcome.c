@@ -172,3 +172,13 @@ void cert_outcome_clear(struct cert_outcome *outcome)
 	free(outcome->refusal);
 	outcome->refusal = NULL;
 }
+
+bool cert_outcome_release(struct cert_outcome *outcome, struct identity_use *use)
+{
+	if (!outcome->told || outcome->use.identity == NULL)
+		return false;
+	*use = outcome->use;
+	use->is_trial = false;
+	outcome->use = (struct identity_use){0};
+	return true;
+}

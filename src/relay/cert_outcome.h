@@ -30,5 +30,10 @@ void cert_outcome_end(struct cert_outcome *outcome, const struct diagnosis *diag
 const struct diagnosis *cert_outcome_diagnosis(const struct cert_outcome *outcome,
     const struct diagnosis *diagnosis);
 void cert_outcome_clear(struct cert_outcome *outcome);
+/*
+ * The use, for a tunnel that serves on: the caller's now, and no trial any more.  False: the first answer was no
+ * acceptance, or the tunnel had none; nothing is given.
+ */
+bool cert_outcome_release(struct cert_outcome *outcome, struct identity_use *use);
 
 #endif

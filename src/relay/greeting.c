@@ -6,6 +6,7 @@
 #include "relay/greeting.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -17,6 +18,7 @@ struct greeting {
 	struct watch *client;
 	struct stream *stream;
 	struct event *timer;
+	bool prefixed; /* bytes of the client's came with it */
 	bool shaken; /* the handshake is done; its last bytes may still wait */
 	void (*on_done)(void *arg, const struct greeting_result *result);
 	void *arg;
@@ -199,6 +201,7 @@ struct greeting *greeting_start(const struct greeting_params *params)
 		return NULL;
 	}
 	greeting->client = params->client;
+	greeting->prefixed = params->prefix_len > 0;
 	watch_set_owner(greeting->client, on_ready, greeting);
 	watch_want(greeting->client, true, false);
 	if (params->prefix_len > 0)
@@ -207,12 +210,20 @@ struct greeting *greeting_start(const struct greeting_params *params)
 	return greeting;
 }
 
-void greeting_cancel(struct greeting *greeting)
+void greeting_cancel(struct greeting *greeting, bool reset)
 {
 	if (greeting == NULL)
 		return;
 	event_free(greeting->timer);
 	stream_free(greeting->stream);
-	watch_free(greeting->client, true);
+	watch_free(greeting->client, reset);
 	free(greeting);
+}
+
+bool greeting_is_silent(const struct greeting *greeting)
+{
+	char byte;
+
+	return !greeting->prefixed && stream_received(greeting->stream) == 0 &&
+	    recv(watch_fd(greeting->client), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }

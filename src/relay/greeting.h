@@ -33,6 +33,8 @@ struct greeting;
 
 /* NULL when there is no memory for its events: the client is still the caller's. */
 struct greeting *greeting_start(const struct greeting_params *params);
-void greeting_cancel(struct greeting *greeting); /* resets the client; NULL is fine */
+void greeting_cancel(struct greeting *greeting, bool reset); /* closes the client; NULL is fine */
+/* The client has not sent a byte. */
+bool greeting_is_silent(const struct greeting *greeting);
 
 #endif

@@ -303,3 +303,24 @@ bool http_flow_was_cut(struct http_flow *flow)
 		return false;
 	return http_relay_response_began(flow->http);
 }
+
+bool http_flow_is_idle(const struct http_flow *flow)
+{
+	return flow->http != NULL && !http_flow_holds(flow, HTTP_FLOW_UP) && !http_flow_holds(flow, HTTP_FLOW_DOWN) &&
+	    http_relay_is_idle(flow->http);
+}
+
+bool http_flow_is_clean(const struct http_flow *flow)
+{
+	return http_flow_is_idle(flow) && http_relay_is_clean(flow->http);
+}
+
+bool http_flow_is_complete(const struct http_flow *flow)
+{
+	return flow->http != NULL && !http_flow_holds(flow, HTTP_FLOW_DOWN) && http_relay_is_answered(flow->http);
+}
+
+void http_flow_wait_for_first(struct http_flow *flow)
+{
+	http_relay_wait_for_first(flow->http);
+}

@@ -75,5 +75,13 @@ void http_flow_rest(struct http_flow *flow);
 bool http_flow_is_answerable(const struct http_flow *flow);
 /* The target has ended its stream, cleanly: a response was cut by it. */
 bool http_flow_was_cut(struct http_flow *flow);
+/* Between messages both ways, with nothing on its way. */
+bool http_flow_is_idle(const struct http_flow *flow);
+/* And another client may go on with the tunnel: see http_relay_is_clean(). */
+bool http_flow_is_clean(const struct http_flow *flow);
+/* Every request had its whole response, each of which said itself where it ends. */
+bool http_flow_is_complete(const struct http_flow *flow);
+/* The tunnel has served another client: see http_relay_wait_for_first(). */
+void http_flow_wait_for_first(struct http_flow *flow);
 
 #endif

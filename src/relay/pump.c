@@ -184,9 +184,17 @@ static bool is_bare_end(const struct pump *pump, const struct pump_side *from, e
 	return from == &pump->client && status == STREAM_TRUNCATED && (pump->answered || from->bytes == 0);
 }
 
+/* See pump.h: by their framing all responses are whole. */
+static bool is_complete_end(const struct pump *pump, const struct pump_side *from, enum stream_status status)
+{
+	return from == &pump->target && status == STREAM_TRUNCATED && pump->flow != NULL &&
+	    http_flow_is_complete(pump->flow);
+}
+
 static void end_read(struct pump *pump, struct pump_side *from, enum stream_status status)
 {
-	if (is_late_end(pump, from, status) || is_bare_end(pump, from, status)) {
+	if (is_late_end(pump, from, status) || is_bare_end(pump, from, status) ||
+	    is_complete_end(pump, from, status)) {
 		from->in_done = true;
 		return;
 	}
@@ -367,6 +375,16 @@ static bool move_some(struct pump *pump, struct pump_side *from, struct pump_sid
 	return status == STREAM_OK || from->in_done;
 }
 
+/* The client has ended between messages, and the tunnel may serve another. */
+static bool is_spare(const struct pump *pump)
+{
+	const struct pump_side *client = &pump->client, *target = &pump->target;
+
+	return pump->flow != NULL && pump->on_spare != NULL && client->in_done && target->stream != NULL &&
+	    !target->in_done && !target->out_shut && !target->broken && !side_pending(client) &&
+	    !side_pending(target) && !stream_buffered(target->stream) && http_flow_is_clean(pump->flow);
+}
+
 /* One direction, as far as it goes now. */
 static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to)
 {
@@ -401,6 +419,10 @@ static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to
 		}
 		if (flow_is_bad(pump, from))
 			return;
+		if (from == &pump->client && is_spare(pump) && pump->on_spare(pump->arg)) {
+			end_now(pump);
+			return;
+		}
 		if (from->in_done) {
 			if (!to->broken && (from == &pump->client || (!flow_is_bad(pump, to) &&
 			    !flow_was_cut(pump))))
@@ -459,6 +481,17 @@ static bool side_is_flushed(const struct pump_side *side)
 	return side->out_shut && (side->broken || !side_pending(side));
 }
 
+/* Nobody waits for anything: both sides can end. */
+static void judge_leaving(struct pump *pump)
+{
+	if (pump->leaves && !pump->ending && !side_pending(&pump->client) && pump->flow != NULL &&
+	    http_flow_is_idle(pump->flow)) {
+		if (!pump->target.out_shut && !pump->target.broken)
+			(void)side_shut(&pump->target, false);
+		begin_ending(pump);
+	}
+}
+
 static void judge_broken(struct pump *pump)
 {
 	struct pump_side *broken = pump->target.broken ? &pump->target : &pump->client;
@@ -510,6 +543,9 @@ static void step(struct pump *pump, struct pump_side *side, bool readable, bool 
 		pump->idle_turns = 0;
 	judge_flow(pump);
 	judge_broken(pump);
+	judge_leaving(pump);
+	if (pump->over)
+		return;
 	if (pump->ending) {
 		end_when_delivered(pump);
 	} else if (pump->client.in_done && side_is_flushed(&pump->client) && is_finished(&pump->target)) {
@@ -559,6 +595,7 @@ void pump_start(struct pump *pump, const struct pump_params *params)
 	free(params->tunnel->prefix);
 	free(params->tunnel);
 	pump->flow = params->flow;
+	pump->on_spare = params->on_spare;
 	pump->client.bytes = params->client_bytes;
 	pump->began = pump->spoke_http = params->flow != NULL;
 	pump->answer_known = params->flow != NULL && params->flow->http == NULL;
@@ -632,4 +669,25 @@ void pump_rest(struct pump *pump)
 {
 	if (!pump->over && pump->flow != NULL)
 		http_flow_rest(pump->flow);
+}
+
+struct tunnel *pump_release_target(struct pump *pump)
+{
+	struct tunnel *tunnel = mem_calloc(1, sizeof(*tunnel));
+
+	wire_clear(&pump->target.wire);
+	tunnel->watch = pump->target.watch;
+	tunnel->stream = pump->target.stream;
+	pump->target.watch = NULL;
+	pump->target.stream = NULL;
+	return tunnel;
+}
+
+void pump_leave(struct pump *pump)
+{
+	if (pump->flow == NULL)
+		return;
+	pump->leaves = true;
+	/* What the client has asked for by now is answered first. */
+	step(pump, &pump->client, true, false);
 }

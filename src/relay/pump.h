@@ -15,6 +15,10 @@
  * not to be passed on, the pump comes to its end once what is before that has been delivered.  The target may
  * then be a plain descriptor too.
  *
+ * With mode = http the framing says what was cut, so a target that is gone without close_notify has ended cleanly when
+ * every request has its whole response and each of those said itself where it ends.  A client that ends between
+ * messages may leave its tunnel to the owner (on_spare).
+ *
  * A client that makes TLS with us (tls://) ends by close_notify, and so do we towards it.  One that is gone
  * without has ended, as many programs do it, when the last byte that moved was the target's, or none moved at
  * all; else an upload may have been cut off, and the target is reset.
@@ -68,6 +72,12 @@ struct pump {
 	struct http_flow *flow; /* borrowed; NULL: bytes pass untouched */
 	/* at the end: nothing of an answer is on its way to the client, so it can be given one */
 	bool answerable;
+	/*
+	 * With a flow; may be NULL.  The client has ended and the tunnel could serve another: true when the owner has
+	 * taken it with pump_release_target(), which ends the pump.
+	 */
+	bool (*on_spare)(void *arg);
+	bool leaves; /* see pump_leave() */
 };
 
 struct pump_params {
@@ -81,6 +91,7 @@ struct pump_params {
 	void *arg;
 	struct http_flow *flow; /* borrowed, outlives the pump; may be NULL.  Its first bytes count as read */
 	uint64_t client_bytes;  /* read from the client so far */
+	bool (*on_spare)(void *arg); /* see struct pump */
 };
 
 /* Takes client and tunnel, and moves what is there. */
@@ -96,6 +107,11 @@ void pump_clear(struct pump *pump, bool reset);
  * may be pending for it.
  */
 struct watch *pump_release_client(struct pump *pump, struct stream **stream);
+
+/* The tunnel, from inside on_spare; the caller's. */
+struct tunnel *pump_release_target(struct pump *pump);
+/* Ends, cleanly, as soon as the flow is between messages; at once where it is.  May call on_end. */
+void pump_leave(struct pump *pump);
 
 /* Gives back what the flow holds between messages, while nothing moves. */
 void pump_rest(struct pump *pump);

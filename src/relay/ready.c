@@ -36,6 +36,13 @@ void ready_pool_rest(struct ready_pool *pool, bool until_works)
 
 /* ---- how many ---- */
 
+bool ready_is_crowded(const struct ready *ready, int64_t now_ms)
+{
+	return now_ms < atomic_load(&ready->totals->short_until_ms) ||
+	    atomic_load(ready->open) + atomic_load(&ready->totals->held) >
+	    ready->set->config->process.max_connections;
+}
+
 static unsigned held_by(const struct ready_pool *pool)
 {
 	const struct ready_place *place;
@@ -68,7 +75,7 @@ static unsigned wanted_by(const struct ready_pool *pool, int64_t now_ms)
 /* With a number the next one is there before this one is too old. */
 static bool is_renewed(const struct ready_pool *pool, const struct ready_place *place, int64_t now_ms)
 {
-	return pool->fixed > 0 && now_ms - place->made_ms >= pool->route->config->ready_max_age_ms * 3 / 4;
+	return pool->fixed > 0 && now_ms - place->held.made_ms >= pool->route->config->ready_max_age_ms * 3 / 4;
 }
 
 struct counts {
@@ -111,7 +118,7 @@ static bool is_over(const struct ready_pool *pool, const struct ready_place *pla
 	case READY_WAITING:
 		return !ready_place_is_good(place, now_ms);
 	case READY_EMPTY:
-		return now_ms - place->made_ms >= pool->route->config->ready_max_age_ms;
+		return now_ms - place->held.made_ms >= pool->route->config->ready_max_age_ms;
 	}
 	return false;
 }
@@ -171,14 +178,15 @@ static bool may_dial(const struct ready_pool *pool, unsigned wanted, int64_t now
 /* When it has to be looked after next; -1: never, as far as is known. */
 static int64_t next_look(const struct ready_pool *pool, unsigned wanted, int64_t now_ms)
 {
-	int64_t next_ms = wanted > 0 || !TAILQ_EMPTY(&pool->places) ? LOOK_MS : -1;
+	int64_t next_ms =
+	    wanted > 0 || !TAILQ_EMPTY(&pool->places) || !TAILQ_EMPTY(&pool->used) ? LOOK_MS : -1;
 	const struct ready_place *place;
 	int64_t left_ms;
 
 	TAILQ_FOREACH(place, &pool->places, entry) {
 		if (place->state == READY_DIALLING)
 			continue;
-		left_ms = place->made_ms + pool->route->config->ready_max_age_ms - now_ms;
+		left_ms = place->held.made_ms + pool->route->config->ready_max_age_ms - now_ms;
 		if (place->state == READY_PROVING && place->proof_ms - now_ms < left_ms)
 			left_ms = place->proof_ms - now_ms;
 		if (left_ms < next_ms)
@@ -192,6 +200,7 @@ static int64_t look_after(struct ready_pool *pool, int64_t now_ms)
 	unsigned wanted = wanted_by(pool, now_ms);
 	struct counts counts;
 
+	ready_used_look_after(pool, now_ms);
 	let_go_of_old(pool, now_ms);
 	counts = count_places(pool, now_ms);
 	let_go_of_surplus(pool, wanted, counts);
@@ -223,14 +232,19 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- clients ---- */
 
-struct ready_pool *ready_find(struct ready *ready, const struct relay_route *route)
+struct ready_pool *ready_pool_of(struct ready *ready, const struct relay_route *route)
 {
-	if (ready->set == NULL || route->set != ready->set || route->config->ready_tunnels == CONFIG_READY_OFF)
+	if (ready->set == NULL || route->set != ready->set)
 		return NULL;
 	return &ready->pools[route - ready->set->routes];
 }
 
-bool ready_take(struct ready_pool *pool, bool wants_fresh, struct ready_tunnel *tunnel)
+struct ready_pool *ready_find(struct ready *ready, const struct relay_route *route)
+{
+	return route->config->ready_tunnels != CONFIG_READY_OFF ? ready_pool_of(ready, route) : NULL;
+}
+
+bool ready_take(struct ready_pool *pool, struct ready_tunnel *tunnel)
 {
 	struct ready_totals *totals = pool->ready->totals;
 	int64_t now_ms = loop_now_ms();
@@ -241,7 +255,7 @@ bool ready_take(struct ready_pool *pool, bool wants_fresh, struct ready_tunnel *
 		ready_wake(pool->ready);
 	for (place = TAILQ_FIRST(&pool->places); place != NULL; place = next) {
 		next = TAILQ_NEXT(place, entry);
-		if (place->state != READY_WAITING || (wants_fresh && place->held.used) ||
+		if (place->state != READY_WAITING ||
 		    !ready_place_is_good(place, now_ms) || !ready_place_look(place) ||
 		    stream_pending(place->held.tunnel->stream))
 			continue;
@@ -285,7 +299,7 @@ void ready_dial_ended(struct ready *ready, const struct relay_route *route, enum
 
 void ready_cert_refused(struct ready *ready, const struct relay_route *route)
 {
-	struct ready_pool *pool = ready_find(ready, route);
+	struct ready_pool *pool = ready_pool_of(ready, route);
 
 	if (pool == NULL)
 		return;
@@ -306,7 +320,7 @@ static void empty(struct ready_pool *pool)
 {
 	struct ready_place *place;
 
-	while ((place = TAILQ_FIRST(&pool->places)) != NULL)
+	while ((place = TAILQ_FIRST(&pool->places)) != NULL || (place = TAILQ_FIRST(&pool->used)) != NULL)
 		ready_place_let_go(place);
 }
 
@@ -341,6 +355,7 @@ void ready_follow(struct ready *ready, struct relay_set *set)
 		if (number != CONFIG_READY_OFF && number != CONFIG_READY_AUTO)
 			pool->fixed = (number + set->loop_count - 1) / set->loop_count;
 		TAILQ_INIT(&pool->places);
+		TAILQ_INIT(&pool->used);
 	}
 	ready_wake(ready);
 }

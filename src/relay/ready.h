@@ -19,6 +19,11 @@
  * handed over.  It is never handed over when it is older than ready_max_age, when its path has failed since it was
  * made, or when dials go under another certificate by now.
  *
+ * Tunnels that have served a client with mode = http come back by ready_give() (`http_reuse`; ready_used.c), for the
+ * next client of the same relay and account whose first request may be asked twice without harm: the server may be
+ * closing the connection in that moment, and a request is never sent again.  They wait and are looked at as the
+ * others do, and are kept for READY_USED_SHARE_PERCENT of ready_max_age at most, none older than READY_USED_LIFE_MS.
+ *
  * Where a server closes waiting tunnels, the place of each stays empty until it would have been renewed anyway.  When
  * no path can be dialled, a pool rests for READY_REST_MS or until a client's dial works; when our certificate was
  * refused, for READY_REST_MS.
@@ -37,6 +42,12 @@
 #define READY_DIALS_MAX 4
 #define READY_PROOF_MS 1000
 #define READY_REST_MS RELAY_PATH_REST_MS
+/* Used tunnels that one loop keeps for one route. */
+#define READY_USED_MAX 16
+/* Servers close what is idle after some round number of seconds; 20 is the default here and of Tomcat. */
+#define READY_USED_SHARE_PERCENT 75
+/* A name may lead elsewhere by then. */
+#define READY_USED_LIFE_MS (5 * 60 * 1000)
 
 /* Counted over all loops. */
 struct ready_totals {
@@ -47,6 +58,7 @@ struct ready_totals {
 	atomic_ullong failed;  /* dials that came to nothing */
 	atomic_uint held;      /* now: waiting, or being dialled */
 	atomic_llong short_until_ms; /* loop_now_ms() until which descriptors are taken to be short */
+	atomic_ullong given, reused; /* used tunnels that were kept, and that served another client */
 };
 
 /* What a client gets; all of it is the receiver's. */
@@ -55,6 +67,10 @@ struct ready_tunnel {
 	const struct relay_path *path; /* of the route, whose set the receiver counts on */
 	struct identity_use use;       /* that it was dialled under, for the outcome to be told */
 	bool used;                     /* it has carried a client's bytes before */
+	int64_t made_ms;
+	unsigned failures; /* of its path, when it was made */
+	unsigned refusals; /* of our certificate, when its dial began */
+	int64_t uid;       /* used: the account of the client that it was used by; -1: not known */
 };
 
 struct ready;
@@ -73,10 +89,19 @@ void ready_close(struct ready *ready);
 /* NULL: none are kept for it (`off`, or the route is not of the set in force). */
 struct ready_pool *ready_find(struct ready *ready, const struct relay_route *route);
 /*
- * A client came: true when it need not dial.  `wants_fresh`: only one that is not `used` will do.  Once for each
- * client, since it is what the demand is measured by.
+ * A client came: true when it need not dial.  Never a used one.  Once for each client, since it is what the demand is
+ * measured by.
  */
-bool ready_take(struct ready_pool *pool, bool wants_fresh, struct ready_tunnel *tunnel);
+bool ready_take(struct ready_pool *pool, struct ready_tunnel *tunnel);
+
+/* What ready_give() must know of a tunnel that was dialled for a client; with `path` set. */
+void ready_note(struct ready *ready, const struct relay_route *route, struct ready_tunnel *tunnel);
+/* Whether a tunnel of this route would be kept now. */
+bool ready_keeps(struct ready *ready, const struct relay_route *route);
+/* Takes a tunnel that has served a client and could serve another.  What it traces is not heard any more. */
+void ready_give(struct ready *ready, const struct relay_route *route, const struct ready_tunnel *tunnel);
+/* A used tunnel for a client of this account (-1: not known); the latest that was given. */
+bool ready_reuse(struct ready *ready, const struct relay_route *route, int64_t uid, struct ready_tunnel *tunnel);
 
 /* A client's dial on this loop, so that the pools stand back. */
 enum ready_dial { READY_DIAL_WORKED, READY_DIAL_FAILED, READY_DIAL_CUT };

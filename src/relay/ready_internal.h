@@ -23,10 +23,8 @@ struct ready_place {
 	enum ready_state state;
 	struct reach *reach;       /* while DIALLING */
 	struct ready_tunnel held;  /* while PROVING and WAITING */
-	unsigned failures;         /* of its path, when it was made */
-	unsigned refusals;         /* of our certificate, when its dial began */
-	int64_t made_ms;
 	int64_t proof_ms;          /* when PROVING ends by itself */
+	int64_t given_ms;          /* used: since when it waits */
 };
 
 TAILQ_HEAD(ready_places, ready_place);
@@ -40,6 +38,8 @@ struct ready_pool {
 	int64_t rests_until_ms;
 	bool rests_until_works;     /* or until a client's dial works */
 	unsigned refusals;          /* of our certificate, by first answers */
+	struct ready_places used;   /* the latest given first */
+	unsigned used_count;
 };
 
 struct ready {
@@ -53,6 +53,10 @@ struct ready {
 	unsigned client_dials;
 };
 
+/* NULL: the route is not of the set in force. */
+struct ready_pool *ready_pool_of(struct ready *ready, const struct relay_route *route);
+/* Clients and tunnels are as many as may be, or descriptors are short. */
+bool ready_is_crowded(const struct ready *ready, int64_t now_ms);
 /* Has every pool looked after soon, in the loop. */
 void ready_wake(struct ready *ready);
 void ready_pool_rest(struct ready_pool *pool, bool until_works);
@@ -61,6 +65,10 @@ void ready_pool_rest(struct ready_pool *pool, bool until_works);
 void ready_place_dial(struct ready_pool *pool);
 /* Whether a client could have it, as far as that is known without looking at it. */
 bool ready_place_is_good(const struct ready_place *place, int64_t now_ms);
+/* A used tunnel; takes it. */
+struct ready_place *ready_place_new_used(struct ready_pool *pool, const struct ready_tunnel *tunnel);
+/* Lets go of the used tunnels that nobody may have any more. */
+void ready_used_look_after(struct ready_pool *pool, int64_t now_ms);
 /* Looks whether it lives.  False: it died, and is gone. */
 bool ready_place_look(struct ready_place *place);
 /* PROVING is over when that is due. */

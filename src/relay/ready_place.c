@@ -37,6 +37,8 @@ static void log_place(const struct ready_place *place, const struct relay_path *
 	if (path != NULL)
 		log_str(&line, "path", path->config->name);
 	log_str(&line, "state", state);
+	if (place->held.used)
+		log_bool(&line, "used", true);
 	if (msg != NULL)
 		log_str(&line, "msg", msg);
 	log_end(&line);
@@ -53,14 +55,24 @@ static void run_free(struct loop_job *job)
 	free(place);
 }
 
+static void leave_pool(struct ready_place *place)
+{
+	if (place->held.used) {
+		TAILQ_REMOVE(&place->pool->used, place, entry);
+		place->pool->used_count--;
+	} else {
+		TAILQ_REMOVE(&place->pool->places, place, entry);
+	}
+}
+
 /* What is left is freed by the loop: a call-back of the descriptor may be under way. */
 static void end_place(struct ready_place *place)
 {
 	if (place->state != READY_EMPTY)
 		atomic_fetch_sub(&totals_of(place)->held, 1);
-	if (place->state == READY_WAITING)
+	if (place->state == READY_WAITING && !place->held.used)
 		count(place, RELAY_COUNT_READY_WAITED);
-	TAILQ_REMOVE(&place->pool->places, place, entry);
+	leave_pool(place);
 	reach_cancel(place->reach);
 	place->reach = NULL;
 	if (place->held.tunnel != NULL) {
@@ -74,8 +86,10 @@ void ready_place_let_go(struct ready_place *place)
 {
 	if (place->held.tunnel != NULL) {
 		log_place(place, place->held.path, "let-go", NULL);
-		atomic_fetch_add(&totals_of(place)->expired, 1);
-		count(place, RELAY_COUNT_READY_EXPIRED);
+		if (!place->held.used) {
+			atomic_fetch_add(&totals_of(place)->expired, 1);
+			count(place, RELAY_COUNT_READY_EXPIRED);
+		}
 		stream_leave(place->held.tunnel->stream);
 	}
 	end_place(place);
@@ -88,7 +102,7 @@ static void keep_empty(const struct ready_place *place)
 	empty->job.run = run_free;
 	empty->pool = place->pool;
 	empty->state = READY_EMPTY;
-	empty->made_ms = place->made_ms;
+	empty->held.made_ms = place->held.made_ms;
 	TAILQ_INSERT_TAIL(&place->pool->places, empty, entry);
 }
 
@@ -117,16 +131,19 @@ static void die(struct ready_place *place, enum stream_status status, bool spoke
 	} else if (status == STREAM_FAILED) {
 		dial_diagnose_stream(tunnel->stream, &diagnosis);
 		log_place(place, place->held.path, "died", diagnosis.sentence);
-		tell_outcome(place->pool, place->held.path, &place->held.use, &diagnosis);
+		if (!place->held.used)
+			tell_outcome(place->pool, place->held.path, &place->held.use, &diagnosis);
 	} else {
 		log_place(place, place->held.path, "died", "the target closed the connection");
 		if (status == STREAM_CLOSED)
 			stream_leave(tunnel->stream);
 	}
-	atomic_fetch_add(&totals_of(place)->died, 1);
-	count(place, RELAY_COUNT_READY_DIED);
-	keep_empty(place);
-	ready_wake(place->pool->ready);
+	if (!place->held.used) {
+		atomic_fetch_add(&totals_of(place)->died, 1);
+		count(place, RELAY_COUNT_READY_DIED);
+		keep_empty(place);
+		ready_wake(place->pool->ready);
+	}
 	end_place(place);
 }
 
@@ -190,13 +207,23 @@ static void on_ready(void *arg, bool readable, bool writable)
 	(void)ready_place_look(arg);
 }
 
+static bool is_young(const struct ready_place *place, int64_t now_ms)
+{
+	int64_t max_ms = config_of(place)->ready_max_age_ms;
+
+	if (!place->held.used)
+		return now_ms - place->held.made_ms < max_ms;
+	return now_ms - place->given_ms < max_ms * READY_USED_SHARE_PERCENT / 100 &&
+	    now_ms - place->held.made_ms < READY_USED_LIFE_MS;
+}
+
 bool ready_place_is_good(const struct ready_place *place, int64_t now_ms)
 {
 	struct diagnosis diagnosis;
 
-	return now_ms - place->made_ms < config_of(place)->ready_max_age_ms &&
-	    atomic_load(&place->held.path->state.failures) == place->failures &&
-	    place->pool->refusals == place->refusals &&
+	return is_young(place, now_ms) &&
+	    atomic_load(&place->held.path->state.failures) == place->held.failures &&
+	    place->pool->refusals == place->held.refusals &&
 	    identity_choice_is_current(&place->pool->route->choice, &place->held.use, now_ms) &&
 	    relay_route_cert_is_usable(place->held.use.identity, &diagnosis);
 }
@@ -206,9 +233,10 @@ void ready_place_give(struct ready_place *place, struct ready_tunnel *tunnel)
 	*tunnel = place->held;
 	/* What it calls is gone with the place. */
 	stream_end_trace(tunnel->tunnel->stream);
-	TAILQ_REMOVE(&place->pool->places, place, entry);
+	leave_pool(place);
 	atomic_fetch_sub(&totals_of(place)->held, 1);
-	count(place, RELAY_COUNT_READY_WAITED);
+	if (!place->held.used)
+		count(place, RELAY_COUNT_READY_WAITED);
 	free(place);
 }
 
@@ -263,9 +291,9 @@ static void on_reached(void *arg, struct reach_result *result)
 	place->held.tunnel = result->tunnel;
 	place->held.path = result->path;
 	place->held.use = result->use;
-	place->failures = atomic_load(&result->path->state.failures);
-	place->made_ms = loop_now_ms();
-	place->proof_ms = place->made_ms +
+	place->held.failures = atomic_load(&result->path->state.failures);
+	place->held.made_ms = loop_now_ms();
+	place->proof_ms = place->held.made_ms +
 	    (atomic_load(tickets_of(place)) ? config_of(place)->tls_timeout_ms : READY_PROOF_MS);
 	atomic_fetch_add(&totals_of(place)->made, 1);
 	count(place, RELAY_COUNT_READY_MADE);
@@ -293,8 +321,28 @@ void ready_place_dial(struct ready_pool *pool)
 	place->job.run = run_free;
 	place->pool = pool;
 	place->state = READY_DIALLING;
-	place->refusals = pool->refusals;
+	place->held.refusals = pool->refusals;
 	TAILQ_INSERT_TAIL(&pool->places, place, entry);
 	atomic_fetch_add(&pool->ready->totals->held, 1);
 	place->reach = reach_start(&params);
+}
+
+/* ---- used tunnels ---- */
+
+struct ready_place *ready_place_new_used(struct ready_pool *pool, const struct ready_tunnel *tunnel)
+{
+	struct ready_place *place = mem_calloc(1, sizeof(*place));
+
+	place->job.run = run_free;
+	place->pool = pool;
+	place->state = READY_WAITING;
+	place->held = *tunnel;
+	place->given_ms = loop_now_ms();
+	/* What it calls is its last client's. */
+	stream_end_trace(tunnel->tunnel->stream);
+	watch_set_owner(tunnel->tunnel->watch, on_ready, place);
+	TAILQ_INSERT_HEAD(&pool->used, place, entry);
+	pool->used_count++;
+	atomic_fetch_add(&pool->ready->totals->held, 1);
+	return place;
 }

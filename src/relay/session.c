@@ -78,6 +78,8 @@ struct session {
 	struct stream *client_stream; /* until the pump or the refusal takes it */
 	const char *local_tls;        /* its version; static */
 	bool ready_asked, ready_hit; /* tunnels are kept ready for this relay; it got one */
+	bool reuse_asked, reused;    /* http_reuse: this client's tunnel may come from another client; it did */
+	struct ready_tunnel origin;  /* of its tunnel, for the next client; without tunnel and use */
 };
 
 static atomic_ullong last_id;
@@ -170,6 +172,8 @@ static void log_session(const struct session *session)
 	log_ms(&line, "tls_ms", session->times.tls_us);
 	if (session->ready_asked)
 		log_bool(&line, "ready_hit", session->ready_hit);
+	if (session->reuse_asked)
+		log_bool(&line, "reused", session->reused);
 	if (session->tls_version != NULL) {
 		log_str(&line, "tls_version", session->tls_version);
 		log_str(&line, "cipher", session->tls_cipher);
@@ -267,7 +271,7 @@ static void session_close(struct session *session)
 	enter(session, SESSION_CLOSED);
 	asking_cancel(session->asking);
 	session->asking = NULL;
-	greeting_cancel(session->greeting);
+	greeting_cancel(session->greeting, !clean);
 	session->greeting = NULL;
 	if (session->reach != NULL && !session->connects)
 		ready_dial_ended(session->context->ready, session->route, READY_DIAL_CUT);
@@ -439,6 +443,24 @@ static void on_pump_timer(struct session *session)
 	set_pump_deadline(session);
 }
 
+/* The client has ended, and its tunnel is fit for another. */
+static bool on_spare(void *arg)
+{
+	struct session *session = arg;
+	struct ready_tunnel *origin = &session->origin;
+
+	if (session->diagnosis != NULL || !session->reuse_asked ||
+	    !ready_keeps(session->context->ready, session->route) ||
+	    !cert_outcome_release(&session->cert, &origin->use))
+		return false;
+	origin->tunnel = pump_release_target(&session->pump);
+	origin->path = session->path;
+	origin->used = true;
+	origin->uid = session->uid;
+	ready_give(session->context->ready, session->route, origin);
+	return true;
+}
+
 static void start_relaying(struct session *session, struct tunnel *tunnel)
 {
 	struct pump_params params = {
@@ -452,6 +474,7 @@ static void start_relaying(struct session *session, struct tunnel *tunnel)
 	    .arg = session,
 	    .flow = session->flow,
 	    .client_bytes = session->pump.client.bytes,
+	    .on_spare = on_spare,
 	};
 
 	if (session->connects) {
@@ -466,6 +489,8 @@ static void start_relaying(struct session *session, struct tunnel *tunnel)
 	session->pumping = true;
 	enter(session, SESSION_RELAYING);
 	pump_start(&session->pump, &params);
+	if (session->context->draining)
+		pump_leave(&session->pump);
 	if (session->state == SESSION_RELAYING || session->state == SESSION_HALF_CLOSED)
 		set_pump_deadline(session);
 }
@@ -512,6 +537,8 @@ static void on_reached(void *arg, struct reach_result *result)
 		    READY_DIAL_WORKED : READY_DIAL_FAILED);
 	}
 	if (result->tunnel != NULL) {
+		session->origin.path = result->path;
+		ready_note(session->context->ready, session->route, &session->origin);
 		start_relaying(session, result->tunnel);
 		return;
 	}
@@ -542,25 +569,52 @@ static void start_dialing(struct session *session, const struct hostport *connec
 	session->reach = reach_start(&params);
 }
 
-/* The stages of a tunnel that was ready are not the client's time, and have no place in its line. */
+/* The stages of a tunnel that was there already are not the client's time, and have no place in its line. */
+static void relay_over(struct session *session, const struct ready_tunnel *ready)
+{
+	session->path = ready->path;
+	session->origin = *ready;
+	session->origin.tunnel = NULL;
+	session->origin.use = (struct identity_use){0};
+	cert_outcome_begin(&session->cert, session->route, ready->path, session->context->loop->index, &ready->use);
+	start_relaying(session, ready->tunnel);
+}
+
+/* Only a request that does no harm when it may or may not have been acted on goes over a used tunnel. */
+static bool take_used(struct session *session)
+{
+	const struct http_request_head *head;
+	struct ready_tunnel used;
+
+	if (session->flow == NULL || session->route->config->http_reuse != CONFIG_HTTP_REUSE_SAFE)
+		return false;
+	session->reuse_asked = true;
+	head = http_relay_request_head(session->flow->http);
+	if (!head->safe_method || head->upgrade ||
+	    !ready_reuse(session->context->ready, session->route, session->uid, &used))
+		return false;
+	session->reused = true;
+	http_flow_wait_for_first(session->flow);
+	relay_over(session, &used);
+	return true;
+}
+
 static bool take_ready(struct session *session)
 {
 	struct ready_pool *pool = ready_find(session->context->ready, session->route);
 	struct ready_tunnel ready;
 
 	session->ready_asked = session->route->config->ready_tunnels != CONFIG_READY_OFF;
-	if (pool == NULL || !ready_take(pool, false, &ready))
+	if (pool == NULL || !ready_take(pool, &ready))
 		return false;
 	session->ready_hit = true;
-	session->path = ready.path;
-	cert_outcome_begin(&session->cert, session->route, ready.path, session->context->loop->index, &ready.use);
-	start_relaying(session, ready.tunnel);
+	relay_over(session, &ready);
 	return true;
 }
 
 static void find_tunnel(struct session *session)
 {
-	if (!take_ready(session))
+	if (!take_used(session) && !take_ready(session))
 		start_dialing(session, NULL);
 }
 
@@ -805,4 +859,36 @@ unsigned session_cut_all(struct session_context *context)
 		session_close(session);
 	}
 	return count;
+}
+
+/* Waits for nothing: neither side would miss anything. */
+static void drain_one(struct session *session)
+{
+	switch (session->state) {
+	case SESSION_ASKING:
+		if (asking_is_silent(session->asking))
+			session_close(session);
+		break;
+	case SESSION_GREETING:
+		if (greeting_is_silent(session->greeting))
+			session_close(session);
+		break;
+	case SESSION_RELAYING:
+	case SESSION_HALF_CLOSED:
+		pump_leave(&session->pump);
+		break;
+	case SESSION_DIALING:
+	case SESSION_REFUSING:
+	case SESSION_CLOSED:
+		break;
+	}
+}
+
+void session_drain_all(struct session_context *context)
+{
+	struct session *session;
+
+	context->draining = true;
+	TAILQ_FOREACH(session, &context->sessions, entry)
+		drain_one(session);
 }

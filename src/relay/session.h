@@ -38,6 +38,7 @@ struct session_context {
 	struct session_list sessions;
 	unsigned session_count;
 	struct ready *ready; /* borrowed; set before the first session */
+	bool draining;
 	void (*on_empty)(void *arg);
 	void *arg;
 };
@@ -75,6 +76,12 @@ struct session;
  * untouched, and refusals are told inside TLS.
  */
 void session_greet(struct session *session, const void *prefix, size_t prefix_len);
+
+/*
+ * midrelay is about to end: closes the clients that have not said anything, and with mode = http those that are
+ * between messages, now or as soon as they are.
+ */
+void session_drain_all(struct session_context *context);
 
 /* Ends all sessions of the loop with relay-drained; returns how many there were. */
 unsigned session_cut_all(struct session_context *context);

@@ -50,6 +50,7 @@ static void worker_drain(struct worker *worker, void *arg)
 {
 	worker->context.arg = arg;
 	ready_close(worker->context.ready);
+	session_drain_all(&worker->context);
 	if (worker->context.session_count == 0) {
 		tell_empty(arg);
 		return;

@@ -62,7 +62,7 @@ static void log_ready_tunnels(const struct ready_totals *totals)
 	struct log_line line;
 
 	/* Where none was wanted there is nothing to tell. */
-	if (atomic_load(&totals->made) + atomic_load(&totals->failed) == 0 ||
+	if (atomic_load(&totals->made) + atomic_load(&totals->failed) + atomic_load(&totals->given) == 0 ||
 	    !log_begin(&line, LOG_INFO, "ready-tunnels"))
 		return;
 	log_int(&line, "hits", (int64_t)atomic_load(&totals->hits));
@@ -71,6 +71,8 @@ static void log_ready_tunnels(const struct ready_totals *totals)
 	log_int(&line, "let_go", (int64_t)atomic_load(&totals->expired));
 	log_int(&line, "died", (int64_t)atomic_load(&totals->died));
 	log_int(&line, "failed", (int64_t)atomic_load(&totals->failed));
+	log_int(&line, "given", (int64_t)atomic_load(&totals->given));
+	log_int(&line, "reused", (int64_t)atomic_load(&totals->reused));
 	log_end(&line);
 }
 

@@ -381,7 +381,7 @@ class Midrelay:
             if mode is not None:
                 keys.setdefault("ready_tunnels", mode)
             number = str(keys.get("ready_tunnels", "auto"))
-            if number != "off":
+            if number != "off" or keys.get("mode") == "http":
                 keys.setdefault("ready_max_age", "2s")   # what is kept for a while is gone before a test's patience
             if number.isdigit():
                 loops = int(workers) if workers.isdigit() else os.cpu_count()

@@ -113,6 +113,20 @@ def test_client_sends_and_closes_while_dialling(case):
     assert m.session()["end"] == "ok"
 
 
+def test_client_resets_while_dialling(case):
+    """It is noticed when the tunnel stands, whatever it had sent, and whatever the mode."""
+    for mode, sent in (("tcp", b""), ("tcp", b"early bird"), ("tcp", b"x" * 100000),
+                       ("http", harness.request_bytes(keep=True)), ("tcp", harness.request_bytes(keep=True))):
+        instance = case.instance()
+        proxy = case.proxy(instance, delay=0.5)
+        m = case.relay(instance, [proxy], mode=mode)
+        sock = m.connect()
+        sock.sendall(sent)
+        harness.wait_until(lambda: proxy.connections, "the dial")
+        harness.reset(sock)
+        assert m.session()["end"] == "relay-reset", (mode, len(sent), m.session())
+
+
 def test_large_early_data(case):
     """More than any buffer while the dial is still under way."""
     instance = case.instance(mode="sink")

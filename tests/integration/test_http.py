@@ -471,6 +471,53 @@ def test_answer_that_ends_with_its_connection(case):
     assert m.session()["end"] == "ok"
 
 
+def test_target_that_ends_between_messages(case):
+    """An idle kept connection that the target ends is a FIN to the client at once, with and without close_notify."""
+    def serve(stream):
+        stream.head()
+        stream.send(response(b"whole", headers=headers))
+        assert go.wait(harness.LIMIT)
+        if how == "clean":
+            stream.end()
+        else:
+            stream.tls.shutdown(socket.SHUT_RDWR)
+
+    for how, headers in (("clean", []), ("bare", []), ("clean", ["Connection: close"]), ("bare", ["Connection: close"])):
+        go = threading.Event()
+        m, target = http_relay(case, serve)
+        with m.connect() as sock:
+            sock.sendall(head())
+            assert read_response(sock).body == b"whole"
+            go.set()
+            assert read_all(sock) == (b"", "eof"), how
+        session = m.session()
+        assert session["end"] == "ok", (how, session)
+        target.done()
+
+
+def test_target_gone_where_something_was_cut(case):
+    """Without close_notify, an answer that ends with its connection, or one that is owed, is no clean end."""
+    answers = [b"HTTP/1.1 200 OK\r\n\r\npart", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart", b"",
+               b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le"]
+    for answer in answers:
+        def serve(stream):
+            stream.head()
+            stream.send(response(b"whole"))
+            stream.head()
+            if answer:
+                stream.send(answer)
+            stream.tls.shutdown(socket.SHUT_RDWR)
+        m, target = http_relay(case, serve)
+        with m.connect() as sock:
+            sock.sendall(head())
+            assert read_response(sock).body == b"whole"
+            sock.sendall(head())
+            assert read_all(sock)[1] == "reset", answer
+        session = m.session()
+        assert session["end"] == "relay-truncated", (answer, session)
+        target.done()
+
+
 def test_target_that_announces_its_end_and_stays(case):
     """Behind `Connection: close` the client gets its end, whether or not the target ends its stream."""
     over = threading.Event()

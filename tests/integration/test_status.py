@@ -313,7 +313,7 @@ def test_ready_says_why_not(case):
     instance = case.instance(mode="http")
     proxy = case.proxy(instance, reply="squid-407")
     expired = relay(case, instance, client_bundle=case.pki["client-expired-bundle.pem"])
-    m = start(case, {"relay old": expired, "relay r": relay(case, instance, [proxy])})
+    m = start(case, {"relay old": expired, "relay r": relay(case, instance, [proxy])}, **harness.NO_SANDBOX)
     response = get(m.where, "/readyz")
     assert response.status == 503 and response.body.count(b"\n") == 1, response.body
     assert response.body.startswith(b"relay old: client-cert-expired: "), response.body

@@ -3,9 +3,11 @@
 
 import signal
 import socket
+import threading
 import time
 
 import harness
+import scripted
 from harness import SLOW, ask, read_all
 
 
@@ -89,6 +91,64 @@ def test_stops_while_dialling(case):
         assert m.wait() == 0
         read_all(sock)
     assert m.session()["end"] != "ok"
+
+
+def http_client(m, path="/"):
+    sock = m.connect()
+    sock.sendall(("GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % path).encode())
+    return sock
+
+
+def test_who_waits_for_nothing_holds_nothing_up(case):
+    """Clients that have said nothing, and kept connections between messages, get a FIN at once."""
+    def serve(stream):
+        while stream.head():
+            stream.send(scripted.response(b"whole"))
+        assert stream.file.read() == b""
+    target = scripted.Target(case, serve)
+    keys = {"listen_cert": case.pki["server-chain.pem"], "listen_key": case.pki["server.key"]}
+    m = case.start({"midrelay": {"log_level": "debug", "drain_timeout": "60s"},
+                    "relay a": case.keys(target, mode="http"),
+                    "relay b": case.keys(target, **dict(keys, listen="tls://127.0.0.1:0"))})
+    with m.connect("a") as silent, m.connect("b") as greeting, http_client(m) as kept:
+        assert harness.read_response(kept).body == b"whole"
+        m.wait_event("session-state", state="greeting")
+        harness.wait_until(lambda: len(m.events("session-state", state="asking")) == 2)
+        began = time.monotonic()
+        m.signal(signal.SIGTERM)
+        for sock in (silent, greeting, kept):
+            assert read_all(sock) == (b"", "eof")
+        assert m.wait() == 0
+        assert time.monotonic() - began < 5 * SLOW
+    assert [event["end"] for event in m.events("session")] == ["ok"] * 3
+    assert m.events("stopped")[0]["cut"] == "0", m.events("stopped")
+    target.done()
+
+
+def test_what_is_under_way_is_finished(case):
+    """A request that was sent gets its answer, and then the end; so does one whose head is not whole yet."""
+    go = threading.Event()
+
+    def serve(stream):
+        while stream.head():
+            assert go.wait(harness.LIMIT)
+            stream.send(scripted.response(b"x" * 100000))
+    target = scripted.Target(case, serve)
+    m = case.relay(target, mode="http", process={"drain_timeout": "60s"})
+    with m.connect() as half, http_client(m) as asked:
+        half.sendall(b"GET / HTTP/1.1\r\n")
+        m.wait_event("session-state", state="relaying")
+        m.signal(signal.SIGTERM)
+        m.wait_event("draining")
+        half.sendall(b"Host: 127.0.0.1\r\n\r\n")
+        m.wait_event("session-state", 2, state="relaying")
+        go.set()
+        for sock in (half, asked):
+            got, end = read_all(sock)
+            assert got.endswith(b"\r\n\r\n" + b"x" * 100000) and end == "eof", (len(got), end)
+        assert m.wait() == 0
+    assert [event["end"] for event in m.events("session")] == ["ok"] * 2
+    target.done()
 
 
 if __name__ == "__main__":

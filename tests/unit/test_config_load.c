@@ -324,7 +324,6 @@ static void test_table(void **state)
 
 		assert_non_null(option->help);
 		assert_non_null(config_option_default(option));
-		assert_false(config_option_is_later(option->section, option->key));
 		assert_ptr_equal(config_option_find(option->section, option->key), option);
 		assert_int_equal(config_option_index(option), i);
 		for (j = 0; j < i; j++) {
