@@ -133,6 +133,11 @@ class BothModes(relays.Midrelay):
         return "\n".join(["[relay tcp]", "listen = 127.0.0.1:%d" % self.port, *keys, "[relay http]", "mode = http",
                           "listen = 127.0.0.1:%d" % self.other_port, *keys, ""])
 
+    def read(self):
+        """Its log."""
+        with open(os.path.join(self.place, "output"), errors="replace") as output:
+            return output.read()
+
     def ports(self):
         return {"tcp": self.port, "http": self.other_port}
 

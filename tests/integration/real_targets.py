@@ -103,7 +103,7 @@ def give(case, server):
 def apache(case, websocket):
     """Apache; `server.plain` is a port without TLS."""
     binary = real.program("apache2")
-    wanted = ("mpm_event", "ssl", "authz_core", "mime", "alias", "cgid", "dav", "dav_fs", "deflate", "filter", "proxy",
+    wanted = ("mpm_prefork", "ssl", "authz_core", "mime", "alias", "cgi", "dav", "dav_fs", "deflate", "filter", "proxy",
               "proxy_http", "proxy_wstunnel", "rewrite", "headers", "buffer", "reqtimeout", "env", "setenvif")
     for name in wanted:
         if not os.path.exists("%s/mod_%s.so" % (MODULES, name)):
@@ -151,10 +151,9 @@ ErrorLog %(d)s/error.log
 DefaultRuntimeDir %(d)s
 Mutex file:%(d)s default
 %(user)s
-StartServers 1
-ThreadsPerChild 16
-ServerLimit 4
-MaxRequestWorkers 64
+StartServers 12
+MinSpareServers 6
+MaxRequestWorkers 60
 KeepAliveTimeout 20
 MaxKeepAliveRequests 0
 RequestReadTimeout header=20 body=20
@@ -163,7 +162,6 @@ TypesConfig /dev/null
 AddType text/plain .txt
 AddType application/octet-stream .bin
 DAVLockDB %(d)s/locks
-ScriptSock %(d)s/cgid.sock
 Listen 127.0.0.1:%(port)d
 Listen 127.0.0.1:%(plain)d
 <Directory />
@@ -187,7 +185,9 @@ SSLSessionCache none
         "modules": "\n".join("LoadModule %s_module %s/mod_%s.so" % (name, MODULES, name) for name in wanted),
         "user": "User %s" % real.unprivileged() if real.unprivileged() else ""})
         give(case, server)
-    return real.Server(case, "apache", configure, lambda s: [binary, "-D", "FOREGROUND", "-f", s.directory + "/httpd.conf"])
+    # With processes it ends by a signal to its whole process group, which must not be ours.
+    return real.Server(case, "apache", configure, lambda s: [
+        real.program("setsid"), binary, "-D", "FOREGROUND", "-f", s.directory + "/httpd.conf"])
 
 
 def nginx(case, websocket):
