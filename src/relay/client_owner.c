@@ -113,7 +113,7 @@ static bool ask(struct client_owner *owner, int fd, const struct addr *peer, str
 	return true;
 }
 
-static bool read_answer(const struct client_owner *owner, const struct nlmsghdr *head, size_t len, uid_t *uid,
+static bool read_answer(const struct client_owner *owner, struct nlmsghdr *head, size_t len, uid_t *uid,
     struct error *err)
 {
 	const struct inet_diag_msg *found = NLMSG_DATA(head);
@@ -135,7 +135,7 @@ static bool read_answer(const struct client_owner *owner, const struct nlmsghdr 
 static bool find_tcp(struct client_owner *owner, int fd, const struct addr *peer, uid_t *uid, struct error *err)
 {
 	_Alignas(struct nlmsghdr) unsigned char buf[2048];
-	const struct nlmsghdr *head = (const void *)buf;
+	struct nlmsghdr *head = (void *)buf;
 	ssize_t len;
 
 	if (!ask(owner, fd, peer, err))
