@@ -250,7 +250,8 @@ def requests():
             theirs = head(*["GET", "/"], *[line.replace("http://127.0.0.1:8080", "https://acme.service-now.com")
                                            for line in lines], host=b"acme.service-now.com")
         yield Pair("lines-%d" % number, head("GET", "/", *lines), theirs)
-    yield Pair("proxy-lines-go", head("GET", "/", "Proxy-Connection: keep-alive", "Proxy-Authorization: Basic dTpw"),
+    yield Pair("proxy-lines-go", head("GET", "/", "Proxy-Connection: keep-alive", "Proxy-Authorization: Basic dTpw",
+                                      "Proxy-Own: x"),
                head(host=b"acme.service-now.com"))
     yield Pair("absolute", head(path="http://acme.service-now.com/abs?x", host=b"acme.service-now.com"),
                head(path="/abs?x", host=b"acme.service-now.com"))
