@@ -102,7 +102,7 @@ def give(case, server):
 
 def apache(case, websocket):
     """Apache; `server.plain` is a port without TLS."""
-    binary = real.program("apache2")
+    binary, _ = real.program("apache2"), real.program("perl")
     wanted = ("mpm_prefork", "ssl", "authz_core", "mime", "alias", "cgi", "dav", "dav_fs", "deflate", "filter", "proxy",
               "proxy_http", "proxy_wstunnel", "rewrite", "headers", "buffer", "reqtimeout", "env", "setenvif")
     for name in wanted:
