@@ -78,6 +78,10 @@ static bool read_one(const struct http_field *field, enum http_part part, struct
 		    coding ? "Transfer-Encoding" : "Content-Length", http_show(seen[coding], before),
 		    http_show(field->value, shown));
 	seen[coding] = field->value;
+	/* White space by RFC 9110 5.6.3, but there are readers that take it for a part of the value. */
+	if (memchr(field->line.at, '\t', field->line.len) != NULL)
+		return error_set(err, "the %s has a tab in its %s line (\"%s\")", side_name(part),
+		    coding ? "Transfer-Encoding" : "Content-Length", http_show(field->line, shown));
 	if (coding) {
 		length->chunked = true;
 		return read_coding(field->value, part, err);

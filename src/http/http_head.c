@@ -4,6 +4,7 @@
  * It answers for the syntax alone; what a field means for the length of a message is http_framing's, what is
  * changed in it http_request's and http_response's.
  */
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -131,6 +132,25 @@ static enum http_progress scan_special(
 	return HTTP_BROKEN;
 }
 
+/* The first byte from `at` on that is not plain, or `stop`; by words, because most of what comes is plain. */
+static size_t skip_plain(const unsigned char *in, size_t at, size_t stop)
+{
+	const uint64_t ones = UINT64_MAX / 255, tops = ones * 128;
+	uint64_t word, low, deleted;
+
+	for (; stop - at >= sizeof(word); at += sizeof(word)) {
+		memcpy(&word, in + at, sizeof(word));
+		/* The top bit of a byte is set where it may be below 0x20, or 0x7f; the loop below knows better. */
+		low = (word - ones * 0x20) & ~word;
+		deleted = ((word ^ ones * 0x7f) - ones) & ~(word ^ ones * 0x7f);
+		if (((low | deleted) & tops) != 0)
+			break;
+	}
+	while (at < stop && is_plain[in[at]])
+		at++;
+	return at;
+}
+
 enum http_progress http_head_scan(struct http_scan *scan, enum http_part part, const unsigned char *in,
     size_t len, size_t *used, struct error *err)
 {
@@ -143,8 +163,7 @@ enum http_progress http_head_scan(struct http_scan *scan, enum http_part part, c
 				return indented(scan, part, err);
 			run = i;
 			stop = len - i < scan_room(scan) ? len : i + scan_room(scan);
-			while (i < stop && is_plain[in[i]])
-				i++;
+			i = skip_plain(in, i, stop);
 			scan->line_bytes += (uint32_t)(i - run);
 			scan->bytes += (uint32_t)(i - run);
 			if (i == len)

@@ -7,6 +7,7 @@ A measure takes the rig and a kind of relay, and returns one figure or several.
 import statistics
 import time
 
+import http_mode
 import relays
 from relays import Failed, NotForThis, pause
 from rig import MIB, Turn, counted_by
@@ -179,6 +180,12 @@ MEASURES = [
     ("two-up", bulk("up", saturated, workers=2), ["CPU s per GiB, up, 2 workers", "MiB/s, up, 2 workers"], False),
     ("two-down", bulk("down", saturated, workers=2),
      ["CPU s per GiB, down, 2 workers", "MiB/s, down, 2 workers"], False),
+    ("http-up", http_mode.bulk("up", False), ["CPU, mode = http to tcp, up"], False),
+    ("http-up-chunked", http_mode.bulk("up", True), ["CPU, mode = http to tcp, up in chunks"], False),
+    ("http-down", http_mode.bulk("down", False), ["CPU, mode = http to tcp, down"], False),
+    ("http-down-chunked", http_mode.bulk("down", True), ["CPU, mode = http to tcp, down in chunks"], False),
+    ("http-requests", http_mode.requests,
+     ["CPU µs per HTTP request, mode = tcp", "CPU µs more per HTTP request, mode = http"], False),
     ("two-new", new_connections(some, workers=2), ["CPU ms per connection, 2 workers"], False),
 ]
 
@@ -197,6 +204,11 @@ TARGETS = [
     ("system calls per connection", None, 40),
     ("CPU µs per request, kept connection", None, 33),
     ("CPU µs per request, kept connection", "stunnel", 0.80),
+    ("CPU, mode = http to tcp, up", None, 1.15),
+    ("CPU, mode = http to tcp, up in chunks", None, 1.15),
+    ("CPU, mode = http to tcp, down", None, 1.15),
+    ("CPU, mode = http to tcp, down in chunks", None, 1.15),
+    ("CPU µs more per HTTP request, mode = http", None, 10),
     ("ms to first byte, ready tunnel", None, 105),
     ("ms to first byte, ClientHello behind CONNECT", None, 204),
 ]

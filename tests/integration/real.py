@@ -273,10 +273,16 @@ def apache(case, target_port, auth=False):
     return Server(case, "apache", configure, lambda s: [binary, "-D", "FOREGROUND", "-f", s.directory + "/httpd.conf"])
 
 
-def nginx(case, big_bytes=0, tls="TLSv1.2 TLSv1.3", keepalive_requests=100000, more=""):
+ROOT = """location / {
+    return 200 "subject $ssl_client_s_dn\\nverify $ssl_client_verify\\nuri $request_uri\\nconnection $connection\\n";
+   }"""
+
+
+def nginx(case, big_bytes=0, tls="TLSv1.2 TLSv1.3", keepalive_requests=100000, more="", root=True):
     """
     nginx with `ssl_verify_client on`.  / answers what it saw of the certificate and the request, /soap takes a body and
-    tells its length and by whom, PUT /put/NAME stores one, /big is a file of big_bytes sent by sendfile.  `more`: further directives.
+    tells its length and by whom, PUT /put/NAME stores one, /big is a file of big_bytes sent by sendfile.  `more`: further directives;
+    root=False: / is among them.
     """
     binary = program("nginx")
     pki = case.pki
@@ -303,9 +309,7 @@ http {
   ssl_certificate %(cert)s; ssl_certificate_key %(key)s;
   ssl_client_certificate %(ca)s; ssl_verify_client on; ssl_verify_depth 3; ssl_session_cache shared:s:1m;
   %(more)s
-  location / {
-    return 200 "subject $ssl_client_s_dn\\nverify $ssl_client_verify\\nuri $request_uri\\nconnection $connection\\n";
-   }
+  %(root)s
   location /put/ { root %(d)s/www; dav_methods PUT; create_full_put_path on; }
   location /big { root %(d)s/www; }
   location /soap {
@@ -316,6 +320,7 @@ http {
 }
 """ % {"d": d, "port": server.port, "cert": pki["server-chain.pem"], "key": pki["server.key"],
             "ca": pki["client-cas.pem"], "tls": tls, "requests": keepalive_requests, "more": more,
+            "root": ROOT if root else "",
             "user": "user root;" if os.geteuid() == 0 else ""})
     return Server(case, "nginx", configure, lambda s: [binary, "-e", s.directory + "/error.log", "-p", s.directory,
                                                        "-c", s.directory + "/nginx.conf"])
