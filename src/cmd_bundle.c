@@ -2,6 +2,8 @@
  * cmd_bundle: `midrelay bundle show|make|request`: arguments in, texts out.  What certificates are and what
  * is wrong with them is the business of tls/bundle*.
  */
+#include <dirent.h>
+#include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -17,8 +19,10 @@
 #include "tls/bundle_findings.h"
 #include "tls/bundle_report.h"
 #include "tls/bundle_write.h"
+#include "tls/local_ca.h"
 
 #define SHOW_USAGE "FILE... [--json] [--passphrase SECRET-REF]"
+#define LOCAL_CA_USAGE "--local-ca [HOST]"
 #define MAKE_USAGE "[-o OUT] [--leaf OUT] [--chain OUT] FILE... [--passphrase SECRET-REF]"
 #define REQUEST_USAGE "-o PREFIX --subject \"/CN=.../O=...\" [--key rsa:2048|rsa:3072|rsa:4096|p256|p384]"
 
@@ -31,6 +35,7 @@ const struct command command_bundle = {
     .name = "bundle",
     .usage = "show|make|request\n"
 	     "       midrelay bundle show " SHOW_USAGE "\n"
+	     "       midrelay bundle show " LOCAL_CA_USAGE "\n"
 	     "       midrelay bundle make " MAKE_USAGE "\n"
 	     "       midrelay bundle request " REQUEST_USAGE "\n\n"
 	     "       SECRET-REF is file:PATH, env:NAME or cred:NAME",
@@ -39,7 +44,7 @@ const struct command command_bundle = {
 };
 
 static const struct command subcommands[] = {
-    {"bundle show", SHOW_USAGE, "", show_run},
+    {"bundle show", SHOW_USAGE "\n       midrelay bundle show " LOCAL_CA_USAGE, "", show_run},
     {"bundle make", MAKE_USAGE, "", make_run},
     {"bundle request", REQUEST_USAGE, "", request_run},
 };
@@ -50,7 +55,7 @@ static const struct command subcommands[] = {
 /* What the three take on the command line. */
 struct bundle_args {
 	const char *out, *leaf, *chain, *passphrase_ref, *subject, *key;
-	bool json;
+	bool json, local_ca;
 	char **files;
 	int file_count;
 };
@@ -86,6 +91,8 @@ static int parse_args(const struct command *command, const char *short_options, 
 	while ((c = getopt_long(argc, argv, short_options, options, NULL)) != -1) {
 		if (c == 'j')
 			args->json = true;
+		else if (c == 'L')
+			args->local_ca = true;
 		else if (c == ':')
 			return command_usage_error(command, "%s needs a value", argv[optind - 1]);
 		else if (c == '?' || (place = string_option(args, c)) == NULL)
@@ -259,14 +266,78 @@ static int show(const struct bundle_args *args, const struct secret *passphrase)
 	return status;
 }
 
+/* The host of the only local CA there is; NULL, told, when there is none, or more than one. */
+static char *only_local_ca(void)
+{
+	char *directory = local_ca_directory(), *found = NULL, *host;
+	DIR *handle = opendir(directory);
+	struct dirent *entry;
+	unsigned count = 0;
+
+	while (handle != NULL && (entry = readdir(handle)) != NULL) {
+		host = local_ca_host_of(entry->d_name);
+		if (host == NULL)
+			continue;
+		if (++count == 2)
+			fprintf(stderr, "midrelay: there are several local CAs; name the HOST of one:\n  %s\n", found);
+		if (count >= 2)
+			fprintf(stderr, "  %s\n", host);
+		free(found);
+		found = host;
+	}
+	if (count == 0)
+		fprintf(stderr, "midrelay: %s: %s\n", directory, handle == NULL ? strerror(errno) :
+		    "there is no local CA; `midrelay run` makes it where a relay has listen_cert = auto");
+	if (handle != NULL)
+		closedir(handle);
+	free(directory);
+	if (count == 1)
+		return found;
+	free(found);
+	return NULL;
+}
+
+static int show_local_ca(const struct bundle_args *args)
+{
+	char *host = args->file_count > 0 ? mem_strdup(args->files[0]) : only_local_ca();
+	char *pem = NULL;
+	struct error err;
+	int status;
+
+	if (host == NULL)
+		return EXIT_STATUS_FAILED;
+	pem = local_ca_pem(host, &err);
+	if (pem == NULL) {
+		fprintf(stderr, "midrelay: %s\n", err.text);
+	} else {
+		fputs(pem, stdout);
+		fprintf(stderr, "midrelay: this is the CA that listen_cert = auto uses for %s; it can vouch for "
+		    "nothing else.\n"
+		    "Keep it in a file (... > midrelay-local-ca.pem) and import that into the client's trust "
+		    "store, for a MID Server as its own user, in its directory agent:\n"
+		    "jre/bin/keytool -importcert -noprompt -alias midrelay-%s -file midrelay-local-ca.pem "
+		    "-keystore jre/lib/security/cacerts -storepass changeit\n", host, host);
+	}
+	status = pem != NULL ? EXIT_STATUS_OK : EXIT_STATUS_FAILED;
+	free(host);
+	free(pem);
+	return status;
+}
+
 static int show_run(int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-	    {"passphrase", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
+	    {"local-ca", no_argument, NULL, 'L'}, {"passphrase", required_argument, NULL, 'p'},
+	    {NULL, 0, NULL, 0}};
 	struct bundle_args args = {0};
 	struct secret *passphrase = NULL;
 	int status = parse_args(SHOW, ":", options, argc, argv, &args);
 
+	if (status == EXIT_STATUS_OK && args.local_ca) {
+		if (args.file_count > 1 || args.json || args.passphrase_ref != NULL)
+			return command_usage_error(SHOW, "--local-ca takes one HOST at most, and no other option");
+		return show_local_ca(&args);
+	}
 	if (status == EXIT_STATUS_OK && args.file_count == 0)
 		status = command_usage_error(SHOW, "name at least one FILE");
 	if (status == EXIT_STATUS_OK)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "tls/record_buffers.h"
 
 static const struct command *const commands[] = {
     &command_run, &command_check, &command_config, &command_bundle, &command_seal, &command_explain,
@@ -70,6 +71,7 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
+	record_buffers_install();
 	/* OpenSSL's and stdio's writes to a closed peer must be errors, in every command. */
 	signal(SIGPIPE, SIG_IGN);
 	/*

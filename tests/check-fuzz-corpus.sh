@@ -3,6 +3,7 @@
 set -eu
 corpus=${srcdir:-.}/tests/fuzz/corpus
 programs=${builddir:-.}/tests/fuzz
+"$programs/replay_http" "$corpus/http"
 "$programs/replay_http_connect" "$corpus/http_connect"
 "$programs/replay_bundle" "$corpus/bundle"
 "$programs/replay_handshake" "$corpus/handshake"

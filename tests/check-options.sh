@@ -66,8 +66,10 @@ load() {
 }
 load "$sample" "$sample"
 load "$top/etc/midrelay-minimal.ini" "$top/etc/midrelay-minimal.ini"
+# With a tls:// address, without which listen_cert would draw a note.
+tls_too='s,^listen = .*,&\, tls://127.0.0.1:8443,'
 # Every option in force, once with the bundle and once with the separate files; the account need not exist here.
-sed 's/^;\([a-z_]* *= \)/\1/; s/^;\[/[/; s/^\(user\|group\) = midrelay$/\1 = 0/' "$sample" >"$work/all.ini"
+sed -e 's/^;\([a-z_]* *= \)/\1/; s/^;\[/[/; s/^\(user\|group\) = midrelay$/\1 = 0/' -e "$tls_too" "$sample" >"$work/all.ini"
 sed '/^client_\(cert\|key\|chain\) /d' "$work/all.ini" >"$work/bundle.ini"
 sed '/^client_bundle /d' "$work/all.ini" >"$work/split.ini"
 load "$work/bundle.ini" "$sample with every option but client_cert, client_key and client_chain in force"

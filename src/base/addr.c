@@ -200,6 +200,21 @@ const char *addr_format(const struct addr *addr, char buf[ADDR_TEXT_BYTES])
 	}
 }
 
+const char *addr_format_host(const struct addr *addr, char buf[INET6_ADDRSTRLEN])
+{
+	switch (addr->u.sa.sa_family) {
+	case AF_INET:
+		return inet_ntop(AF_INET, &addr->u.in4.sin_addr, buf, INET6_ADDRSTRLEN);
+	case AF_INET6:
+		/* A client of a wildcard listener says the IPv4 address that it used. */
+		if (IN6_IS_ADDR_V4MAPPED(&addr->u.in6.sin6_addr))
+			return inet_ntop(AF_INET, &addr->u.in6.sin6_addr.s6_addr[12], buf, INET6_ADDRSTRLEN);
+		return inet_ntop(AF_INET6, &addr->u.in6.sin6_addr, buf, INET6_ADDRSTRLEN);
+	default:
+		return NULL;
+	}
+}
+
 uint16_t addr_port(const struct addr *addr)
 {
 	if (addr->len == 0)

@@ -34,6 +34,9 @@ bool addr_parse_ip(const char *text, uint16_t port, struct addr *addr);
 /* The form that addr_parse() takes; returns buf. */
 const char *addr_format(const struct addr *addr, char buf[ADDR_TEXT_BYTES]);
 
+/* The address without port and brackets; NULL: a UNIX socket.  Returns buf. */
+const char *addr_format_host(const struct addr *addr, char buf[INET6_ADDRSTRLEN]);
+
 uint16_t addr_port(const struct addr *addr); /* 0 for UNIX sockets */
 void addr_set_port(struct addr *addr, uint16_t port);
 bool addr_is_loopback(const struct addr *addr); /* 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104, any UNIX socket */

@@ -24,6 +24,13 @@ void wire_pool_init(struct wire_pool *pool)
 	pool->gather = mem_calloc(1, WIRE_BUF_BYTES);
 }
 
+unsigned char *wire_pool_pieces(struct wire_pool *pool)
+{
+	if (pool->pieces == NULL)
+		pool->pieces = mem_realloc(NULL, WIRE_PIECES_BYTES);
+	return pool->pieces;
+}
+
 void wire_pool_clear(struct wire_pool *pool)
 {
 	struct wire_buf *buf;
@@ -33,10 +40,13 @@ void wire_pool_clear(struct wire_pool *pool)
 		pool->free_list = buf->next;
 		free(buf);
 	}
-	/* Both held a client's plain text. */
+	/* They held a client's plain text. */
 	explicit_bzero(pool->scratch, WIRE_STEP_BYTES);
+	if (pool->pieces != NULL)
+		explicit_bzero(pool->pieces, WIRE_PIECES_BYTES);
 	free(pool->scratch);
 	free(pool->gather);
+	free(pool->pieces);
 	memset(pool, 0, sizeof(*pool));
 }
 

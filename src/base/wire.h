@@ -17,6 +17,8 @@
  */
 #define WIRE_STEP_BYTES 65536
 #define WIRE_BUF_BYTES (WIRE_STEP_BYTES + 4096)
+/* Room to put plain text together from several places before it leaves in steps. */
+#define WIRE_PIECES_BYTES (4 * WIRE_STEP_BYTES)
 
 struct wire_buf;
 
@@ -28,9 +30,11 @@ struct wire_pool {
 	unsigned char *scratch; /* WIRE_STEP_BYTES of plain text, valid within one call-back */
 	unsigned char *gather;  /* WIRE_BUF_BYTES: TLS records gathered for one send */
 	size_t gather_len;
+	unsigned char *pieces;  /* WIRE_PIECES_BYTES, valid within one call-back; see wire_pool_pieces() */
 };
 
 void wire_pool_init(struct wire_pool *pool);
+unsigned char *wire_pool_pieces(struct wire_pool *pool); /* made when first asked for */
 void wire_pool_clear(struct wire_pool *pool); /* every buffer has come back */
 
 struct wire {

@@ -132,6 +132,34 @@ static void check_files(const struct place *place)
 	}
 }
 
+/* What clients of tls:// get to see. */
+static void check_listen_cert(const struct place *place)
+{
+	const struct config_relay *relay = place->route->config;
+	const struct local_identity *local = place->route->local;
+	bool made = config_relay_makes_cert(relay);
+	const struct cert_end *ends;
+	size_t count, i;
+
+	if (relay->listen_cert == NULL)
+		return;
+	if (local == NULL) {
+		(void)add_item(place, "listen_cert", relay->listen_cert, CHECK_PASSED,
+		    "the local CA is made at the first start of `midrelay run`");
+		return;
+	}
+	ends = local_identity_ends(local, &count);
+	if (made)
+		(void)add_item(place, "listen_cert", relay->listen_cert, CHECK_PASSED, "%.140s, in its file",
+		    ends[0].subject);
+	for (i = 0; i < count; i++)
+		add_end(place, "listen_cert", relay->listen_cert, &ends[i]);
+	add_notes(place, "listen_cert", relay->listen_cert);
+	if (relay->listen_client_ca != NULL)
+		(void)add_item(place, "listen_client_ca", relay->listen_client_ca, CHECK_PASSED,
+		    "read; clients of tls:// must show a certificate of it");
+}
+
 /* ---- listen addresses ---- */
 
 static void add_owned(const struct place *place, const char *subject, const struct check_owner *owner)
@@ -235,7 +263,7 @@ static void check_unix(const struct place *place, const struct addr *addr, const
 static void check_listens(const struct place *place)
 {
 	const struct config_relay *relay = place->route->config;
-	char subject[ADDR_TEXT_BYTES];
+	char subject[ADDR_TEXT_BYTES + 8], text[ADDR_TEXT_BYTES];
 	size_t i;
 
 	for (i = 0; i < relay->listen_count; i++) {
@@ -243,7 +271,8 @@ static void check_listens(const struct place *place)
 
 		if (relay->listens[i].systemd != NULL) /* the service manager's, whose unit knows the address */
 			continue;
-		addr_format(addr, subject);
+		snprintf(subject, sizeof(subject), "%s%s", relay->listens[i].tls ? "tls://" : "",
+		    addr_format(addr, text));
 		if (addr->u.sa.sa_family == AF_UNIX)
 			check_unix(place, addr, subject);
 		else
@@ -277,6 +306,7 @@ void check_local(struct check_report *report, const struct relay_set *set, const
 		    (report->file != NULL ? check_draft_added(set->routes[i].config) : drafted_before(set, i)))
 			continue;
 		check_files(&place);
+		check_listen_cert(&place);
 		if (report->file != NULL)
 			check_listens(&place);
 	}

@@ -83,11 +83,20 @@ void config_relay_clear(struct config_relay *relay)
 	free(relay->trust);
 	config_list_clear(&relay->expect_issuer);
 	config_list_clear(&relay->pin);
+	config_list_clear(&relay->connect_allow);
 	free(relay->crl_file);
 	free(relay->tls_ciphers);
 	free(relay->tls_ciphersuites);
 	free(relay->tls_groups);
+	free(relay->listen_cert);
+	free(relay->listen_key);
+	free(relay->listen_client_ca);
 	memset(relay, 0, sizeof(*relay));
+}
+
+bool config_relay_makes_cert(const struct config_relay *relay)
+{
+	return relay->listen_cert != NULL && strcmp(relay->listen_cert, CONFIG_LISTEN_CERT_AUTO) == 0;
 }
 
 void config_process_clear(struct config_process *process)

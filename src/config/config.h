@@ -9,6 +9,7 @@
 #ifndef MIDRELAY_CONFIG_CONFIG_H
 #define MIDRELAY_CONFIG_CONFIG_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,8 +34,11 @@ struct config_lines {
 
 enum config_explain { CONFIG_EXPLAIN_AUTO, CONFIG_EXPLAIN_OFF };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
-enum config_mode { CONFIG_MODE_TCP };
+enum config_mode { CONFIG_MODE_TCP, CONFIG_MODE_HTTP };
+enum config_pipeline { CONFIG_PIPELINE_OFF, CONFIG_PIPELINE_ON, CONFIG_PIPELINE_AUTO };
 enum config_inspection { CONFIG_INSPECTION_REFUSE, CONFIG_INSPECTION_WARN, CONFIG_INSPECTION_IGNORE };
+#define CONFIG_READY_OFF 0
+#define CONFIG_READY_AUTO UINT_MAX /* as recent demand asks for */
 /* Bits. */
 enum config_revocation { CONFIG_REVOCATION_STAPLE = 1, CONFIG_REVOCATION_CRL = 2 };
 
@@ -56,6 +60,7 @@ struct config_listen {
 	struct addr addr; /* len 0: see `systemd` */
 	unsigned line;
 	char *systemd;    /* the name of sockets that the service manager passes; NULL: the address is ours to bind */
+	bool tls; /* tls://: the client makes TLS with us */
 };
 
 /* http://HOST:PORT or https://HOST:PORT. */
@@ -89,6 +94,7 @@ struct config_path {
 	unsigned line;            /* where the path is listed */
 	unsigned password_line;   /* where its password stands */
 	unsigned trust_line, client_bundle_line; /* 0: not given */
+	enum config_pipeline pipeline;
 };
 
 struct config_relay {
@@ -128,8 +134,17 @@ struct config_relay {
 	int64_t connect_timeout_ms, proxy_timeout_ms, tls_timeout_ms, setup_timeout_ms;
 	int64_t idle_timeout_ms, half_close_timeout_ms, keepalive_ms;
 	enum config_explain explain;
+	struct config_list connect_allow; /* with CONFIG_MODE_HTTP: "host:port", or "none" alone */
+	unsigned ready_tunnels; /* in all loops together, or one of the two below */
+	int64_t ready_max_age_ms;
 	struct config_lines lines;
+
+	char *listen_cert;      /* a file, or CONFIG_LISTEN_CERT_AUTO; NULL: no local TLS */
+	char *listen_key;       /* NULL: listen_cert holds it */
+	char *listen_client_ca; /* file or directory; NULL: clients of tls:// show no certificate */
 };
+
+#define CONFIG_LISTEN_CERT_AUTO "auto"
 
 struct config {
 	char *file; /* as given, for messages */
@@ -179,6 +194,8 @@ void config_free(struct config *config);
  */
 char *config_path_name(const char *item, struct error *err);
 
+/* listen_cert = auto */
+bool config_relay_makes_cert(const struct config_relay *relay);
 /* The line where `key` of this section was given, or that of the section itself when it was not. */
 unsigned config_relay_line(const struct config_relay *relay, const char *key);
 unsigned config_process_line(const struct config_process *process, const char *key);

@@ -14,6 +14,8 @@
 #include "config/config_value.h"
 
 #define SHOWN_BYTES 100
+/* Where a MID Server gets its own upgrades. */
+#define CONNECT_ALLOW_DEFAULT "install.service-now.com:443"
 
 /* The line of a key, or 0 when it was not given. */
 static unsigned given(const struct config_lines *lines, enum config_section_kind kind, const char *key)
@@ -100,6 +102,9 @@ static void check_listens(const struct config_relay *relay, struct config_report
 			continue;
 		if (addr_is_loopback(&listen->addr))
 			continue;
+		/* Who has to show a certificate needs no list of addresses. */
+		if (relay->allow_nonlocal && listen->tls && relay->listen_client_ca != NULL)
+			continue;
 		addr_format(&listen->addr, shown);
 		if (!relay->allow_nonlocal)
 			config_report_fault(report, listen->line,
@@ -108,13 +113,43 @@ static void check_listens(const struct config_relay *relay, struct config_report
 			    shown);
 		else if (given(&relay->lines, CONFIG_SECTION_RELAY, "allow_address") == 0)
 			config_report_fault(report, listen->line,
-			    "listen: %s is not a loopback address; allow_address must say who may connect",
-			    shown);
+			    "listen: %s is not a loopback address; allow_address must say who may connect%s",
+			    shown, listen->tls ? ", or listen_client_ca" : "");
 	}
 	/* The effective configuration always shows it: the default is no sign of a mistake. */
 	if (!any_unix && relay->listen_mode != 0600 && relay->listen_count > 0)
 		config_report_note(report, given(&relay->lines, CONFIG_SECTION_RELAY, "listen_mode"),
 		    "listen_mode has no effect: no unix: address is listed in listen");
+}
+
+/* What local TLS is made of: a certificate, its key, and whom it asks for one. */
+static void check_local_tls(const struct config_relay *relay, struct config_report *report)
+{
+	static const char *const keys[] = {"listen_cert", "listen_key", "listen_client_ca"};
+	const struct config_lines *lines = &relay->lines;
+	unsigned cert = given(lines, CONFIG_SECTION_RELAY, "listen_cert");
+	unsigned key = given(lines, CONFIG_SECTION_RELAY, "listen_key");
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < relay->listen_count; i++) {
+		any |= relay->listens[i].tls;
+		if (relay->listens[i].tls && cert == 0)
+			config_report_fault(report, relay->listens[i].line, "listen: tls:// needs listen_cert: "
+			    "a file, or auto for a certificate that is made here");
+	}
+	if (key != 0 && cert == 0)
+		config_report_fault(report, key, "listen_key needs listen_cert");
+	if (key != 0 && config_relay_makes_cert(relay))
+		config_report_fault(report, key, "listen_key and listen_cert = auto (line %u) exclude each "
+		    "other: auto makes its own key", cert);
+	for (i = 0; !any && relay->mode == CONFIG_MODE_TCP && i < sizeof(keys) / sizeof(keys[0]); i++) {
+		unsigned line = given(lines, CONFIG_SECTION_RELAY, keys[i]);
+
+		if (line != 0 && (cert != 0 || line != key))
+			config_report_note(report, line, "%s has no effect: no tls:// address is listed in "
+			    "listen", keys[i]);
+	}
 }
 
 /* Whether both cannot be bound: equal, or one is the wildcard of the other's family and port. */
@@ -252,7 +287,7 @@ static void check_proxy_tls_keys(const struct config_proxy_draft *proxy, const s
 
 static void check_own_proxy_keys(const struct config_relay_draft *draft, struct config_report *report)
 {
-	static const char *const keys[] = {"proxy_user", "proxy_password", "proxy_header"};
+	static const char *const keys[] = {"proxy_user", "proxy_password", "proxy_header", "proxy_pipeline"};
 	const struct config_lines *lines = &draft->relay.lines;
 	bool any_url = false;
 	size_t i;
@@ -274,14 +309,40 @@ static void check_own_proxy_keys(const struct config_relay_draft *draft, struct 
 	}
 }
 
+static void check_mode(struct config_relay *relay, struct config_report *report)
+{
+	unsigned line = given(&relay->lines, CONFIG_SECTION_RELAY, "connect_allow");
+	char *target;
+	size_t i;
+
+	if (relay->mode != CONFIG_MODE_HTTP) {
+		if (line != 0)
+			config_report_note(report, line, "connect_allow has no effect without mode = http");
+		return;
+	}
+	if (line == 0) {
+		config_list_add(&relay->connect_allow, mem_strdup(CONNECT_ALLOW_DEFAULT));
+		return;
+	}
+	target = relay->target.host != NULL ? hostport_format(&relay->target) : mem_strdup("");
+	for (i = 0; i < relay->connect_allow.count; i++) {
+		if (strcmp(relay->connect_allow.items[i], target) == 0)
+			config_report_fault(report, line, "connect_allow: %s is the target; a tunnel to it "
+			    "would go around the client certificate", target);
+	}
+	free(target);
+}
+
 static void check_relay(
     struct config_draft *draft, struct config_relay_draft *relay, struct config_report *report)
 {
 	check_listens(&relay->relay, report);
+	check_local_tls(&relay->relay, report);
 	check_required(&relay->relay.lines, CONFIG_SECTION_RELAY, "target", report);
 	find_users(&relay->relay, report);
 	check_client(&relay->relay, report);
 	check_tls(&relay->relay, report);
+	check_mode(&relay->relay, report);
 	check_revocation(&relay->relay, report);
 	check_own_proxy_keys(relay, report);
 	config_check_paths(draft, relay, report);

@@ -24,6 +24,7 @@ struct config_proxy_draft {
 	size_t header_count;
 	char *trust;
 	char *client_bundle;
+	enum config_pipeline pipeline;
 	struct config_lines lines;
 	bool used;
 };

@@ -35,6 +35,7 @@ static void take_credentials(struct config_path *path, const struct config_proxy
 	path->trust = dup_or_null(from->trust);
 	path->trust_line = line_of(lines, kind, own ? "proxy_trust" : "trust");
 	path->client_bundle = dup_or_null(from->client_bundle);
+	path->pipeline = from->pipeline;
 	path->client_bundle_line = line_of(lines, kind, own ? "proxy_client_bundle" : "client_bundle");
 	path->headers = mem_calloc(from->header_count, sizeof(*path->headers));
 	for (i = 0; i < from->header_count; i++) {

@@ -81,7 +81,7 @@ static char *listen_text(const struct config_listen *listen)
 	/* Unescaped, so that it loads again. */
 	if (addr->u.sa.sa_family == AF_UNIX)
 		return mem_printf("unix:%s", addr->u.un.sun_path);
-	return mem_strdup(addr_format(addr, buf));
+	return mem_printf("%s%s", listen->tls ? "tls://" : "", addr_format(addr, buf));
 }
 
 static char *network_text(const struct addr_cidr *cidr)
@@ -109,7 +109,8 @@ static void add_list(
 		return;
 	}
 	midrelay_assert(relay != NULL);
-	if (option->type == CONFIG_NAMES || option->type == CONFIG_USERS || option->type == CONFIG_PINS) {
+	if (option->type == CONFIG_NAMES || option->type == CONFIG_USERS || option->type == CONFIG_PINS ||
+	    option->type == CONFIG_AUTHORITIES) {
 		const struct config_list *list = (const void *)((const char *)relay + option->offset);
 
 		for (i = 0; i < list->count; i++)
@@ -183,6 +184,20 @@ static bool proxy_tls_text(const struct config_option *option, const struct subj
 	return true;
 }
 
+/* The same for whether the ClientHello goes with the CONNECT; no value where there is no proxy. */
+static bool pipeline_text(const struct config_option *option, const struct subject *subject, char **text)
+{
+	const struct config_path *path = subject->proxy;
+
+	if (path == NULL && subject->relay != NULL && strcmp(option->key, "proxy_pipeline") == 0)
+		path = own_path(subject->relay);
+	else if (path == NULL || option->type != CONFIG_WORD)
+		return false;
+	if (path != NULL)
+		*text = mem_strdup(option->words[path->pipeline]);
+	return true;
+}
+
 static char *string_text(const struct config_option *option, const void *field)
 {
 	const char *const *string = field;
@@ -202,13 +217,19 @@ static char *value_text(const struct config_option *option, const struct subject
 	char buf[32];
 	unsigned word;
 
-	if (proxy_tls_text(option, subject, &text) || proxy_text(option, subject, &text))
+	if (proxy_tls_text(option, subject, &text) || pipeline_text(option, subject, &text) ||
+	    proxy_text(option, subject, &text))
 		return text;
 	midrelay_assert(field != NULL);
 	switch (option->type) {
 	case CONFIG_UINT:
 	case CONFIG_WORKERS:
 		return mem_printf("%u", *(const unsigned *)field);
+	case CONFIG_READY:
+		word = *(const unsigned *)field;
+		if (word == CONFIG_READY_OFF || word == CONFIG_READY_AUTO)
+			return mem_strdup(word == CONFIG_READY_OFF ? "off" : "auto");
+		return mem_printf("%u", word);
 	case CONFIG_DURATION:
 		return mem_strdup(text_format_duration(*(const int64_t *)field, buf, sizeof(buf)));
 	case CONFIG_BOOL:
@@ -236,6 +257,7 @@ static char *value_text(const struct config_option *option, const struct subject
 	case CONFIG_NAMES:
 	case CONFIG_USERS:
 	case CONFIG_PINS:
+	case CONFIG_AUTHORITIES:
 	case CONFIG_FLAGS:
 		break;
 	}
@@ -352,7 +374,8 @@ static json_t *option_json(const struct config_option *option, const struct subj
 	text = value_text(option, subject);
 	if (text == NULL)
 		json = json_null();
-	else if (option->type == CONFIG_UINT || option->type == CONFIG_WORKERS)
+	else if (option->type == CONFIG_UINT || option->type == CONFIG_WORKERS ||
+	    (option->type == CONFIG_READY && text[0] >= '0' && text[0] <= '9'))
 		json = json_integer((json_int_t)strtoul(text, NULL, 10));
 	else if (option->type == CONFIG_BOOL)
 		json = json_boolean(strcmp(text, "yes") == 0);

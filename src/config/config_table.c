@@ -21,11 +21,11 @@
 
 static const char *const log_level_words[] = {"error", "warn", "info", "debug", NULL};
 static const char *const log_format_words[] = {"text", "json", NULL};
-static const char *const mode_words[] = {"tcp", NULL};
-static const char *const mode_later[] = {"http", NULL};
+static const char *const mode_words[] = {"tcp", "http", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
 static const char *const inspection_words[] = {"refuse", "warn", "ignore", NULL};
 static const char *const revocation_words[] = {"staple", "crl", NULL};
+static const char *const pipeline_words[] = {"off", "on", "auto", NULL};
 static const char *const explain_words[] = {"auto", "off", NULL};
 
 #define PROCESS(field) offsetof(struct config_process, field)
@@ -62,18 +62,32 @@ const struct config_option config_options[] = {
 
     /* [relay NAME] */
     {CONFIG_SECTION_RELAY, "listen", .type = CONFIG_LISTENS, .default_shown = "none (required)",
-	.help = "list of addresses to accept clients on: 127.0.0.1:8080, [::1]:8080, unix:/path, systemd:NAME"},
+	.help = "list of addresses to accept clients on: 127.0.0.1:8080, [::1]:8080, unix:/path, systemd:NAME, "
+	    "tls://127.0.0.1:8443"},
     {CONFIG_SECTION_RELAY, "listen_mode", .type = CONFIG_OCTAL, .min = 0, .max = 0777, .default_text = "0600",
 	.offset = RELAY(listen_mode), .help = "permissions of the UNIX sockets, octal"},
     {CONFIG_SECTION_RELAY, "allow_nonlocal", .type = CONFIG_BOOL, .default_text = "no",
 	.offset = RELAY(allow_nonlocal),
-	.help = "yes lets listen name addresses outside loopback; allow_address is then required"},
+	.help = "yes lets listen name addresses outside loopback; allow_address (or for tls:// "
+	    "listen_client_ca) is then required"},
     {CONFIG_SECTION_RELAY, "allow_address", .type = CONFIG_NETWORKS, .default_shown = "loopback only",
 	.help = "list of networks (CIDR) whose clients may connect"},
     {CONFIG_SECTION_RELAY, "allow_user", .type = CONFIG_USERS, .default_shown = "any local user",
 	.offset = RELAY(allow_user), .help = "list of local accounts, by name or id, that may connect"},
-    {CONFIG_SECTION_RELAY, "mode", .type = CONFIG_WORD, .words = mode_words, .later = mode_later,
-	.default_text = "tcp", .offset = RELAY(mode), .help = "tcp: bytes pass untouched"},
+    {CONFIG_SECTION_RELAY, "listen_cert", .type = CONFIG_FILE, .default_shown = "none",
+	.offset = RELAY(listen_cert),
+	.help = "certificate (with chain, also with key) for tls:// in listen; auto = from a local CA made here"},
+    {CONFIG_SECTION_RELAY, "listen_key", .type = CONFIG_FILE, .default_shown = "none",
+	.offset = RELAY(listen_key), .help = "the key of listen_cert, where that file does not hold it"},
+    {CONFIG_SECTION_RELAY, "listen_client_ca", .type = CONFIG_FILE, .default_shown = "none",
+	.offset = RELAY(listen_client_ca),
+	.help = "file or directory of CA certificates that clients of tls:// must show a certificate of"},
+    {CONFIG_SECTION_RELAY, "mode", .type = CONFIG_WORD, .words = mode_words,
+	.default_text = "tcp", .offset = RELAY(mode),
+	.help = "tcp: bytes pass untouched; http: Host, cookies and redirects are put right for plain http"},
+    {CONFIG_SECTION_RELAY, "connect_allow", .type = CONFIG_AUTHORITIES,
+	.default_shown = "install.service-now.com:443", .offset = RELAY(connect_allow),
+	.help = "mode = http: list of HOST[:PORT] that a client may CONNECT to through us; none = nowhere"},
     {CONFIG_SECTION_RELAY, "target", .type = CONFIG_TARGET, .default_shown = "none (required)",
 	.offset = RELAY(target), .help = "HOST[:PORT], port 443 if left out; HOST is also SNI and verified"},
     {CONFIG_SECTION_RELAY, "target_address", .type = CONFIG_IP, .default_shown = "none",
@@ -96,6 +110,9 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_RELAY, "proxy_client_bundle", .type = CONFIG_FILE, .default_shown = "none",
 	.offset = OWN(client_bundle),
 	.help = "certificate and key for an https:// proxy that asks for one; the target never sees it"},
+    {CONFIG_SECTION_RELAY, "proxy_pipeline", .type = CONFIG_WORD, .words = pipeline_words,
+	.default_text = "auto", .offset = OWN(pipeline),
+	.help = "send the TLS ClientHello with the CONNECT: off, on, or auto: where the proxy takes it"},
     {CONFIG_SECTION_RELAY, "source_address", .type = CONFIG_IP, .default_shown = "none",
 	.offset = RELAY(source_address), .help = "numeric local address to connect from"},
     {CONFIG_SECTION_RELAY, "client_bundle", .type = CONFIG_FILE, .default_shown = "none",
@@ -155,6 +172,12 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_RELAY, "keepalive", .type = CONFIG_DURATION, .min = SECOND_MS, .max = KEEPALIVE_MAX_MS,
 	.zero_is_off = true, .default_text = "60s", .offset = RELAY(keepalive_ms),
 	.help = "TCP keep-alive on both legs after this much silence, 1s to 9h; 0 = off"},
+    {CONFIG_SECTION_RELAY, "ready_tunnels", .type = CONFIG_READY, .min = 1, .max = 64, .default_text = "auto",
+	.offset = RELAY(ready_tunnels),
+	.help = "tunnels kept ready ahead of need: off, 1 to 64, or auto = as recent demand asks for"},
+    {CONFIG_SECTION_RELAY, "ready_max_age", .type = CONFIG_DURATION, .min = SECOND_MS, .max = HOUR_MS,
+	.default_text = "20s", .offset = RELAY(ready_max_age_ms),
+	.help = "a ready tunnel older than this is replaced or let go, 1s to 1h"},
     {CONFIG_SECTION_RELAY, "explain", .type = CONFIG_WORD, .words = explain_words, .default_text = "auto",
 	.offset = RELAY(explain),
 	.help = "auto: tell an HTTP client by a 502 why there is no tunnel; off: just close"},
@@ -174,6 +197,9 @@ const struct config_option config_options[] = {
     {CONFIG_SECTION_PROXY, "client_bundle", .type = CONFIG_FILE, .default_shown = "none",
 	.offset = PROXY(client_bundle),
 	.help = "certificate and key for this https:// proxy if it asks for one; the target never sees it"},
+    {CONFIG_SECTION_PROXY, "pipeline", .type = CONFIG_WORD, .words = pipeline_words, .default_text = "auto",
+	.offset = PROXY(pipeline),
+	.help = "send the TLS ClientHello with the CONNECT: off, on, or auto: where the proxy takes it"},
 };
 const size_t config_option_count = COUNT(config_options);
 _Static_assert(COUNT(config_options) <= CONFIG_MAX_OPTIONS, "struct config_lines is too small");
@@ -186,14 +212,6 @@ static const struct {
     {CONFIG_SECTION_MIDRELAY, "status"},
     {CONFIG_SECTION_MIDRELAY, "sandbox"},
     {CONFIG_SECTION_RELAY, "http_reuse"},
-    {CONFIG_SECTION_RELAY, "connect_allow"},
-    {CONFIG_SECTION_RELAY, "listen_cert"},
-    {CONFIG_SECTION_RELAY, "listen_key"},
-    {CONFIG_SECTION_RELAY, "listen_client_ca"},
-    {CONFIG_SECTION_RELAY, "proxy_pipeline"},
-    {CONFIG_SECTION_RELAY, "ready_tunnels"},
-    {CONFIG_SECTION_RELAY, "ready_max_age"},
-    {CONFIG_SECTION_PROXY, "pipeline"},
 };
 
 const char *config_section_kind_name(enum config_section_kind kind)
@@ -255,6 +273,10 @@ const char *config_type_name(enum config_type type)
 		return "list of accounts";
 	case CONFIG_PINS:
 		return "list of public keys";
+	case CONFIG_AUTHORITIES:
+		return "list of hosts";
+	case CONFIG_READY:
+		return "number, off or auto";
 	case CONFIG_FLAGS:
 		return "list of words";
 	}
@@ -265,7 +287,7 @@ bool config_type_is_list(enum config_type type)
 {
 	return type == CONFIG_LISTENS || type == CONFIG_NETWORKS || type == CONFIG_PROXIES ||
 	       type == CONFIG_HEADERS || type == CONFIG_NAMES || type == CONFIG_USERS ||
-	       type == CONFIG_PINS || type == CONFIG_FLAGS;
+	       type == CONFIG_PINS || type == CONFIG_FLAGS || type == CONFIG_AUTHORITIES;
 }
 
 bool config_type_is_unsplit(enum config_type type)

@@ -39,6 +39,8 @@ enum config_type {
 	CONFIG_NAMES,     /* struct config_list at `offset` */
 	CONFIG_USERS,     /* struct config_list at `offset`: accounts of this host, by name or number */
 	CONFIG_PINS,      /* struct config_list at `offset`: sha256//BASE64 */
+	CONFIG_AUTHORITIES, /* struct config_list at `offset`: "host:port", port 443 by default; or "none" */
+	CONFIG_READY,     /* unsigned, min…max, "off" or "auto" */
 	CONFIG_FLAGS,     /* unsigned: a bit for each of `words`; "off" for none */
 };
 const char *config_type_name(enum config_type type);

@@ -65,6 +65,22 @@ static bool set_number(const struct config_option *option, void *field, const ch
 	return true;
 }
 
+static bool set_ready(const struct config_option *option, void *field, const char *text, struct error *err)
+{
+	char buf[SHOWN_BYTES];
+	uint64_t value;
+
+	if (strcmp(text, "off") == 0)
+		value = CONFIG_READY_OFF;
+	else if (strcmp(text, "auto") == 0)
+		value = CONFIG_READY_AUTO;
+	else if (!text_parse_uint(text, (uint64_t)option->min, (uint64_t)option->max, &value))
+		return error_set(err, "must be off, auto, or a number from %lld to %lld, not \"%s\"",
+		    (long long)option->min, (long long)option->max, shown(text, buf));
+	*(unsigned *)field = (unsigned)value;
+	return true;
+}
+
 static bool set_duration(const struct config_option *option, void *field, const char *text, struct error *err)
 {
 	char buf[SHOWN_BYTES], min[32], max[32];
@@ -270,14 +286,15 @@ static bool add_listen(struct config_relay *relay, const char *text, unsigned li
 	struct config_listen *listen;
 	struct addr addr = {0};
 	bool systemd = strncmp(text, "systemd:", 8) == 0;
+	bool tls = strncasecmp(text, "tls://", 6) == 0;
 
-	if (strncmp(text, "tls://", 6) == 0)
-		return error_set(err, "tls:// is not supported by this version");
 	/* sd_listen_fds_with_names(3): such a name has neither. */
 	if (systemd && (text[8] == '\0' || has_control(text) || strchr(text + 8, ':') != NULL))
 		return error_set(err, "systemd: needs the FileDescriptorName= of a socket unit, as in systemd:midrelay");
-	if (!systemd && !addr_parse(text, &addr, err))
+	if (!systemd && !addr_parse(tls ? text + 6 : text, &addr, err))
 		return false;
+	if (tls && addr.u.sa.sa_family == AF_UNIX)
+		return error_set(err, "tls:// takes an IP address and a port, as in tls://127.0.0.1:8443");
 	if (relay->listen_count == CONFIG_MAX_ITEMS)
 		return error_set(err, "has more than %d addresses", CONFIG_MAX_ITEMS);
 	relay->listens = mem_realloc(relay->listens, (relay->listen_count + 1) * sizeof(*relay->listens));
@@ -285,6 +302,7 @@ static bool add_listen(struct config_relay *relay, const char *text, unsigned li
 	listen->addr = addr;
 	listen->line = line;
 	listen->systemd = systemd ? mem_strdup(text + 8) : NULL;
+	listen->tls = tls;
 	return true;
 }
 
@@ -345,6 +363,23 @@ static bool add_pin(struct config_list *list, const char *text, struct error *er
 	return true;
 }
 
+/* Kept in the one form that hosts are compared in. */
+static bool add_authority(struct config_list *list, const char *text, struct error *err)
+{
+	bool none = strcmp(text, "none") == 0;
+	struct hostport parsed = {0};
+
+	if (list->count > 0 && (none || strcmp(list->items[0], "none") == 0))
+		return error_set(err, "none does not go together with hosts");
+	if (list->count == CONFIG_MAX_ITEMS)
+		return error_set(err, "has more than %d hosts", CONFIG_MAX_ITEMS);
+	if (!none && !hostport_parse(text, 443, &parsed, err))
+		return false;
+	config_list_add(list, none ? mem_strdup(text) : hostport_format(&parsed));
+	hostport_clear(&parsed);
+	return true;
+}
+
 static bool add_flag(const struct config_option *option, unsigned *flags, const char *text, struct error *err)
 {
 	char buf[SHOWN_BYTES], words[128] = "off";
@@ -374,6 +409,8 @@ static bool add_item(
 		return add_name(field, text, err);
 	if (option->type == CONFIG_PINS)
 		return add_pin(field, text, err);
+	if (option->type == CONFIG_AUTHORITIES)
+		return add_authority(field, text, err);
 	if (option->type == CONFIG_FLAGS)
 		return add_flag(option, field, text, err);
 	if (option->type == CONFIG_LISTENS)
@@ -475,6 +512,8 @@ bool config_value_set(
 	case CONFIG_UINT:
 	case CONFIG_WORKERS:
 		return set_number(option, field, text, err);
+	case CONFIG_READY:
+		return set_ready(option, field, text, err);
 	case CONFIG_DURATION:
 		return set_duration(option, field, text, err);
 	case CONFIG_BOOL:
@@ -510,6 +549,7 @@ bool config_value_set(
 	case CONFIG_PROXIES:
 	case CONFIG_USERS:
 	case CONFIG_PINS:
+	case CONFIG_AUTHORITIES:
 	case CONFIG_FLAGS:
 		return add_items(option, base, text, line, err);
 	case CONFIG_NAMES:

@@ -28,25 +28,36 @@ struct connector {
 	unsigned open;
 	bool has_source;
 	struct addr source;
-	int64_t keepalive_ms;
 	struct event *timer;
 	struct connect_result result;
 	bool finished;
 };
 
-void connect_tune(int fd, int64_t keepalive_ms)
+void connect_keep_alive(int fd, int64_t keepalive_ms)
 {
-	int one = 1, probes = 3, keeps = keepalive_ms > 0;
+	int probes = 3, keeps = keepalive_ms > 0;
 	int idle_s = (int)((keepalive_ms + 999) / 1000);
 	int interval_s = idle_s > 30 ? 10 : (idle_s + 2) / 3;
 
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keeps, sizeof(keeps));
 	if (!keeps)
 		return;
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof(interval_s));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+}
+
+static void send_at_once(int fd)
+{
+	int one = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+void connect_tune(int fd, int64_t keepalive_ms)
+{
+	send_at_once(fd);
+	connect_keep_alive(fd, keepalive_ms);
 }
 
 static void connector_free(struct connector *connector)
@@ -103,7 +114,7 @@ static bool attempt_start(struct attempt *attempt)
 
 	if (fd < 0)
 		goto fail;
-	connect_tune(fd, connector->keepalive_ms);
+	send_at_once(fd);
 	if (connector->has_source) {
 		/* The port is chosen at connect, when the whole 4-tuple is known. */
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
@@ -113,11 +124,8 @@ static bool attempt_start(struct attempt *attempt)
 	if (connect(fd, &addr->u.sa, addr->len) != 0 && errno != EINPROGRESS)
 		goto fail;
 	attempt->watch = watch_new(connector->loop, fd, on_connected, attempt);
-	if (attempt->watch == NULL) {
-		errno = ENOMEM;
-		goto fail;
-	}
-	watch_want(attempt->watch, false, true);
+	/* Both: a failure is told as readable too, and whoever reads next need not ask for it. */
+	watch_want(attempt->watch, true, true);
 	connector->open++;
 	return true;
 fail:
@@ -159,7 +167,8 @@ static void on_connected(void *arg, bool readable, bool writable)
 
 	if (connector->finished)
 		return;
-	if (getsockopt(watch_fd(attempt->watch), SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+	/* Only writable is connected: the kernel tells a failure as readable, too, and so it does what came at once. */
+	if (readable && getsockopt(watch_fd(attempt->watch), SOL_SOCKET, SO_ERROR, &error, &len) != 0)
 		error = errno;
 	if (error == 0) {
 		connector->result.watch = attempt->watch;
@@ -218,7 +227,6 @@ struct connector *connector_start(const struct connect_params *params, connect_d
 	connector->loop = params->loop;
 	connector->done = done;
 	connector->arg = arg;
-	connector->keepalive_ms = params->keepalive_ms;
 	connector->timer = evtimer_new(params->loop->base, on_delay, connector);
 	if (connector->timer == NULL) {
 		free(connector);

@@ -18,7 +18,6 @@ struct connect_params {
 	const struct addr *addrs; /* with port, in order of preference; copied */
 	size_t count;             /* at least 1 */
 	const struct addr *source; /* NULL, or where to dial from: addresses of the other family are left out */
-	int64_t keepalive_ms;      /* 0: off */
 };
 
 struct connect_result {
@@ -35,7 +34,12 @@ typedef void connect_done_fn(void *arg, const struct connect_result *result);
 struct connector *connector_start(const struct connect_params *params, connect_done_fn *done, void *arg);
 void connector_cancel(struct connector *connector); /* NULL is fine */
 
-/* TCP_NODELAY and keep-alive, for both legs; also of a listening socket, for all that it accepts. */
+/* TCP_NODELAY and keep-alive; of a listening socket, for all that it accepts. */
 void connect_tune(int fd, int64_t keepalive_ms);
+/*
+ * Keep-alive alone; 0: off.  What a connector made has TCP_NODELAY only: whoever lets it wait, in silence and without a
+ * deadline of seconds, calls this.
+ */
+void connect_keep_alive(int fd, int64_t keepalive_ms);
 
 #endif

@@ -84,6 +84,15 @@ static void put_sentence(struct diagnosis *d, size_t used, const char *fmt, va_l
 	}
 }
 
+const struct diagnosis diagnosis_ok = {.code = DIAGNOSIS_OK};
+
+struct diagnosis *diagnosis_need(struct diagnosis **d)
+{
+	if (*d == NULL)
+		*d = mem_calloc(1, sizeof(**d));
+	return *d;
+}
+
 void diagnosis_set(struct diagnosis *d, enum diagnosis_code code, const char *fmt, ...)
 {
 	va_list ap;

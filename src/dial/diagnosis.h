@@ -31,6 +31,9 @@ enum diagnosis_code {
 	DIAGNOSIS_LOCAL_DENIED,
 	DIAGNOSIS_LOCAL_LIMIT,
 	DIAGNOSIS_LOCAL_SPOKE_TLS,
+	DIAGNOSIS_LOCAL_BAD_REQUEST,
+	DIAGNOSIS_LOCAL_CONNECT_DENIED,
+	DIAGNOSIS_LOCAL_TLS,
 	DIAGNOSIS_RESOLVE_FAILED,
 	DIAGNOSIS_RESOLVE_TIMEOUT,
 	DIAGNOSIS_CONNECT_REFUSED,
@@ -69,6 +72,7 @@ enum diagnosis_code {
 	DIAGNOSIS_INSTANCE_NO_TLS_SUPPORT,
 	DIAGNOSIS_INSTANCE_HIBERNATING,
 	DIAGNOSIS_INSTANCE_STATUS,
+	DIAGNOSIS_INSTANCE_MALFORMED,
 	DIAGNOSIS_RELAY_TRUNCATED,
 	DIAGNOSIS_RELAY_RESET,
 	DIAGNOSIS_RELAY_IDLE,
@@ -84,7 +88,7 @@ struct diagnosis_info {
 	const char *meaning;          /* one sentence: what this code says happened */
 	const char *remedy;           /* one or two sentences: what to do */
 	const char *proxy_status;     /* RFC 9209 section 2.3 error type, e.g. "dns_error" */
-	int http_status;              /* 502, 504 (time-outs), 503 (local limits) */
+	int http_status;              /* 502, 504 (time-outs), 503 (local limits), 400 (a bad request) */
 };
 
 /*
@@ -93,10 +97,14 @@ struct diagnosis_info {
  */
 enum diagnosis_cause {
 	DIAGNOSIS_CAUSE_NONE, /* the code's own remedy fits */
+	DIAGNOSIS_CAUSE_LOCAL_CERT,
 	DIAGNOSIS_CAUSE_LIMIT_DESCRIPTORS,
 	DIAGNOSIS_CAUSE_LIMIT_PORTS,
 	DIAGNOSIS_CAUSE_LIMIT_MEMORY,
 	DIAGNOSIS_CAUSE_LIMIT_DIALS,
+	DIAGNOSIS_CAUSE_LOCAL_CA,
+	DIAGNOSIS_CAUSE_LOCAL_UNTRUSTED,
+	DIAGNOSIS_CAUSE_LOCAL_PLAIN,
 	DIAGNOSIS_CAUSE_RESOLVER_SILENT,
 	DIAGNOSIS_CAUSE_RESOLVER_FAILED,
 	DIAGNOSIS_CAUSE_TARGET_REFUSED,
@@ -161,6 +169,11 @@ struct diagnosis {
 	enum diagnosis_cause cause;
 	char sentence[DIAGNOSIS_SENTENCE_BYTES]; /* what was seen; foreign text in it is escaped already */
 };
+
+/* DIAGNOSIS_OK, for those who keep none until they need it: half a kilobyte of every idle session. */
+extern const struct diagnosis diagnosis_ok;
+/* Makes *d (zeroed, the caller's to free()) where it is NULL. */
+struct diagnosis *diagnosis_need(struct diagnosis **d);
 
 /* Sets it, without a cause; the sentence is printable ASCII without line breaks. */
 void diagnosis_set(struct diagnosis *d, enum diagnosis_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -10,6 +10,14 @@ static const struct diagnosis_cause_info causes[] = {
 	[DIAGNOSIS_CAUSE_NONE] = {
 		.cause = DIAGNOSIS_CAUSE_NONE, .code = DIAGNOSIS_OK, .name = "", .when = "", .remedy = "",
 	},
+	[DIAGNOSIS_CAUSE_LOCAL_CERT] = {
+		.cause = DIAGNOSIS_CAUSE_LOCAL_CERT, .code = DIAGNOSIS_LOCAL_DENIED,
+		.name = "certificate",
+		.when = "listen_client_ca demands a certificate, and the client showed none that verifies",
+		.remedy = "If it is the MID Server, give it a client certificate from a CA in "
+		    "listen_client_ca, or add that CA there; if not, find out which program the log line's "
+		    "peer belongs to.",
+	},
 	[DIAGNOSIS_CAUSE_LIMIT_DESCRIPTORS] = {
 		.cause = DIAGNOSIS_CAUSE_LIMIT_DESCRIPTORS, .code = DIAGNOSIS_LOCAL_LIMIT,
 		.name = "descriptors",
@@ -41,6 +49,28 @@ static const struct diagnosis_cause_info causes[] = {
 		.remedy = "If a path-failed line stands before this one, that path is what everybody waits for: "
 		    "mend it. Otherwise the clients come faster than the paths answer: spread their start, or "
 		    "raise setup_timeout (a MID Server itself gives up after 10 seconds).",
+	},
+	[DIAGNOSIS_CAUSE_LOCAL_CA] = {
+		.cause = DIAGNOSIS_CAUSE_LOCAL_CA, .code = DIAGNOSIS_LOCAL_TLS,
+		.name = "local-ca",
+		.when = "the client does not trust the local CA of listen_cert = auto",
+		.remedy = "Import the local CA into the client's trust store: `midrelay bundle show --local-ca` "
+		    "prints it and the keytool line for Java; then restart the client.",
+	},
+	[DIAGNOSIS_CAUSE_LOCAL_UNTRUSTED] = {
+		.cause = DIAGNOSIS_CAUSE_LOCAL_UNTRUSTED, .code = DIAGNOSIS_LOCAL_TLS,
+		.name = "untrusted",
+		.when = "the client does not accept the certificate in the file of listen_cert",
+		.remedy = "Check with `midrelay bundle show FILE` that the certificate is for the name in the "
+		    "client's url, is within its validity and comes with its intermediates, and import its "
+		    "root into the client's trust store.",
+	},
+	[DIAGNOSIS_CAUSE_LOCAL_PLAIN] = {
+		.cause = DIAGNOSIS_CAUSE_LOCAL_PLAIN, .code = DIAGNOSIS_LOCAL_TLS,
+		.name = "plain",
+		.when = "the client sent no TLS",
+		.remedy = "This listener is tls://: point the client at it with https:// (in the MID Server's "
+		    "config.xml the parameter `url`), or list a plain address in listen for it.",
 	},
 	[DIAGNOSIS_CAUSE_RESOLVER_SILENT] = {
 		.cause = DIAGNOSIS_CAUSE_RESOLVER_SILENT, .code = DIAGNOSIS_RESOLVE_FAILED,

@@ -24,8 +24,8 @@ const struct diagnosis_info diagnosis_table[] = {
 		.code = DIAGNOSIS_LOCAL_DENIED,
 		.name = "local-denied",
 		.stage = DIAGNOSIS_STAGE_LOCAL,
-		.meaning = "A client connected that allow_address or allow_user does not permit, or whose "
-		    "owner cannot be told.",
+		.meaning = "A client connected that allow_address, allow_user or listen_client_ca does not "
+		    "permit, or whose owner cannot be told.",
 		.remedy = "If it is the MID Server, add its address to allow_address, or the account that "
 		    "its service runs as to allow_user; if not, find out which program the log line's peer "
 		    "belongs to.",
@@ -49,6 +49,40 @@ const struct diagnosis_info diagnosis_table[] = {
 		.meaning = "The client began a TLS handshake on a listener that takes plain TCP.",
 		.remedy = "Point the client at this listener with http:// instead of https:// (in the MID "
 		    "Server's config.xml the parameter `url`), and restart the client.",
+		.proxy_status = "http_request_error", .http_status = 502,
+	},
+	[DIAGNOSIS_LOCAL_BAD_REQUEST] = {
+		.code = DIAGNOSIS_LOCAL_BAD_REQUEST,
+		.name = "local-bad-request",
+		.stage = DIAGNOSIS_STAGE_LOCAL,
+		.meaning = "With mode = http, a client's request is no HTTP/1.1 that has one meaning only, "
+		    "or it is for a foreign host or from a foreign web page; nothing of it was sent on.",
+		.remedy = "If it is the MID Server, report the sentence to the authors, and use `mode = tcp` "
+		    "meanwhile; a foreign Host or Origin means that another program or a web page found the "
+		    "listener: find out which by the log line's peer, or call the relay by its listen "
+		    "address, localhost or the target's name.",
+		.proxy_status = "http_request_error", .http_status = 400,
+	},
+	[DIAGNOSIS_LOCAL_CONNECT_DENIED] = {
+		.code = DIAGNOSIS_LOCAL_CONNECT_DENIED,
+		.name = "local-connect-denied",
+		.stage = DIAGNOSIS_STAGE_LOCAL,
+		.meaning = "With mode = http, a client asked for a CONNECT to a host that is not in "
+		    "connect_allow, or to the target itself.",
+		.remedy = "For the target, give the client its URL with http:// instead of https:// (in the "
+		    "MID Server's config.xml the parameter `url`); add another host to connect_allow if the "
+		    "client has business there.",
+		.proxy_status = "http_request_denied", .http_status = 502,
+	},
+	[DIAGNOSIS_LOCAL_TLS] = {
+		.code = DIAGNOSIS_LOCAL_TLS,
+		.name = "local-tls",
+		.stage = DIAGNOSIS_STAGE_LOCAL,
+		.meaning = "A client of a tls:// listener did not finish the TLS handshake; nothing was dialled "
+		    "for it.",
+		.remedy = "The sentence says what the client did: one that only connects and goes away is a "
+		    "port check; one that is too slow or too old needs tls_timeout raised, or TLS 1.2; run "
+		    "`openssl s_client -connect ADDRESS` to see what it meets.",
 		.proxy_status = "http_request_error", .http_status = 502,
 	},
 	[DIAGNOSIS_RESOLVE_FAILED] = {
@@ -449,6 +483,17 @@ const struct diagnosis_info diagnosis_table[] = {
 		.remedy = "Read the status in the sentence: 5xx is the instance's own trouble or its "
 		    "maintenance (see its status page), 429 is its limit on requests, a redirect or 404 says "
 		    "that `target` is not an instance.",
+		.proxy_status = "http_protocol_error", .http_status = 502,
+	},
+	[DIAGNOSIS_INSTANCE_MALFORMED] = {
+		.code = DIAGNOSIS_INSTANCE_MALFORMED,
+		.name = "instance-malformed",
+		.stage = DIAGNOSIS_STAGE_INSTANCE,
+		.meaning = "With mode = http, the target's answer is no HTTP/1.1 that has one meaning only; "
+		    "nothing more of it was passed on.",
+		.remedy = "Compare with `mode = tcp`, which passes every byte: if the client is content with "
+		    "it, stay there and report the sentence to the authors; else something between midrelay "
+		    "and the instance writes into its answers.",
 		.proxy_status = "http_protocol_error", .http_status = 502,
 	},
 	[DIAGNOSIS_RELAY_TRUNCATED] = {

@@ -23,33 +23,68 @@ void tunnel_free(struct tunnel *tunnel, bool reset)
 		return;
 	stream_free(tunnel->stream);
 	watch_free(tunnel->watch, reset);
+	free(tunnel->prefix);
 	free(tunnel);
+}
+
+static void hang_up(struct dial *dial)
+{
+	/* A refused CONNECT is no reason to cut the TLS session around it. */
+	if (dial->outer_ready && dial->outer != NULL)
+		(void)stream_shutdown(dial->outer);
+	if (!dial->hello_sent)
+		stream_free(dial->outer);
+	stream_free(dial->stream);
+	wire_clear(&dial->wire);
+	watch_free(dial->watch, false);
+	dial->outer = dial->stream = NULL;
+	dial->watch = NULL;
 }
 
 static void dial_free(struct dial *dial)
 {
+	dial_pipeline_end(dial);
 	resolver_query_cancel(dial->query);
 	connector_cancel(dial->connector);
-	stream_free(dial->stream);
-	/* A refused CONNECT is no reason to cut the TLS session around it. */
-	if (dial->outer_ready && dial->outer != NULL)
-		(void)stream_shutdown(dial->outer);
-	stream_free(dial->outer);
-	wire_clear(&dial->wire);
-	watch_free(dial->watch, false);
+	hang_up(dial);
 	event_free(dial->timer);
 	free(dial->result.evidence);
 	free(dial->reply);
+	free(dial->other_text);
+	secret_free(dial->other_request);
 	free(dial);
+}
+
+static void start_connect(struct dial *dial, struct addr *addrs, size_t count);
+
+/* Over a new connection to the same address. */
+static void dial_again(struct dial *dial)
+{
+	int64_t resolve_us = dial->result.times.resolve_us;
+	struct addr addr = dial->peer_addr;
+
+	hang_up(dial);
+	free(dial->result.evidence);
+	dial->result = (struct dial_result){.times = {resolve_us, -1, -1, -1}};
+	dial->parser = (struct http_connect_parser){0};
+	dial->reply_len = dial->request_off = 0;
+	dial->outer_ready = dial->hello_sent = false;
+	dial->connect_began_ms = loop_now_ms();
+	start_connect(dial, &addr, 1);
 }
 
 static void run_done(struct loop_job *job)
 {
 	struct dial *dial = (struct dial *)job;
-	struct dial_result result = dial->result;
+	struct dial_result result;
 	dial_done_fn *done = dial->done;
 	void *arg = dial->arg;
 
+	if (done != NULL && dial_pipeline_falls_back(dial)) {
+		dial_again(dial);
+		return;
+	}
+	result = dial->result;
 	dial->result.evidence = NULL;
 	dial_free(dial);
 	if (done != NULL) {
@@ -136,14 +171,12 @@ const char *dial_peer_text(const struct dial *dial, char *buf, size_t buf_bytes)
 	char addr[ADDR_TEXT_BYTES];
 
 	snprintf(buf, buf_bytes, "%s %s%s%s", direct ? "the target" : "the proxy",
-	    direct ? dial->params.route->target_text : dial_path(dial)->name, with_addr ? " at " : "",
+	    direct ? dial_target_text(dial) : dial_path(dial)->name, with_addr ? " at " : "",
 	    with_addr ? addr_format(&dial->peer_addr, addr) : "");
 	return buf;
 }
 
 /* ---- RESOLVE ---- */
-
-static void start_connect(struct dial *dial, struct addr *addrs, size_t count);
 
 static void on_resolved(void *arg, const struct resolver_answer *answer)
 {
@@ -164,7 +197,8 @@ static void start_resolve(struct dial *dial)
 {
 	struct addr addr;
 
-	if (dial_path(dial)->direct && dial->params.route->target_address.len != 0) {
+	if (dial_path(dial)->direct && dial->params.connect_only == NULL &&
+	    dial->params.route->target_address.len != 0) {
 		addr = dial->params.route->target_address;
 		start_connect(dial, &addr, 1);
 	} else if (dial->peer->is_ip) {
@@ -238,7 +272,6 @@ static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
 	    .addrs = addrs,
 	    .count = count,
 	    .source = route->source.len != 0 ? &route->source : NULL,
-	    .keepalive_ms = route->config->keepalive_ms,
 	};
 	char peer[192], addr[ADDR_TEXT_BYTES];
 	size_t i;
@@ -266,8 +299,11 @@ static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
 
 /* ---- TLS ---- */
 
-void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
+static void open_plain(struct dial *dial, const char *prefix, size_t prefix_len);
+
+struct stream *dial_new_stream(struct dial *dial, const char *prefix, size_t prefix_len)
 {
+	struct stream *stream;
 	const struct config_relay *relay = dial_relay(dial);
 	const struct identity_use *use = dial->params.use;
 	struct stream_params params = {
@@ -286,65 +322,31 @@ void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
 	    .trace_peer = "target",
 	};
 
-	dial_enter(dial, DIAL_TLS, relay->tls_timeout_ms);
-	wire_clear(&dial->wire);
-	dial->stream = stream_new(&params);
-	if (dial->stream == NULL) {
+	stream = stream_new(&params);
+	if (stream == NULL) {
 		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT,
 		    "OpenSSL could not make a TLS session");
 		dial_finish(dial);
+	}
+	return stream;
+}
+
+void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
+{
+	if (dial->params.connect_only != NULL) {
+		open_plain(dial, prefix, prefix_len);
 		return;
 	}
+	dial_enter(dial, DIAL_TLS, dial_pipeline_patience(dial, DIAL_TLS, dial_relay(dial)->tls_timeout_ms));
+	wire_clear(&dial->wire);
+	if (dial->hello_sent)
+		stream_begin_reading(dial->stream, prefix, prefix_len);
+	else
+		dial->stream = dial_new_stream(dial, prefix, prefix_len);
+	if (dial->stream == NULL)
+		return;
 	dial->outer = NULL; /* the stream's now */
 	step_tls(dial);
-}
-
-static enum diagnosis_code code_of_fault(enum tls_fault_kind kind)
-{
-	switch (kind) {
-	case TLS_FAULT_INSPECTED:
-		return DIAGNOSIS_TLS_INSPECTED;
-	case TLS_FAULT_UNTRUSTED:
-		return DIAGNOSIS_TLS_UNTRUSTED;
-	case TLS_FAULT_HOSTNAME:
-		return DIAGNOSIS_TLS_HOSTNAME;
-	case TLS_FAULT_EXPIRED:
-		return DIAGNOSIS_TLS_EXPIRED;
-	case TLS_FAULT_REVOKED:
-		return DIAGNOSIS_TLS_REVOKED;
-	case TLS_FAULT_PIN:
-		return DIAGNOSIS_TLS_PIN;
-	case TLS_FAULT_ISSUER:
-		return DIAGNOSIS_TLS_ISSUER;
-	case TLS_FAULT_VERSION:
-		return DIAGNOSIS_TLS_VERSION;
-	case TLS_FAULT_ALERT:
-		return DIAGNOSIS_TLS_ALERT;
-	case TLS_FAULT_NOT_TLS:
-		return DIAGNOSIS_TLS_NOT_TLS;
-	case TLS_FAULT_NONE:
-	case TLS_FAULT_CLOSED:
-		return DIAGNOSIS_TLS_CLOSED;
-	case TLS_FAULT_CERT_NOT_REQUESTED:
-		return DIAGNOSIS_CLIENT_CERT_NOT_REQUESTED;
-	case TLS_FAULT_CERT_REJECTED:
-		return DIAGNOSIS_CLIENT_CERT_REJECTED;
-	case TLS_FAULT_CERT_UNUSABLE:
-		return DIAGNOSIS_CLIENT_CERT_UNUSABLE;
-	case TLS_FAULT_OUTER:
-		return DIAGNOSIS_PROXY_TLS;
-	}
-	return DIAGNOSIS_TLS_CLOSED;
-}
-
-void dial_diagnose_stream(const struct stream *stream, struct diagnosis *diagnosis)
-{
-	const struct tls_fault *fault = stream_fault(stream);
-
-	diagnosis_set(diagnosis, code_of_fault(fault->kind), "%s%s",
-	    fault->kind == TLS_FAULT_OUTER ? "TLS with the proxy: " : "",
-	    fault->kind == TLS_FAULT_NONE ? "the TLS session ended within its handshake" : fault->sentence);
-	dial_set_fault_cause(diagnosis, fault);
 }
 
 static void open_tunnel(struct dial *dial)
@@ -360,6 +362,21 @@ static void open_tunnel(struct dial *dial)
 	dial->result.tunnel = tunnel;
 }
 
+/* The stream with an https:// proxy is part of the tunnel. */
+static void open_plain(struct dial *dial, const char *prefix, size_t prefix_len)
+{
+	wire_clear(&dial->wire);
+	dial_finish(dial); /* what the proxy's TLS showed is nobody's evidence of a target */
+	dial->stream = dial->outer;
+	dial->outer = NULL;
+	open_tunnel(dial);
+	if (prefix_len > 0) {
+		dial->result.tunnel->prefix = mem_realloc(NULL, prefix_len);
+		memcpy(dial->result.tunnel->prefix, prefix, prefix_len);
+		dial->result.tunnel->prefix_len = prefix_len;
+	}
+}
+
 static void step_tls(struct dial *dial)
 {
 	char peer[192], addr[ADDR_TEXT_BYTES];
@@ -370,7 +387,14 @@ static void step_tls(struct dial *dial)
 		return;
 	}
 	status = stream_handshake(dial->stream);
+	if (!dial->answered && stream_was_answered(dial->stream)) {
+		if (dial->waits_for_hello)
+			set_deadline(dial, dial_relay(dial)->tls_timeout_ms - (loop_clock_us() -
+			    dial->phase_began_us) / 1000);
+		dial_pipeline_answered(dial);
+	}
 	if (status == STREAM_OK) {
+		dial_pipeline_worked(dial);
 		relay_path_saw_server(dial->params.route->set, dial->params.path, dial->stream);
 		open_tunnel(dial);
 		return;
@@ -430,7 +454,7 @@ static void time_out(struct dial *dial)
 		} else {
 			diagnosis_set(d, DIAGNOSIS_PROXY_TIMEOUT, "%s did not answer CONNECT %s in time (%s; "
 			    "%zu bytes came; %s credentials were sent)", peer,
-			    dial->params.route->target_text, limit, dial->reply_len,
+			    dial_target_text(dial), limit, dial->reply_len,
 			    dial_path(dial)->user != NULL ? "our" : "no");
 		}
 		break;
@@ -479,11 +503,20 @@ struct dial *dial_start(const struct dial_params *params, dial_done_fn *done, vo
 	dial->phase = DIAL_RESOLVE;
 	dial->phase_began_us = loop_clock_us();
 	dial->connect_began_ms = loop_now_ms();
-	dial->peer = dial_path(dial)->direct ? &dial_relay(dial)->target : &dial_path(dial)->proxy;
+	if (!dial_path(dial)->direct)
+		dial->peer = &dial_path(dial)->proxy;
+	else
+		dial->peer = params->connect_only != NULL ? params->connect_only : &dial_relay(dial)->target;
 	dial->timer = evtimer_new(params->loop->base, on_timer, dial);
 	if (dial->timer == NULL) {
 		free(dial);
 		return NULL;
+	}
+	if (params->connect_only != NULL) {
+		dial->other_text = hostport_format(params->connect_only);
+		if (!dial_path(dial)->direct)
+			dial->other_request = http_connect_redirect(params->path->request,
+			    params->connect_only);
 	}
 	tell_phase(dial);
 	start_resolve(dial);

@@ -10,10 +10,13 @@
 #include "loop/loop.h"
 #include "tls/stream.h"
 
-/* What a dial yields: a verified TLS stream to the target. */
+/* What a dial yields: a verified TLS stream to the target, or bytes as they are with `connect_only`. */
 struct tunnel {
 	struct watch *watch;
-	struct stream *stream; /* on the watch's descriptor */
+	struct stream *stream; /* on the watch's descriptor; NULL: plain bytes */
+	/* with connect_only: what came behind the proxy's answer, the tunnel's first bytes */
+	unsigned char *prefix;
+	size_t prefix_len;
 };
 /* Frees both and the tunnel; with `reset` the peer gets a RST. */
 void tunnel_free(struct tunnel *tunnel, bool reset);
@@ -44,6 +47,7 @@ struct dial_params {
 	/* Under which certificate; borrowed until done or cancelled.  NULL: the configured one. */
 	const struct identity_use *use;
 	int64_t deadline_ms;       /* loop_now_ms() at which setup_timeout ends */
+	bool may_pipeline;         /* the ClientHello may go with the CONNECT, as `proxy_pipeline` says */
 	const struct dial_observer *observer; /* borrowed until done or cancelled; NULL: nobody */
 	/*
 	 * Told of the TLS with an https:// proxy and with the target, as in stream_params: each line begins
@@ -52,6 +56,12 @@ struct dial_params {
 	 */
 	void (*trace)(void *arg, const char *text);
 	void *trace_arg;
+	/*
+	 * Reach this host instead of the target, and stop before TLS: the tunnel is the client's own to use,
+	 * and the certificate for the target stays out of it.  Borrowed until done or cancelled; NULL: the
+	 * target.
+	 */
+	const struct hostport *connect_only;
 };
 
 struct dial_result {
@@ -66,6 +76,7 @@ struct dial_result {
 	 * decides.
 	 */
 	bool nothing_sent;
+	bool pipeline_refused; /* it was found that this proxy loses a ClientHello behind the CONNECT */
 };
 
 struct dial;

@@ -157,3 +157,51 @@ void dial_set_fault_cause(struct diagnosis *diagnosis, const struct tls_fault *f
 	else
 		diagnosis_set_cause(diagnosis, cause_of_detail(fault->detail));
 }
+
+static enum diagnosis_code code_of_fault(enum tls_fault_kind kind)
+{
+	switch (kind) {
+	case TLS_FAULT_INSPECTED:
+		return DIAGNOSIS_TLS_INSPECTED;
+	case TLS_FAULT_UNTRUSTED:
+		return DIAGNOSIS_TLS_UNTRUSTED;
+	case TLS_FAULT_HOSTNAME:
+		return DIAGNOSIS_TLS_HOSTNAME;
+	case TLS_FAULT_EXPIRED:
+		return DIAGNOSIS_TLS_EXPIRED;
+	case TLS_FAULT_REVOKED:
+		return DIAGNOSIS_TLS_REVOKED;
+	case TLS_FAULT_PIN:
+		return DIAGNOSIS_TLS_PIN;
+	case TLS_FAULT_ISSUER:
+		return DIAGNOSIS_TLS_ISSUER;
+	case TLS_FAULT_VERSION:
+		return DIAGNOSIS_TLS_VERSION;
+	case TLS_FAULT_ALERT:
+		return DIAGNOSIS_TLS_ALERT;
+	case TLS_FAULT_NOT_TLS:
+		return DIAGNOSIS_TLS_NOT_TLS;
+	case TLS_FAULT_NONE:
+	case TLS_FAULT_CLOSED:
+		return DIAGNOSIS_TLS_CLOSED;
+	case TLS_FAULT_CERT_NOT_REQUESTED:
+		return DIAGNOSIS_CLIENT_CERT_NOT_REQUESTED;
+	case TLS_FAULT_CERT_REJECTED:
+		return DIAGNOSIS_CLIENT_CERT_REJECTED;
+	case TLS_FAULT_CERT_UNUSABLE:
+		return DIAGNOSIS_CLIENT_CERT_UNUSABLE;
+	case TLS_FAULT_OUTER:
+		return DIAGNOSIS_PROXY_TLS;
+	}
+	return DIAGNOSIS_TLS_CLOSED;
+}
+
+void dial_diagnose_stream(const struct stream *stream, struct diagnosis *diagnosis)
+{
+	const struct tls_fault *fault = stream_fault(stream);
+
+	diagnosis_set(diagnosis, code_of_fault(fault->kind), "%s%s",
+	    fault->kind == TLS_FAULT_OUTER ? "TLS with the proxy: " : "",
+	    fault->kind == TLS_FAULT_NONE ? "the TLS session ended within its handshake" : fault->sentence);
+	dial_set_fault_cause(diagnosis, fault);
+}

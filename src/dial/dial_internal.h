@@ -6,6 +6,14 @@
 #include "dial/dial.h"
 #include "dial/http_connect.h"
 
+/* Whether the ClientHello goes with the CONNECT; see dial_pipeline.c. */
+enum dial_pipeline {
+	DIAL_PLAIN,
+	DIAL_PIPELINED,
+	DIAL_PIPELINE_TRIAL, /* the first on this path, and the only one until it is over */
+	DIAL_PLAIN_AGAIN,    /* after a pipelined attempt that came to nothing */
+};
+
 struct dial {
 	struct loop_job job; /* first: run() gets it */
 	struct dial_params params;
@@ -33,6 +41,13 @@ struct dial {
 	struct http_connect_parser parser;
 	struct stream *stream;
 	struct dial_result result;
+
+	enum dial_pipeline pipeline;
+	bool hello_sent;      /* with the CONNECT: the stream is there before the proxy's answer, and owns `outer` */
+	bool answered;        /* the target, to the ClientHello */
+	bool waits_for_hello; /* the timer now set is the patience with a proxy that may have lost our ClientHello */
+	char *other_text;             /* with connect_only: "host:port", else NULL */
+	struct secret *other_request; /* the CONNECT for it; NULL for direct */
 };
 
 static inline const struct config_relay *dial_relay(const struct dial *dial)
@@ -43,6 +58,17 @@ static inline const struct config_relay *dial_relay(const struct dial *dial)
 static inline const struct config_path *dial_path(const struct dial *dial)
 {
 	return dial->params.path->config;
+}
+
+/* "host:port" of whom the tunnel is for, and the CONNECT for it. */
+static inline const char *dial_target_text(const struct dial *dial)
+{
+	return dial->other_text != NULL ? dial->other_text : dial->params.route->target_text;
+}
+
+static inline const struct secret *dial_request(const struct dial *dial)
+{
+	return dial->other_request != NULL ? dial->other_request : dial->params.path->request;
 }
 
 /* Ends the stage before it and sets the deadline of this one. */
@@ -62,7 +88,29 @@ void dial_start_proxy(struct dial *dial);
 /* The descriptor is ready. */
 void dial_step_proxy(struct dial *dial, bool readable);
 
-/* TLS: behind the proxy's answer, or on the connected watch. */
+/* Before the CONNECT is sent: does the ClientHello go with it? */
+void dial_pipeline_choose(struct dial *dial);
+static inline bool dial_is_pipelined(const struct dial *dial)
+{
+	return dial->pipeline == DIAL_PIPELINED || dial->pipeline == DIAL_PIPELINE_TRIAL;
+}
+/*
+ * How long to wait, at most, in the phase that is about to begin: for the proxy's answer, or for the target's
+ * first byte, before it is done again without.
+ */
+int64_t dial_pipeline_patience(struct dial *dial, enum dial_phase phase, int64_t stage_ms);
+/* The target has answered the ClientHello. */
+void dial_pipeline_answered(struct dial *dial);
+/* The target is verified. */
+void dial_pipeline_worked(struct dial *dial);
+/* The attempt failed: completes its diagnosis, and remembers.  True when it is to be done again without. */
+bool dial_pipeline_falls_back(struct dial *dial);
+/* Whatever it was that ended the dial. */
+void dial_pipeline_end(struct dial *dial);
+
+/* The stream to the target, not begun; NULL when the dial is finished for want of one. */
+struct stream *dial_new_stream(struct dial *dial, const char *prefix, size_t prefix_len);
+/* TLS: behind the proxy's answer, or on the connected watch.  With connect_only the dial is done instead. */
 void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len);
 
 #endif

@@ -32,7 +32,7 @@ static void make_context(const struct dial *dial, struct http_connect_context *c
 		snprintf(name, PROXY_NAME_BYTES, "%s at %s", dial_path(dial)->name,
 		    addr_format(&dial->peer_addr, addr));
 	context->proxy_name = name;
-	context->target = dial->params.route->target_text;
+	context->target = dial_target_text(dial);
 	context->sent_credentials = dial_path(dial)->user != NULL;
 }
 
@@ -87,11 +87,28 @@ static bool judge_reply(struct dial *dial)
 
 /* ---- http:// ---- */
 
-static void start_plain(struct dial *dial)
+/* The CONNECT and the ClientHello; inside the TLS with an https:// proxy, where there is one. */
+static void send_with_hello(struct dial *dial)
 {
 	const struct secret *request = dial->params.path->request;
 
+	dial->stream = dial_new_stream(dial, NULL, 0);
+	if (dial->stream == NULL)
+		return;
+	dial->hello_sent = true;
+	stream_send_hello_behind(dial->stream, secret_bytes(request), secret_len(request));
+	watch_want(dial->watch, true, stream_pending(dial->stream));
+}
+
+static void start_plain(struct dial *dial)
+{
+	const struct secret *request = dial_request(dial);
+
 	wire_init(&dial->wire, watch_fd(dial->watch), &dial->params.loop->pool);
+	if (dial_is_pipelined(dial)) {
+		send_with_hello(dial);
+		return;
+	}
 	/* A failed send is told by the read that follows: a proxy may have said why before it closed. */
 	(void)wire_send(&dial->wire, secret_bytes(request), secret_len(request));
 	watch_want(dial->watch, true, wire_pending(&dial->wire));
@@ -119,8 +136,13 @@ static size_t read_plain(struct dial *dial)
 
 static void step_plain(struct dial *dial)
 {
-	(void)wire_flush(&dial->wire);
-	watch_want(dial->watch, true, wire_pending(&dial->wire));
+	if (dial->hello_sent) {
+		(void)stream_flush(dial->stream);
+		watch_want(dial->watch, true, stream_pending(dial->stream));
+	} else {
+		(void)wire_flush(&dial->wire);
+		watch_want(dial->watch, true, wire_pending(&dial->wire));
+	}
 	if (read_plain(dial) > 0)
 		(void)judge_reply(dial);
 }
@@ -208,7 +230,7 @@ static bool shake_hands(struct dial *dial)
 
 static void send_request(struct dial *dial)
 {
-	const struct secret *request = dial->params.path->request;
+	const struct secret *request = dial_request(dial);
 	const char *bytes = secret_bytes(request);
 
 	while (dial->request_off < secret_len(request) && !stream_pending(dial->outer)) {
@@ -262,13 +284,20 @@ static void step_tls(struct dial *dial)
 	}
 	if (!shake_hands(dial))
 		return;
-	send_request(dial);
-	read_tls(dial);
+	if (!dial_is_pipelined(dial))
+		send_request(dial);
+	else if (!dial->hello_sent && !stream_pending(dial->outer))
+		send_with_hello(dial);
+	if (dial->phase == DIAL_PROXY)
+		read_tls(dial);
 }
 
 void dial_start_proxy(struct dial *dial)
 {
-	dial_enter(dial, DIAL_PROXY, dial_relay(dial)->proxy_timeout_ms);
+	int64_t stage_ms = dial_relay(dial)->proxy_timeout_ms;
+
+	dial_pipeline_choose(dial);
+	dial_enter(dial, DIAL_PROXY, dial_pipeline_patience(dial, DIAL_PROXY, stage_ms));
 	if (dial_path(dial)->tls)
 		start_tls(dial);
 	else

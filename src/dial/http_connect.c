@@ -95,6 +95,32 @@ struct secret *http_connect_build(const struct http_connect_request *request)
 	return secret;
 }
 
+struct secret *http_connect_redirect(const struct secret *request, const struct hostport *target)
+{
+	const char *from = secret_bytes(request), *rest = from;
+	char *text = hostport_format(target), *head, *at;
+	size_t rest_len, size;
+	struct secret *secret;
+	unsigned lines;
+
+	/* The request line and Host come first, and are all that names the host. */
+	for (lines = 0; lines < 2; lines++) {
+		rest = memchr(rest, '\n', secret_len(request) - (size_t)(rest - from));
+		midrelay_assert(rest != NULL);
+		rest++;
+	}
+	rest_len = secret_len(request) - (size_t)(rest - from);
+	size = 2 * strlen(text) + rest_len + 64;
+	head = mem_calloc(1, size);
+	at = head + snprintf(head, size, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n", text, text);
+	memcpy(at, rest, rest_len);
+	secret = secret_new(head, (size_t)(at - head) + rest_len);
+	explicit_bzero(head, size);
+	free(head);
+	free(text);
+	return secret;
+}
+
 /* ---- what is no status line ---- */
 
 static bool is_blank(char c)

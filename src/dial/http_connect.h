@@ -30,6 +30,9 @@ struct http_connect_request {
 /* The whole request head as a secret (it may carry the password), ready to be sent.  The caller owns it. */
 struct secret *http_connect_build(const struct http_connect_request *request);
 
+/* A request that http_connect_build() made, but for another host.  The caller owns it. */
+struct secret *http_connect_redirect(const struct secret *request, const struct hostport *target);
+
 /* Bounds on a reply head (PITFALLS: endless headers). */
 #define HTTP_CONNECT_MAX_HEAD_BYTES 65536
 #define HTTP_CONNECT_MAX_LINE_BYTES 16384

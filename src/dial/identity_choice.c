@@ -171,6 +171,23 @@ enum identity_news identity_choice_refused(struct identity_choice *choice, const
 	return news;
 }
 
+bool identity_choice_is_current(struct identity_choice *choice, const struct identity_use *use, int64_t now_ms)
+{
+	struct identity_standing *standing = choice->standing;
+	struct identity *picked = choice->identity;
+	bool trial = false;
+
+	if (atomic_load(&standing->went_back)) {
+		pthread_mutex_lock(&standing->lock);
+		if (atomic_load(&standing->went_back) && is_valid(atomic_load(&choice->old))) {
+			trial = now_ms >= standing->next_try_ms && is_valid(choice->identity);
+			picked = atomic_load(&choice->old);
+		}
+		pthread_mutex_unlock(&standing->lock);
+	}
+	return !trial && (use == NULL || (use->identity == picked && !use->is_trial));
+}
+
 void identity_choice_try_now(struct identity_choice *choice)
 {
 	pthread_mutex_lock(&choice->standing->lock);

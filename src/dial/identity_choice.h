@@ -72,6 +72,12 @@ enum identity_news identity_choice_accepted(struct identity_choice *choice, cons
 enum identity_news identity_choice_refused(struct identity_choice *choice, const struct identity_use *use,
     int64_t now_ms);
 
+/*
+ * Whether a dial that began now would go under that same one, and be no trial: what was dialled ahead of need may
+ * be used.  With `use` NULL: whether it would be no trial.
+ */
+bool identity_choice_is_current(struct identity_choice *choice, const struct identity_use *use, int64_t now_ms);
+
 /* The next dial tries the new one, whenever the last one did. */
 void identity_choice_try_now(struct identity_choice *choice);
 

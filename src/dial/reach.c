@@ -31,6 +31,7 @@ struct reach {
 	unsigned failures;
 	bool finished;
 	struct reach_result result;
+	struct hostport connect_only; /* host NULL: the target is reached */
 	char others[160]; /* what the later paths failed with: "direct: connect-timeout" */
 };
 
@@ -46,6 +47,7 @@ static void reach_free(struct reach *reach)
 	dial_cancel(reach->dial);
 	identity_use_clear(&reach->result.use);
 	free(reach->tried);
+	hostport_clear(&reach->connect_only);
 	free(reach);
 }
 
@@ -89,6 +91,8 @@ static bool dial_next(struct reach *reach)
 	    .trace = reach->params.trace,
 	    .trace_arg = reach->params.arg,
 	    .use = &reach->result.use,
+	    .may_pipeline = true,
+	    .connect_only = reach->connect_only.host != NULL ? &reach->connect_only : NULL,
 	};
 	size_t i;
 
@@ -151,6 +155,10 @@ static void note_path(struct reach *reach, struct relay_path *path, const struct
 {
 	bool news;
 
+	if (reach->connect_only.host != NULL) {
+		relay_path_undecided(&path->state);
+		return;
+	}
 	if (result->tunnel != NULL) {
 		news = relay_path_worked(&path->state);
 	} else if (result->diagnosis.code == DIAGNOSIS_LOCAL_LIMIT) {
@@ -189,8 +197,11 @@ static void on_dialled(void *arg, struct dial_result *result)
 	reach->dial = NULL;
 	note_path(reach, path, result);
 	/* What a refused server showed is told with its refusal. */
-	relay_path_noticed(&path->state, result->tunnel != NULL ? result->evidence : NULL,
-	    result->cert_in_clear, tell_notice, &place);
+	if (reach->connect_only.host == NULL)
+		relay_path_noticed(&path->state, result->tunnel != NULL ? result->evidence : NULL,
+		    result->cert_in_clear, tell_notice, &place);
+	if (result->pipeline_refused)
+		tell_notice(&place, RELAY_PATH_PIPELINE_OFF);
 	free(result->evidence);
 	result->evidence = NULL;
 	if (result->tunnel != NULL) {
@@ -261,10 +272,16 @@ struct reach *reach_start(const struct reach_params *params)
 	reach->deadline_ms = loop_now_ms() + params->route->config->setup_timeout_ms;
 	reach->tried = mem_calloc(params->route->path_count, sizeof(*reach->tried));
 	reach->result.times = (struct dial_times){-1, -1, -1, -1};
-	reach->result.use = identity_choice_pick(&params->route->choice, loop_now_ms());
 	reach->result.wait_us = -1;
 	reach->place.on_turn = on_turn;
-	if (!relay_route_cert_is_usable(reach->result.use.identity, &reach->result.diagnosis))
+	if (params->connect_only != NULL) {
+		reach->connect_only = *params->connect_only;
+		reach->connect_only.host = mem_strdup(params->connect_only->host);
+	} else {
+		reach->result.use = identity_choice_pick(&params->route->choice, loop_now_ms());
+	}
+	if (params->connect_only == NULL &&
+	    !relay_route_cert_is_usable(reach->result.use.identity, &reach->result.diagnosis))
 		finish(reach);
 	else if (!dial_gate_enter(gate_of(reach), &reach->place))
 		wait_for_turn(reach);

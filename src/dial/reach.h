@@ -40,6 +40,11 @@ struct reach_params {
 	/* Called once, never from inside reach_start, never after reach_cancel; the reach is gone then. */
 	void (*on_done)(void *arg, struct reach_result *result);
 	void *arg;
+	/*
+	 * As in dial_params; copied.  What comes of it says nothing of the paths to the target, and changes
+	 * nothing in their state.
+	 */
+	const struct hostport *connect_only;
 };
 
 struct reach;

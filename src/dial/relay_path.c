@@ -43,6 +43,7 @@ bool relay_path_failed(struct relay_path_state *state, enum diagnosis_code code,
 	else
 		atomic_store(&state->rest_until_ms, 0);
 	atomic_store(&state->on_trial, false);
+	atomic_fetch_add(&state->failures, 1);
 	if (atomic_exchange(&state->last_code, (int)code) == (int)code)
 		return false;
 	atomic_store(&state->told_failed, true);
@@ -90,6 +91,8 @@ const char *relay_path_notice_name(enum relay_path_notice notice)
 		return "certificate-in-clear";
 	case RELAY_PATH_PIN_ON_LEAF:
 		return "pin-on-leaf";
+	case RELAY_PATH_PIPELINE_OFF:
+		return "pipeline-off";
 	}
 	return "?";
 }

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "dial/http_connect.h"
+#include "dial/relay_local.h"
 
 /* Squid takes 64 kB, others 8; what we send at once is bounded as well. */
 #define CONNECT_MAX_BYTES 32768
@@ -43,7 +44,11 @@ static void route_clear(struct relay_route *route, unsigned loop_count)
 	free(route->gates);
 	identity_choice_clear(&route->choice);
 	identity_unref(route->identity);
+	local_identity_free(route->local);
 	free(route->target_text);
+	for (i = 0; route->own_hosts != NULL && route->own_hosts[i] != NULL; i++)
+		free(route->own_hosts[i]);
+	free(route->own_hosts);
 }
 
 /* A reference as it stands in the configuration, to be opened with the keys of the routes built so far. */
@@ -324,6 +329,25 @@ static void path_build(struct relay_path *path, struct relay_set *set, const str
 	path->proxy_identity = build_proxy_identity(set, path->config, report);
 }
 
+static void build_http_rules(struct relay_route *route)
+{
+	const struct config_relay *config = route->config;
+	struct http_rules *rules = &route->http_rules;
+	char text[INET6_ADDRSTRLEN];
+	size_t i;
+
+	route->own_hosts = mem_calloc(config->listen_count + 1, sizeof(*route->own_hosts));
+	for (i = 0; i < config->listen_count; i++) {
+		const struct addr *own = &config->listens[i].addr;
+
+		if (!addr_is_wildcard(own) && addr_format_host(own, text) != NULL)
+			route->own_hosts[rules->own_host_count++] = mem_strdup(text);
+	}
+	rules->own_hosts = (const char *const *)route->own_hosts;
+	rules->target_host = config->target.host;
+	rules->target_port = config->target.port;
+}
+
 static void route_build(struct relay_route *route, struct relay_set *set, const struct config_relay *config,
     struct config_report *report)
 {
@@ -332,6 +356,7 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 	route->set = set;
 	route->config = config;
 	route->target_text = hostport_format(&config->target);
+	route->local = relay_local_build(config, report);
 	if (config->source_address != NULL && !addr_parse_ip(config->source_address, 0, &route->source))
 		config_report_fault(report, config_relay_line(config, "source_address"),
 		    "source_address: %s is not an IP address", config->source_address);
@@ -342,6 +367,8 @@ static void route_build(struct relay_route *route, struct relay_set *set, const 
 	route->gates = mem_calloc(set->loop_count, sizeof(*route->gates));
 	for (i = 0; i < set->loop_count; i++)
 		dial_gate_init(&route->gates[i], set->loop_count);
+	if (config->mode == CONFIG_MODE_HTTP)
+		build_http_rules(route);
 	route->paths = mem_calloc(config->path_count, sizeof(*route->paths));
 	route->path_count = config->path_count;
 	for (i = 0; i < config->path_count; i++)
@@ -388,6 +415,8 @@ static void check_files(struct relay_set *set, struct config_report *report)
 		/* Files that do not go together were a fault already. */
 		if (one_form && whole && relay->tls_min <= relay->tls_max)
 			build_identity(set, i, NULL, report);
+		if (relay->listen_key == NULL || !config_relay_makes_cert(relay))
+			local_identity_free(relay_local_build(relay, report));
 		for (j = 0; j < relay->path_count; j++) {
 			const struct config_path *path = &relay->paths[j];
 

@@ -17,8 +17,10 @@
 #include "dial/dial_gate.h"
 #include "dial/identity_choice.h"
 #include "dial/relay_secrets.h"
+#include "http/http_relay.h"
 #include "tls/cert_end.h"
 #include "tls/identity.h"
+#include "tls/local_identity.h"
 #include "tls/stream.h"
 
 /* How long a path that failed is left alone. */
@@ -40,6 +42,20 @@ struct relay_path_state {
 	atomic_uint inspected;
 	atomic_bool told_in_clear;  /* that our certificate crosses it readable */
 	atomic_bool told_leaf_pin;
+	/* does a ClientHello behind the CONNECT arrive? enum relay_path_pipeline; see dial_pipeline.c */
+	atomic_int pipeline;
+	atomic_llong pipeline_refused_until_ms;
+	atomic_uint failures;     /* so far; a tunnel that is older than the last one is not kept for later */
+	/* whether its server sends tickets behind a full handshake, and behind a resumed one */
+	atomic_bool tickets[2];
+};
+
+enum relay_path_pipeline {
+	RELAY_PIPELINE_UNKNOWN, /* nor does it work without, as far as is known */
+	RELAY_PIPELINE_READY,   /* it works without: the next dial may try */
+	RELAY_PIPELINE_TRIAL,   /* a dial is trying */
+	RELAY_PIPELINE_WORKS,
+	RELAY_PIPELINE_REFUSED, /* until then */
 };
 
 enum relay_path_choice relay_path_choose(struct relay_path_state *state, int64_t now_ms);
@@ -61,6 +77,8 @@ enum relay_path_notice {
 	RELAY_PATH_CERT_IN_CLEAR,   /* TLS 1.2 showed our certificate to all on the path */
 	/* `pin` matches the server's own key alone, which ends with its certificate */
 	RELAY_PATH_PIN_ON_LEAF,
+	/* its proxy loses a ClientHello behind the CONNECT; again when that has changed in between */
+	RELAY_PATH_PIPELINE_OFF,
 };
 const char *relay_path_notice_name(enum relay_path_notice notice); /* the log event */
 
@@ -97,6 +115,10 @@ struct relay_route {
 	struct relay_path *paths;
 	size_t path_count;
 	struct dial_gate *gates;           /* one for each loop, used by that loop alone */
+	struct http_rules http_rules;      /* with mode = http */
+	char **own_hosts;                  /* of the rules: the listen addresses; ends in NULL */
+	/* for clients of tls://; NULL: no listen_cert, or its local CA was not made (never in `run`) */
+	struct local_identity *local;
 };
 
 struct relay_set {

@@ -6,7 +6,10 @@
  * rewritten; body bytes leave as they came, by reference.  Framing that two readers could understand
  * differently (RFC 9112 section 6.3, 11.2) is refused, never repaired.
  *
- * Put right in requests: the target's form of request-target and Host; Proxy-* headers go.  In responses:
+ * Put right in requests: the target's form of request-target and Host; Proxy-* headers go (a Proxy-Connection
+ * without Connection beside it leaves as Connection, where it says something else than the version does); an
+ * Origin or Referer that names us names the target, as Host does, or the target's own check of where a request
+ * comes from would refuse every form.  In responses:
  * Secure, SameSite=None and a foreign Domain leave Set-Cookie; Location, Content-Location and Refresh that
  * name the target come back to the client's own address; Strict-Transport-Security goes.
  */
@@ -86,8 +89,8 @@ void http_relay_free(struct http_relay *http); /* NULL is fine */
 enum http_step http_relay_request(struct http_relay *http, const unsigned char *in, size_t len, size_t *taken,
     struct http_piece *piece);
 /* The same for the target's.  After a 101, and in a body, pieces are the input. */
-enum http_step http_relay_response(struct http_relay *http, const unsigned char *in, size_t len, size_t *taken,
-    struct http_piece *piece);
+enum http_step http_relay_response(struct http_relay *http, const unsigned char *in, size_t len,
+    size_t *taken, struct http_piece *piece);
 
 /*
  * The target ended its stream cleanly.  True: no response was cut by it (it was between messages, or in one
@@ -102,6 +105,8 @@ const char *http_relay_fault(const struct http_relay *http);
 
 /* Requests that were passed on and whose final response has not come whole. */
 unsigned http_relay_outstanding(const struct http_relay *http);
+/* The last request that was passed on has its last byte, or there was none. */
+bool http_relay_request_is_whole(const struct http_relay *http);
 /* Part of a response (not of a 1xx before it) has been passed on, so that no other answer can be given. */
 bool http_relay_response_began(const struct http_relay *http);
 /*
@@ -109,7 +114,18 @@ bool http_relay_response_began(const struct http_relay *http);
  * tunnel may serve another client.
  */
 bool http_relay_is_clean(const struct http_relay *http);
+/*
+ * Nothing more can come: the last response before an announced end has come whole.  The target may keep its
+ * stream open all the same; requests get HTTP_WAIT.
+ */
+bool http_relay_is_over(const struct http_relay *http);
 /* Raw bytes both ways, after a 101. */
 bool http_relay_is_raw(const struct http_relay *http);
+
+/*
+ * Gives back the memory that an idle connection does not need.  Whatever was borrowed from the http_relay is
+ * invalid afterwards.
+ */
+void http_relay_rest(struct http_relay *http);
 
 #endif

@@ -36,6 +36,11 @@ static void on_deferred(evutil_socket_t fd, short what, void *arg)
 	run_deferred(arg);
 }
 
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	watch_run_again(arg);
+}
+
 static void run_mail(struct loop_mailbox *box)
 {
 	struct loop_job *job;
@@ -122,6 +127,7 @@ struct loop *loop_new(unsigned index, struct error *err)
 
 	loop->index = index;
 	loop->deferred_last = &loop->deferred_first;
+	TAILQ_INIT(&loop->again);
 	wire_pool_init(&loop->pool);
 	loop->base = base_new();
 	if (loop->base == NULL) {
@@ -129,8 +135,9 @@ struct loop *loop_new(unsigned index, struct error *err)
 		goto fail;
 	}
 	loop->deferred_event = event_new(loop->base, -1, 0, on_deferred, loop);
-	if (loop->deferred_event == NULL) {
-		error_set(err, "libevent has no event for deferred jobs");
+	loop->again_event = evtimer_new(loop->base, on_again, loop);
+	if (loop->deferred_event == NULL || loop->again_event == NULL) {
+		error_set(err, "libevent has no event for what is to run later");
 		goto fail;
 	}
 	loop->mailbox = mailbox_new(loop->base, err);
@@ -153,6 +160,9 @@ void loop_free(struct loop *loop)
 	mailbox_free(loop->mailbox);
 	if (loop->deferred_event != NULL)
 		event_free(loop->deferred_event);
+	if (loop->again_event != NULL)
+		event_free(loop->again_event);
+	free(loop->spare_event);
 	if (loop->base != NULL)
 		event_base_free(loop->base);
 	wire_pool_clear(&loop->pool);

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "base/error.h"
 #include "base/wire.h"
@@ -20,6 +21,7 @@ struct loop_job {
 };
 
 struct loop_mailbox;
+TAILQ_HEAD(watch_list, watch);
 
 struct loop {
 	struct event_base *base;
@@ -28,6 +30,10 @@ struct loop {
 	struct loop_job *deferred_first, **deferred_last;
 	struct event *deferred_event;
 	struct loop_mailbox *mailbox;
+	struct watch_list again; /* watches that called watch_again() */
+	unsigned again_count;
+	struct event *again_event;
+	struct event *spare_event; /* the watches': memory only */
 };
 
 struct loop *loop_new(unsigned index, struct error *err);
@@ -57,13 +63,15 @@ void loop_timer_add(struct event *timer, int64_t ms);
 struct watch;
 typedef void watch_fn(void *arg, bool readable, bool writable);
 
-/* Takes ownership of fd (non-blocking) on success; NULL leaves it with the caller. */
+/* Takes ownership of fd (non-blocking). */
 struct watch *watch_new(struct loop *loop, int fd, watch_fn *on_ready, void *arg);
 void watch_set_owner(struct watch *watch, watch_fn *on_ready, void *arg);
 void watch_want(struct watch *watch, bool read, bool write);
 int watch_fd(const struct watch *watch);
 /* Calls the owner again in the next turn of the loop, as if the descriptor were readable. */
 void watch_again(struct watch *watch);
+/* Calls those owners; for the loop. */
+void watch_run_again(struct loop *loop);
 /* Closes the descriptor; with `reset` the peer gets a RST.  NULL is fine. */
 void watch_free(struct watch *watch, bool reset);
 

@@ -6,10 +6,9 @@
 #include "relay/acceptor.h"
 
 #include <errno.h>
-#include <event2/listener.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log_limit.h"
@@ -18,6 +17,9 @@
 
 /* How long accepting rests when the process or the system is out of descriptors. */
 #define PAUSE_MS 100
+/* Clients that one turn takes, and the turns that take only one after none was left. */
+#define BURST 64
+#define SINGLES 8
 /* Clients over max_connections that are being told so; past this they are closed without a word. */
 #define REFUSALS_MAX 256
 
@@ -25,8 +27,10 @@ struct place {
 	struct acceptor *acceptor; /* borrowed */
 	struct place *next;
 	int fd;
-	struct evconnlistener *listener;
+	struct event *event;
 	struct relay_route *route;
+	unsigned singles; /* turns that take one client */
+	bool tls;
 };
 
 /* A connection on its way to another loop. */
@@ -53,9 +57,9 @@ static void set_paused(struct acceptor *acceptor, bool paused)
 	acceptor->paused = paused;
 	for (place = acceptor->places; place != NULL; place = place->next) {
 		if (paused)
-			evconnlistener_disable(place->listener);
+			event_del(place->event);
 		else
-			evconnlistener_enable(place->listener);
+			event_add(place->event, NULL);
 	}
 }
 
@@ -64,18 +68,17 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg)
 	set_paused(arg, false);
 }
 
-static void on_accept_failed(struct evconnlistener *listener, void *arg)
+static void accept_failed(struct acceptor *acceptor, int error)
 {
-	struct place *place = arg;
-	struct acceptor *acceptor = place->acceptor;
 	struct log_line line;
-	int error = errno;
 	char reason[128], msg[192];
 
-	if (error == ECONNABORTED || error == EPROTO || acceptor->paused)
+	if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ECONNABORTED || error == EPROTO)
 		return;
 	set_paused(acceptor, true);
 	loop_timer_add(acceptor->pause, PAUSE_MS);
+	if (error == EMFILE || error == ENFILE)
+		ready_give_way(acceptor->contexts[0]->ready);
 	if (log_begin(&line, LOG_ERROR, "accept-paused")) {
 		snprintf(msg, sizeof(msg), "no connection can be accepted for now: %s",
 		    strerror_r(error, reason, sizeof(reason)));
@@ -84,11 +87,16 @@ static void on_accept_failed(struct evconnlistener *listener, void *arg)
 	}
 }
 
-static bool is_at_home(const struct config_relay *config, const struct addr *peer)
+static bool is_at_home(const struct place *place, const struct addr *peer)
 {
+	const struct config_relay *config = place->route->config;
 	size_t i;
 
 	if (peer->u.sa.sa_family == AF_UNIX)
+		return true;
+	/* Who has to show a certificate is judged by that. */
+	if (place->tls && config->allow_nonlocal && config->allow_address_count == 0 &&
+	    config->listen_client_ca != NULL)
 		return true;
 	if (config->allow_address_count == 0)
 		return addr_is_loopback(peer);
@@ -117,17 +125,17 @@ static void judge_owner(struct acceptor *acceptor, struct session_params *params
 	}
 }
 
-static void judge(struct acceptor *acceptor, struct session_params *params, unsigned open_before,
+static void judge(const struct place *place, struct session_params *params, unsigned open_before,
     struct error *doubt)
 {
 	const struct relay_route *route = params->route;
 
 	if (open_before >= route->set->config->process.max_connections)
 		params->verdict = SESSION_OVER_LIMIT;
-	else if (!is_at_home(route->config, &params->peer))
+	else if (!is_at_home(place, &params->peer))
 		params->verdict = SESSION_STRANGER;
 	else
-		judge_owner(acceptor, params, doubt);
+		judge_owner(place->acceptor, params, doubt);
 }
 
 static void begin(const struct session_params *params)
@@ -153,20 +161,19 @@ static void run_handover(struct loop_job *job)
 	free(handover);
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa, int sa_len, void *arg)
+static void welcome(struct place *place, int fd, const struct addr *peer)
 {
-	struct place *place = arg;
 	struct acceptor *acceptor = place->acceptor;
 	struct session_context *context = acceptor->contexts[acceptor->turn];
-	struct session_params params = {.context = context, .route = place->route, .fd = fd, .uid = -1};
+	struct session_params params = {
+	    .context = context, .route = place->route, .fd = fd, .peer = *peer, .uid = -1,
+	    .tls = place->tls};
 	struct error doubt;
 	struct handover *handover;
 	unsigned open_before = atomic_fetch_add(&context->totals->open, 1);
 
-	memcpy(&params.peer.u, sa, (size_t)sa_len);
-	params.peer.len = (socklen_t)sa_len;
 	params.verdict = SESSION_WELCOME;
-	judge(acceptor, &params, open_before, &doubt);
+	judge(place, &params, open_before, &doubt);
 	if (params.verdict == SESSION_OVER_LIMIT &&
 	    open_before >= place->route->set->config->process.max_connections + REFUSALS_MAX) {
 		atomic_fetch_sub(&context->totals->open, 1);
@@ -185,6 +192,39 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		handover->params.doubt = handover->doubt = mem_strdup(params.doubt);
 	relay_set_ref(place->route->set);
 	loop_post(context->loop, &handover->job);
+}
+
+/* False: there was none, or accepting rests. */
+static bool accept_one(struct place *place)
+{
+	struct addr peer = {.len = sizeof(peer.u)};
+	int fd = accept4(place->fd, &peer.u.sa, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		accept_failed(place->acceptor, errno);
+		return false;
+	}
+	welcome(place, fd, &peer);
+	return true;
+}
+
+/*
+ * To ask until there is none costs a call in vain for every client that comes alone; to take one a turn would keep a
+ * burst waiting.  So after a call in vain the next few turns take one each.
+ */
+static void on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+	struct place *place = arg;
+	unsigned left = BURST;
+
+	if (place->singles > 0) {
+		place->singles--;
+		left = 1;
+	}
+	while (left > 0 && accept_one(place))
+		left--;
+	if (left > 0)
+		place->singles = SINGLES;
 }
 
 struct acceptor *acceptor_new(struct loop *loop, struct session_context *const *contexts, unsigned context_count)
@@ -206,8 +246,8 @@ struct acceptor *acceptor_new(struct loop *loop, struct session_context *const *
 
 static void place_free(struct place *place)
 {
-	if (place->listener != NULL)
-		evconnlistener_free(place->listener);
+	if (place->event != NULL)
+		event_free(place->event);
 	relay_set_unref(place->route->set);
 	free(place);
 }
@@ -219,15 +259,13 @@ static struct place *place_new(struct acceptor *acceptor, const struct acceptor_
 	place->acceptor = acceptor;
 	place->fd = entry->fd;
 	place->route = entry->route;
+	place->tls = entry->tls;
 	relay_set_ref(entry->route->set);
-	/* backlog 0: listen() was called where the address was bound. */
-	place->listener = evconnlistener_new(acceptor->loop->base, on_accept, place,
-	    LEV_OPT_CLOSE_ON_EXEC | (acceptor->paused ? LEV_OPT_DISABLED : 0), 0, entry->fd);
-	if (place->listener == NULL) {
+	place->event = event_new(acceptor->loop->base, entry->fd, EV_READ | EV_PERSIST, on_acceptable, place);
+	if (place->event == NULL || (!acceptor->paused && event_add(place->event, NULL) != 0)) {
 		place_free(place);
 		return NULL;
 	}
-	evconnlistener_set_error_cb(place->listener, on_accept_failed);
 	return place;
 }
 
@@ -258,6 +296,7 @@ bool acceptor_apply(struct acceptor *acceptor, const struct acceptor_entry *entr
 			relay_set_ref(entries[i].route->set);
 			relay_set_unref(place->route->set);
 			place->route = entries[i].route;
+			place->tls = entries[i].tls;
 		} else {
 			place = place_new(acceptor, &entries[i]);
 		}

@@ -16,6 +16,7 @@
 struct acceptor_entry {
 	int fd;                    /* non-blocking; borrowed */
 	struct relay_route *route; /* counted by the acceptor through its set */
+	bool tls;                  /* clients make TLS with us there */
 };
 
 struct acceptor;

@@ -201,7 +201,7 @@ static void add_socket(struct listen_list *list, const struct config_listen *lis
 {
 	const struct config_relay *relay = &config->relays[relay_index];
 	struct listen_socket sock = {.wanted = listen->addr, .fd = -1, .mode = relay->listen_mode, .relay = relay,
-	    .relay_index = relay_index};
+	    .relay_index = relay_index, .tls = listen->tls};
 	const struct listen_socket *kept;
 	struct error err;
 
@@ -216,6 +216,7 @@ static void add_socket(struct listen_list *list, const struct config_listen *lis
 		sock.kept = true;
 		sock.relay = relay;
 		sock.relay_index = relay_index;
+		sock.tls = listen->tls;
 		sock.mode = relay->listen_mode;
 	} else if (!open_socket(&sock, &err)) {
 		config_report_fault(report, listen->line, "listen: %s", err.text);

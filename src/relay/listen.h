@@ -21,6 +21,7 @@ struct listen_socket {
 	const char *systemd; /* borrowed as `relay`: the service manager's socket, never closed; NULL: ours */
 	const struct config_relay *relay; /* borrowed: valid as long as the configuration it was made from */
 	size_t relay_index;
+	bool tls;           /* clients make TLS with us there */
 };
 
 struct listen_list {

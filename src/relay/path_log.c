@@ -59,6 +59,7 @@ static enum log_level notice_level(const struct config_relay *relay, enum relay_
 	case RELAY_PATH_INSPECTED:
 		return relay->inspection == CONFIG_INSPECTION_IGNORE ? LOG_INFO : LOG_WARN;
 	case RELAY_PATH_NOT_INSPECTED:
+	case RELAY_PATH_PIPELINE_OFF:
 		return LOG_INFO;
 	case RELAY_PATH_CERT_IN_CLEAR:
 	case RELAY_PATH_PIN_ON_LEAF:
@@ -84,6 +85,9 @@ static const char *notice_text(enum relay_path_notice notice)
 		return "pin matches only the server's own key, which may change with its next certificate: "
 		    "pin the key of "
 		       "its CA";
+	case RELAY_PATH_PIPELINE_OFF:
+		return "this proxy loses a ClientHello that comes with the CONNECT: for an hour it is sent once the "
+		       "proxy has answered; proxy_pipeline = off for good";
 	}
 	return "";
 }
@@ -115,7 +119,8 @@ void path_log_trace(const struct config_relay *relay, const struct relay_path *p
 	if (msg == NULL || !log_begin(&line, LOG_DEBUG, "tls-trace"))
 		return;
 	log_str(&line, "relay", relay->name);
-	log_int(&line, "id", (int64_t)session_id);
+	if (session_id != 0)
+		log_int(&line, "id", (int64_t)session_id);
 	log_str(&line, "path", path->config->name);
 	log_bytes(&line, "peer", text, (size_t)(msg - text));
 	log_str(&line, "msg", msg + 2);

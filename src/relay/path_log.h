@@ -14,7 +14,10 @@ void path_log_state(const struct config_relay *relay, const struct relay_path *p
 void path_log_notice(const struct config_relay *relay, const struct relay_path *path,
     enum relay_path_notice notice, const struct judge_evidence *evidence);
 
-/* A line of a session's TLS over this path, as stream_params has it: "target: sent ClientHello, …". */
+/*
+ * A line of a session's TLS over this path, as stream_params has it: "target: sent ClientHello, …".  Id 0: of a
+ * tunnel that is dialled ahead of need.
+ */
 void path_log_trace(const struct config_relay *relay, const struct relay_path *path, uint64_t session_id,
     const char *text);
 

@@ -99,12 +99,20 @@ static enum stream_status side_flush(struct pump_side *side)
 	return status_of_wire(wire_flush(&side->wire));
 }
 
-static enum stream_status side_shut(struct pump_side *side)
+/* `closes_next`: nothing is left to be done, and close() will say the same to a client. */
+static enum stream_status side_shut(struct pump_side *side, bool closes_next)
 {
 	side->out_shut = true;
 	if (side->stream != NULL)
 		return stream_shutdown(side->stream);
+	if (closes_next)
+		return STREAM_OK;
 	return shutdown(watch_fd(side->watch), SHUT_WR) == 0 || errno == ENOTCONN ? STREAM_OK : STREAM_RESET;
+}
+
+static uint64_t side_received(const struct pump_side *side)
+{
+	return side->stream != NULL ? stream_received(side->stream) : side->bytes;
 }
 
 /* ---- the end ---- */
@@ -141,7 +149,6 @@ static void on_linger(evutil_socket_t fd, short what, void *arg)
 static void begin_ending(struct pump *pump)
 {
 	pump->ending = true;
-	pump->stirs = false;
 	pump->last_ms = loop_now_ms();
 	if (pump->linger == NULL)
 		pump->linger = evtimer_new(pump->loop->base, on_linger, pump);
@@ -171,24 +178,34 @@ static bool is_late_end(const struct pump *pump, const struct pump_side *from, e
 	    pump->client.in_done && pump->target.out_shut && pump->answered;
 }
 
+/* See pump.h: nothing of a client was cut off that had its answer, or never said anything. */
+static bool is_bare_end(const struct pump *pump, const struct pump_side *from, enum stream_status status)
+{
+	return from == &pump->client && status == STREAM_TRUNCATED && (pump->answered || from->bytes == 0);
+}
+
 static void end_read(struct pump *pump, struct pump_side *from, enum stream_status status)
 {
-	if (is_late_end(pump, from, status)) {
+	if (is_late_end(pump, from, status) || is_bare_end(pump, from, status)) {
 		from->in_done = true;
 		return;
 	}
 	switch (status) {
 	case STREAM_TRUNCATED:
-		diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_TRUNCATED,
+		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_TRUNCATED,
 		    "the %s closed the connection without close_notify after %" PRIu64 " bytes", from->name,
 		    from->bytes);
 		break;
 	case STREAM_RESET:
-		diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET,
+		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET,
 		    "the %s reset the connection after %" PRIu64 " bytes", from->name, from->bytes);
 		break;
 	case STREAM_FAILED:
-		dial_diagnose_stream(from->stream, &pump->diagnosis);
+		if (from == &pump->client)
+			diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET, "%s",
+			    stream_fault(from->stream)->sentence);
+		else
+			dial_diagnose_stream(from->stream, diagnosis_need(&pump->diagnosis));
 		break;
 	case STREAM_OK:
 	case STREAM_BLOCKED:
@@ -200,14 +217,65 @@ static void end_read(struct pump *pump, struct pump_side *from, enum stream_stat
 	begin_ending(pump);
 }
 
+/* ---- what a flow holds back ---- */
+
+static enum http_flow_way way_from(const struct pump *pump, const struct pump_side *from)
+{
+	return from == &pump->client ? HTTP_FLOW_UP : HTTP_FLOW_DOWN;
+}
+
+static bool flow_holds(const struct pump *pump, const struct pump_side *from)
+{
+	return pump->flow != NULL && http_flow_holds(pump->flow, way_from(pump, from));
+}
+
+static bool flow_is_bad(const struct pump *pump, const struct pump_side *from)
+{
+	return pump->flow != NULL && http_flow_is_bad(pump->flow, way_from(pump, from));
+}
+
+/* The target's clean end came in the middle of a response. */
+static bool flow_was_cut(struct pump *pump)
+{
+	if (pump->flow == NULL || pump->client.out_shut || !http_flow_was_cut(pump->flow))
+		return false;
+	diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_TRUNCATED,
+	    "the target ended its stream in the middle of a response, after %" PRIu64 " bytes",
+	    pump->target.bytes);
+	begin_ending(pump);
+	return true;
+}
+
+/* What must not be passed on ends the session, once everything before it has gone where it belongs. */
+static void judge_flow(struct pump *pump)
+{
+	struct http_flow *flow = pump->flow;
+
+	if (flow == NULL || pump->over || pump->ending || flow_holds(pump, &pump->target))
+		return;
+	if (flow_is_bad(pump, &pump->target))
+		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_INSTANCE_MALFORMED,
+		    "the target's answer is malformed: %s", http_relay_fault(flow->http));
+	else if (!flow_is_bad(pump, &pump->client) ||
+	    (!http_flow_is_answered(flow) && !pump->target.in_done && !pump->target.broken))
+		return;
+	else if (flow->connect_came)
+		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_LOCAL_CONNECT_DENIED,
+		    "a CONNECT must be the first request of its connection");
+	else
+		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_LOCAL_BAD_REQUEST, "%s", http_relay_fault(flow->http));
+	pump->answerable = http_flow_is_answerable(flow);
+	begin_ending(pump);
+}
+
 /* ---- moving ---- */
 
 /* False when these bytes must not be passed on. */
 static bool look_at_first_bytes(struct pump *pump, const unsigned char *bytes, size_t len)
 {
 	pump->began = true;
-	if (pump_bytes_are_tls(bytes, len)) {
-		diagnosis_set(&pump->diagnosis, DIAGNOSIS_LOCAL_SPOKE_TLS,
+	if (pump->client.stream == NULL && pump_bytes_are_tls(bytes, len)) {
+		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_LOCAL_SPOKE_TLS,
 		    "the client began with a TLS ClientHello, where plain bytes are expected");
 		pump->ending = true;
 		end_now(pump);
@@ -232,28 +300,50 @@ static void note_progress(struct pump *pump)
 {
 	pump->idle_turns = 0;
 	pump->last_ms = loop_now_ms();
-	if (pump->stirs) {
-		pump->stirs = false;
-		pump->on_stir(pump->arg);
-	}
+}
+
+/* Both ends of this side have been seen, and are on their way. */
+static bool is_finished(const struct pump_side *side)
+{
+	return side->in_done && side->out_shut && (side->broken || !side_pending(side));
 }
 
 /* Passes `from`'s clean end on, behind the bytes before it. */
-static void pass_end(struct pump *pump, struct pump_side *to)
+static void pass_end(struct pump *pump, struct pump_side *from, struct pump_side *to)
 {
 	if (to->out_shut)
 		return;
-	pump->stirs = true;
 	note_progress(pump);
-	if (side_shut(to) == STREAM_RESET)
+	pump->on_stir(pump->arg);
+	if (side_shut(to, to->in_done && is_finished(from)) == STREAM_RESET)
 		side_broke(to);
+}
+
+static bool write_to(void *arg, const void *bytes, size_t len)
+{
+	struct pump_side *to = arg;
+	enum stream_status written = side_write(to, bytes, len);
+
+	if (written == STREAM_RESET || written == STREAM_FAILED)
+		side_broke(to);
+	return !to->broken && !side_pending(to);
+}
+
+/* What was read, or with none what the flow holds. */
+static void pass_on(struct pump *pump, struct pump_side *from, struct pump_side *to, const unsigned char *bytes,
+    size_t len)
+{
+	if (pump->flow == NULL)
+		(void)write_to(to, bytes, len);
+	else
+		http_flow_pass(pump->flow, way_from(pump, from), &pump->loop->pool, bytes, len, write_to, to);
 }
 
 /* One read and its write.  True when there may be more to read at once. */
 static bool move_some(struct pump *pump, struct pump_side *from, struct pump_side *to, size_t *moved)
 {
 	unsigned char *scratch = pump->loop->pool.scratch;
-	enum stream_status status, written;
+	enum stream_status status;
 	size_t len = 0;
 
 	status = side_read(from, scratch, WIRE_STEP_BYTES, &len);
@@ -268,9 +358,7 @@ static bool move_some(struct pump *pump, struct pump_side *from, struct pump_sid
 		note_progress(pump);
 		if (to->broken)
 			return status == STREAM_OK; /* nobody takes them; read on for the reason */
-		written = side_write(to, scratch, len);
-		if (written == STREAM_RESET || written == STREAM_FAILED)
-			side_broke(to);
+		pass_on(pump, from, to, scratch, len);
 	}
 	if (status == STREAM_CLOSED)
 		from->in_done = true;
@@ -304,9 +392,21 @@ static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to
 		}
 		if (pump->ending)
 			return;
+		if (!to->broken && flow_holds(pump, from)) {
+			pass_on(pump, from, to, NULL, 0);
+			if (side_pending(to))
+				continue;
+			if (flow_holds(pump, from))
+				return; /* until something comes the other way */
+		}
+		if (flow_is_bad(pump, from))
+			return;
 		if (from->in_done) {
-			if (!to->broken)
-				pass_end(pump, to);
+			if (!to->broken && (from == &pump->client || (!flow_is_bad(pump, to) &&
+			    !flow_was_cut(pump))))
+				pass_end(pump, from, to);
+			if (pump->flow != NULL && to == &pump->client && to->out_shut)
+				http_flow_drop_requests(pump->flow);
 			return;
 		}
 		if (to->broken && from == &pump->client)
@@ -324,10 +424,11 @@ static void set_interest(struct pump *pump)
 	struct pump_side *client = &pump->client, *target = &pump->target;
 	bool open = !pump->ending;
 
-	watch_want(client->watch, open && !client->in_done && !target->broken && !side_pending(target),
+	watch_want(client->watch, open && !client->in_done && !target->broken && !side_pending(target) &&
+	    !flow_holds(pump, client) && !flow_is_bad(pump, client),
 	    !client->broken && side_pending(client));
-	watch_want(target->watch, open && !target->in_done && (client->broken || !side_pending(client)),
-	    !target->broken && side_pending(target));
+	watch_want(target->watch, open && !target->in_done && !flow_is_bad(pump, target) &&
+	    (client->broken || !side_pending(client)), !target->broken && side_pending(target));
 }
 
 static void spin_found(struct pump *pump)
@@ -341,9 +442,21 @@ static void spin_found(struct pump *pump)
 		log_bool(&line, "target_pending", side_pending(&pump->target));
 		log_limit_end(&line, "session-spin", 0);
 	}
-	diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET,
+	diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET,
 	    "the relay made no progress although a descriptor was ready; please report this");
 	end_now(pump);
+}
+
+/* Bytes off the descriptors of both, whatever became of them. */
+static uint64_t received_by_streams(const struct pump *pump)
+{
+	return side_received(&pump->target) + side_received(&pump->client);
+}
+
+/* Nothing more will go out to this side. */
+static bool side_is_flushed(const struct pump_side *side)
+{
+	return side->out_shut && (side->broken || !side_pending(side));
 }
 
 static void judge_broken(struct pump *pump)
@@ -355,7 +468,7 @@ static void judge_broken(struct pump *pump)
 	/* Only our close_notify found nobody any more. */
 	if (broken == &pump->target && broken->in_done && pump->client.in_done)
 		return;
-	diagnosis_set(&pump->diagnosis, DIAGNOSIS_RELAY_RESET, "the %s closed the connection while bytes "
+	diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET, "the %s closed the connection while bytes "
 	    "were on their way to it", broken->name);
 	begin_ending(pump);
 }
@@ -367,7 +480,7 @@ static void judge_broken(struct pump *pump)
 static void step(struct pump *pump, struct pump_side *side, bool readable, bool writable)
 {
 	struct pump_side *other = side == &pump->client ? &pump->target : &pump->client;
-	uint64_t received = stream_received(pump->target.stream);
+	uint64_t received = received_by_streams(pump);
 
 	if (pump->over)
 		return;
@@ -383,16 +496,23 @@ static void step(struct pump *pump, struct pump_side *side, bool readable, bool 
 	/* A target that broke while it was written to may still say why. */
 	if (!pump->over && pump->target.broken)
 		flow(pump, &pump->target, &pump->client);
+	if (!pump->over && !pump->target.in_done && pump->flow != NULL && http_flow_is_over(pump->flow)) {
+		pump->target.in_done = true;
+		flow(pump, &pump->target, &pump->client);
+	}
+	/* Responses may have made room for requests. */
+	if (!pump->over && !pump->target.broken && flow_holds(pump, &pump->client))
+		flow(pump, &pump->client, &pump->target);
 	if (pump->over)
 		return;
 	/* Part of a record, or a ticket, is no byte for the client, but no spin either. */
-	if (stream_received(pump->target.stream) != received)
+	if (received_by_streams(pump) != received)
 		pump->idle_turns = 0;
+	judge_flow(pump);
 	judge_broken(pump);
 	if (pump->ending) {
 		end_when_delivered(pump);
-	} else if (pump->client.in_done && pump->target.in_done && pump->client.out_shut &&
-	    pump->target.out_shut && (pump->target.broken || !side_pending(&pump->target))) {
+	} else if (pump->client.in_done && side_is_flushed(&pump->client) && is_finished(&pump->target)) {
 		end_now(pump);
 	}
 	if (!pump->over)
@@ -403,6 +523,8 @@ static void on_client_ready(void *arg, bool readable, bool writable)
 {
 	struct pump *pump = arg;
 
+	if (readable && pump->client.stream != NULL)
+		stream_set_readable(pump->client.stream);
 	step(pump, &pump->client, readable, writable);
 }
 
@@ -410,7 +532,7 @@ static void on_target_ready(void *arg, bool readable, bool writable)
 {
 	struct pump *pump = arg;
 
-	if (readable)
+	if (readable && pump->target.stream != NULL)
 		stream_set_readable(pump->target.stream);
 	step(pump, &pump->target, readable, writable);
 }
@@ -426,11 +548,20 @@ void pump_start(struct pump *pump, const struct pump_params *params)
 	pump->last_ms = loop_now_ms();
 	pump->client.name = "client";
 	pump->client.watch = params->client;
+	pump->client.stream = params->client_stream;
+	if (pump->client.stream != NULL)
+		stream_set_readable(pump->client.stream);
 	wire_init(&pump->client.wire, watch_fd(params->client), &params->loop->pool);
 	pump->target.name = "target";
 	pump->target.watch = params->tunnel->watch;
 	pump->target.stream = params->tunnel->stream;
+	wire_init(&pump->target.wire, watch_fd(params->tunnel->watch), &params->loop->pool);
+	free(params->tunnel->prefix);
 	free(params->tunnel);
+	pump->flow = params->flow;
+	pump->client.bytes = params->client_bytes;
+	pump->began = pump->spoke_http = params->flow != NULL;
+	pump->answer_known = params->flow != NULL && params->flow->http == NULL;
 	watch_set_owner(pump->client.watch, on_client_ready, pump);
 	watch_set_owner(pump->target.watch, on_target_ready, pump);
 	/*
@@ -438,15 +569,20 @@ void pump_start(struct pump *pump, const struct pump_params *params)
 	 * already.
 	 */
 	flow(pump, &pump->client, &pump->target);
-	if (!pump->over && stream_buffered(pump->target.stream))
+	if (!pump->over && flow_holds(pump, &pump->target))
+		flow(pump, &pump->target, &pump->client);
+	if (!pump->over && pump->target.stream != NULL && stream_buffered(pump->target.stream))
 		watch_again(pump->target.watch);
+	judge_flow(pump);
+	if (!pump->over && pump->ending)
+		end_when_delivered(pump);
 	if (!pump->over)
 		set_interest(pump);
 }
 
 bool pump_half_closed(const struct pump *pump)
 {
-	return pump->client.in_done || pump->target.in_done;
+	return pump->client.in_done || pump->target.in_done || flow_is_bad(pump, &pump->client);
 }
 
 void pump_stop(struct pump *pump)
@@ -466,26 +602,34 @@ void pump_clear(struct pump *pump, bool reset)
 		event_free(pump->linger);
 	pump->linger = NULL;
 	first_answer_clear(&pump->answer);
+	free(pump->diagnosis);
+	pump->diagnosis = NULL;
 	stream_free(pump->target.stream);
-	pump->target.stream = NULL;
+	stream_free(pump->client.stream);
+	pump->target.stream = pump->client.stream = NULL;
 	if (pump->client.watch != NULL)
 		wire_clear(&pump->client.wire);
+	if (pump->target.watch != NULL)
+		wire_clear(&pump->target.wire);
 	watch_free(pump->target.watch, reset);
 	watch_free(pump->client.watch, reset);
 	pump->target.watch = pump->client.watch = NULL;
 }
 
-struct watch *pump_release_client(struct pump *pump)
+struct watch *pump_release_client(struct pump *pump, struct stream **stream)
 {
 	struct watch *watch = pump->client.watch;
+
+	*stream = pump->client.stream;
+	pump->client.stream = NULL;
 
 	wire_clear(&pump->client.wire);
 	pump->client.watch = NULL;
 	return watch;
 }
 
-void pump_release_buffers(struct pump *pump)
+void pump_rest(struct pump *pump)
 {
-	if (!pump->over)
-		stream_release_buffers(pump->target.stream);
+	if (!pump->over && pump->flow != NULL)
+		http_flow_rest(pump->flow);
 }

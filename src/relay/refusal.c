@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "relay/pump.h"
+#include "tls/stream.h"
 
 #define FIRST_BYTES_MS 1000
 /* How long a client may go on sending before the connection is closed under it, in all and in silence. */
@@ -21,7 +22,8 @@ struct refusal {
 	struct loop_job job; /* first: run() gets it */
 	struct loop *loop;
 	struct watch *watch;
-	struct wire wire;
+	struct stream *stream; /* NULL: plain bytes */
+	struct wire wire; /* without a stream, which has its own */
 	struct event *timer;
 	enum refusal_state state;
 	enum refusal_client client;
@@ -48,6 +50,8 @@ static void quote(const char *from, char *to, size_t to_bytes)
 static const char *status_name(int status)
 {
 	switch (status) {
+	case 400:
+		return "Bad Request";
 	case 503:
 		return "Service Unavailable";
 	case 504:
@@ -83,6 +87,7 @@ char *refusal_http_answer(const struct diagnosis *diagnosis, size_t *len)
 static void refusal_free(struct refusal *refusal)
 {
 	wire_clear(&refusal->wire);
+	stream_free(refusal->stream);
 	watch_free(refusal->watch, refusal->reset);
 	event_free(refusal->timer);
 	free(refusal);
@@ -135,6 +140,42 @@ static void start_drain(struct refusal *refusal)
 	watch_want(refusal->watch, true, false);
 }
 
+static enum wire_status wire_status_of(enum stream_status status)
+{
+	switch (status) {
+	case STREAM_OK:
+		return WIRE_SENT;
+	case STREAM_BLOCKED:
+		return WIRE_BLOCKED;
+	case STREAM_CLOSED:
+	case STREAM_TRUNCATED:
+	case STREAM_RESET:
+	case STREAM_FAILED:
+		break;
+	}
+	return WIRE_BROKEN;
+}
+
+/* In a stream, close_notify goes right behind: what follows on the descriptor is not looked at any more. */
+static enum wire_status send_answer(struct refusal *refusal, const char *answer, size_t len)
+{
+	enum stream_status status;
+
+	if (refusal->stream == NULL)
+		return wire_send(&refusal->wire, answer, len);
+	if (stream_pending(refusal->stream))
+		return WIRE_BROKEN;
+	status = stream_write(refusal->stream, answer, len);
+	if (status == STREAM_OK || status == STREAM_BLOCKED)
+		status = stream_shutdown(refusal->stream);
+	return wire_status_of(status);
+}
+
+static enum wire_status flush(struct refusal *refusal)
+{
+	return refusal->stream == NULL ? wire_flush(&refusal->wire) : wire_status_of(stream_flush(refusal->stream));
+}
+
 static void start_send(struct refusal *refusal)
 {
 	/*
@@ -151,11 +192,14 @@ static void start_send(struct refusal *refusal)
 	switch (refusal->client) {
 	case REFUSAL_CLIENT_HTTP:
 		answer = refusal_http_answer(&refusal->diagnosis, &len);
-		status = wire_send(&refusal->wire, answer, len);
+		status = send_answer(refusal, answer, len);
 		free(answer);
 		break;
 	case REFUSAL_CLIENT_TLS:
 		status = wire_send(&refusal->wire, alert, sizeof(alert));
+		break;
+	case REFUSAL_CLIENT_TOLD:
+		status = WIRE_SENT;
 		break;
 	case REFUSAL_CLIENT_UNKNOWN:
 	case REFUSAL_CLIENT_OTHER:
@@ -169,13 +213,34 @@ static void start_send(struct refusal *refusal)
 		finish(refusal, true);
 }
 
+/* The same inside a stream, whose bytes can only be taken; what was taken is not missed. */
+static void look_inside(struct refusal *refusal, bool last)
+{
+	unsigned char *scratch = refusal->loop->pool.scratch;
+	enum stream_status status;
+	size_t len;
+
+	stream_set_readable(refusal->stream);
+	status = stream_read(refusal->stream, scratch, WIRE_STEP_BYTES, &len);
+	if (len == 0 && status == STREAM_BLOCKED && !last)
+		return;
+	refusal->client = pump_bytes_are_http(scratch, len) ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_OTHER;
+	start_send(refusal);
+}
+
 /* Looks at what the client has sent so far without taking it; `last`: no more will be waited for. */
 static void look(struct refusal *refusal, bool last)
 {
 	unsigned char first[32];
-	ssize_t n = recv(watch_fd(refusal->watch), first, sizeof(first), MSG_PEEK);
-	size_t len = n > 0 ? (size_t)n : 0;
+	ssize_t n;
+	size_t len;
 
+	if (refusal->stream != NULL) {
+		look_inside(refusal, last);
+		return;
+	}
+	n = recv(watch_fd(refusal->watch), first, sizeof(first), MSG_PEEK);
+	len = n > 0 ? (size_t)n : 0;
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) && !last)
 		return;
 	if (pump_bytes_are_tls(first, len))
@@ -196,7 +261,7 @@ static void on_ready(void *arg, bool readable, bool writable)
 		look(refusal, false);
 		break;
 	case REFUSAL_SENDS:
-		switch (wire_flush(&refusal->wire)) {
+		switch (flush(refusal)) {
 		case WIRE_SENT:
 			start_drain(refusal);
 			break;
@@ -232,6 +297,7 @@ struct refusal *refusal_start(const struct refusal_params *params)
 	refusal->job.run = run_done;
 	refusal->loop = params->loop;
 	refusal->watch = params->watch;
+	refusal->stream = params->stream;
 	refusal->client = params->client;
 	refusal->diagnosis = *params->diagnosis;
 	refusal->on_done = params->on_done;
@@ -240,17 +306,20 @@ struct refusal *refusal_start(const struct refusal_params *params)
 	watch_set_owner(refusal->watch, on_ready, refusal);
 	refusal->timer = evtimer_new(params->loop->base, on_timer, refusal);
 	if (refusal->timer == NULL) {
+		stream_free(refusal->stream);
 		watch_free(refusal->watch, true);
 		free(refusal);
 		return NULL;
 	}
-	if (!params->explain) {
+	if (!params->explain && params->client != REFUSAL_CLIENT_TOLD) {
 		finish(refusal, true);
 	} else if (params->client != REFUSAL_CLIENT_UNKNOWN) {
 		start_send(refusal);
 	} else {
 		loop_timer_add(refusal->timer, FIRST_BYTES_MS);
 		watch_want(refusal->watch, true, false);
+		if (refusal->stream != NULL) /* no event tells of what came with the handshake */
+			watch_again(refusal->watch);
 	}
 	return refusal;
 }

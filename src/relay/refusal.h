@@ -1,7 +1,7 @@
 /*
  * refusal: the answer to a client for whom there is no tunnel.
  *
- * A client that has begun an HTTP/1.x request gets a 502 (504, 503) with the diagnosis, one that speaks TLS an alert; others
+ * A client that has begun an HTTP/1.x request gets a 502 (504, 503, 400) with the diagnosis, one that speaks TLS an alert; others
  * are reset.  A client that has not spoken yet is given a second to do so.  The answer survives a client that is still
  * sending: what it sends is read and dropped until it is done, or has had time enough to read.
  */
@@ -18,11 +18,13 @@ enum refusal_client {
 	REFUSAL_CLIENT_HTTP,
 	REFUSAL_CLIENT_TLS,
 	REFUSAL_CLIENT_OTHER,
+	REFUSAL_CLIENT_TOLD, /* by a TLS alert, which must not be overtaken by a reset */
 };
 
 struct refusal_params {
 	struct loop *loop;
 	struct watch *watch; /* the refusal takes it */
+	struct stream *stream; /* of a client of tls://; taken too.  NULL: plain bytes */
 	const struct diagnosis *diagnosis; /* borrowed during the call */
 	bool explain;        /* false: the client is reset without a word */
 	enum refusal_client client;

@@ -1,8 +1,9 @@
 /*
  * session: one client's life, from accept to close.
  *
+ *	GREETING (tls://: TLS with the client) or ASKING (mode = http: the first request's head) →
  *	DIALING → RELAYING → HALF_CLOSED → CLOSED
- *	       ↘ REFUSING ↗
+ *	       ↘ REFUSING ↗ (from GREETING and ASKING, too)
  *
  * Every state has a deadline, and every session that had a tunnel ends in one `session` line.  Those that had
  * none are failures, which log_limit counts.
@@ -17,12 +18,14 @@
 #include "dial/relay_route.h"
 #include "dial/resolver.h"
 #include "loop/loop.h"
+#include "relay/ready.h"
 
 /* Counted over all loops. */
 struct session_totals {
 	atomic_uint open;
 	atomic_ullong begun;
 	atomic_ullong certs_refused; /* sessions whose first answer was instance-cert-refused */
+	struct ready_totals ready;
 };
 
 TAILQ_HEAD(session_list, session);
@@ -34,6 +37,7 @@ struct session_context {
 	struct session_totals *totals;  /* borrowed */
 	struct session_list sessions;
 	unsigned session_count;
+	struct ready *ready; /* borrowed; set before the first session */
 	void (*on_empty)(void *arg);
 	void *arg;
 };
@@ -57,10 +61,20 @@ struct session_params {
 	enum session_verdict verdict;
 	int64_t uid;               /* the client's account, -1: not known */
 	const char *doubt;         /* SESSION_NOBODYS: why it is not; borrowed */
+	bool tls;                  /* the client makes TLS with us: see session_greet() */
 };
 
 /* False when there is no memory for its events: the client was reset. */
 bool session_start(const struct session_params *params);
+
+struct session;
+
+/*
+ * Begins TLS with the client, and dials when that stands; nothing was dialled yet.  The route has a `local`.
+ * `prefix` (copied): what was read from the client already.  From there on the client's bytes are relayed
+ * untouched, and refusals are told inside TLS.
+ */
+void session_greet(struct session *session, const void *prefix, size_t prefix_len);
 
 /* Ends all sessions of the loop with relay-drained; returns how many there were. */
 unsigned session_cut_all(struct session_context *context);

@@ -49,6 +49,7 @@ static void tell_empty(void *arg)
 static void worker_drain(struct worker *worker, void *arg)
 {
 	worker->context.arg = arg;
+	ready_close(worker->context.ready);
 	if (worker->context.session_count == 0) {
 		tell_empty(arg);
 		return;

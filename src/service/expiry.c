@@ -24,6 +24,7 @@ struct expiry_entry {
 	const struct relay_path *path; /* borrowed from the set; NULL: of the client's chain */
 	struct cert_end end;
 	int64_t warned_s; /* 0: not yet */
+	bool of_listener; /* of listen_cert, or the local CA */
 	bool in_use;      /* false: this path's server has shown another one since */
 };
 
@@ -85,24 +86,39 @@ static struct expiry_entry *add_entry(struct expiry *expiry)
 	return entry;
 }
 
+static void add_own(struct expiry *expiry, const char *relay, const struct cert_end *ends, size_t count,
+    bool of_listener)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		struct expiry_entry *entry = add_entry(expiry);
+
+		entry->relay = relay;
+		entry->end = ends[i];
+		entry->of_listener = of_listener;
+		entry->in_use = true;
+	}
+}
+
 void expiry_set_relays(struct expiry *expiry, struct relay_set *set)
 {
-	size_t i, j, count;
+	const struct cert_end *ends;
+	size_t i, count;
 
 	free(expiry->entries);
 	expiry->entries = NULL;
 	expiry->count = 0;
 	expiry->set = set;
 	for (i = 0; i < set->route_count; i++) {
-		const struct cert_end *ends = identity_ends(set->routes[i].identity, &count);
+		const struct relay_route *route = &set->routes[i];
 
-		for (j = 0; j < count; j++) {
-			struct expiry_entry *entry = add_entry(expiry);
-
-			entry->relay = set->routes[i].config->name;
-			entry->end = ends[j];
-			entry->in_use = true;
-		}
+		ends = identity_ends(route->identity, &count);
+		add_own(expiry, route->config->name, ends, count, false);
+		if (route->local == NULL)
+			continue;
+		ends = local_identity_ends(route->local, &count);
+		add_own(expiry, route->config->name, ends, count, true);
 	}
 }
 
@@ -163,7 +179,7 @@ static void log_entry(const struct expiry_entry *entry, bool over, int64_t now_s
 	if (!log_begin(&line, over ? LOG_ERROR : LOG_WARN, "certificate-expiring"))
 		return;
 	log_str(&line, "relay", entry->relay);
-	log_str(&line, "of", entry->path != NULL ? "server" : "client");
+	log_str(&line, "of", entry->path != NULL ? "server" : entry->of_listener ? "listener" : "client");
 	log_str(&line, "path", entry->path != NULL ? entry->path->config->name : NULL);
 	log_str(&line, "which", cert_role_name(entry->end.role));
 	log_str(&line, "subject", entry->end.subject);

@@ -1,5 +1,6 @@
 /*
- * expiry: warns before certificates end: those of the client's chain, and those of servers as dials saw them last.
+ * expiry: warns before certificates end: those of the client's chain, those of local listeners, and those of servers as
+ * dials saw them last.
  *
  * A certificate with less than `expiry_warning` left is told of at once, then daily, hourly in its last day, and once
  * when it is over.  All of it belongs to the main thread.
@@ -33,7 +34,7 @@ struct expiry; /* opaque */
 struct expiry *expiry_new(void);
 void expiry_free(struct expiry *expiry); /* NULL is fine */
 
-/* Starts over with the client's chains of this set, which is borrowed until the next call. */
+/* Starts over with the own certificates of this set, which is borrowed until the next call. */
 void expiry_set_relays(struct expiry *expiry, struct relay_set *set);
 /* Takes what dials have left at the set's paths since. */
 void expiry_take_servers(struct expiry *expiry);

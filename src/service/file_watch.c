@@ -212,6 +212,10 @@ void file_watch_add_config(struct file_watch *watch, const struct config *config
 		file_watch_add(watch, relay->client_chain);
 		file_watch_add(watch, relay->trust);
 		file_watch_add(watch, relay->crl_file);
+		if (!config_relay_makes_cert(relay))
+			file_watch_add(watch, relay->listen_cert);
+		file_watch_add(watch, relay->listen_key);
+		file_watch_add(watch, relay->listen_client_ca);
 		add_secret(watch, relay->client_passphrase_ref);
 		for (j = 0; j < relay->path_count; j++) {
 			add_secret(watch, relay->paths[j].password_ref);

@@ -3,12 +3,14 @@
  *
  * Everything new is built first, which may fail; the swap cannot.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/manager.h"
 #include "base/mem.h"
+#include "dial/relay_local.h"
 #include "dial/relay_user.h"
 #include "service/service_internal.h"
 #include "tls/keylog.h"
@@ -50,12 +52,19 @@ static struct relay_set *read_all(struct service *service, unsigned loop_count, 
 {
 	struct config *config = load_config(service, files, report);
 	struct relay_set *set;
+	bool made;
 
 	if (config == NULL)
 		return NULL;
+	made = config->faulty || (relay_local_make_directory(config, geteuid(), getegid(), report) &&
+	    relay_local_make_cas(config, report));
 	set = relay_set_new(config, loop_count, service->set, report);
-	if (set == NULL)
+	if (set == NULL) {
 		config_free(config);
+	} else if (!made) {
+		relay_set_unref(set);
+		set = NULL;
+	}
 	return set;
 }
 
@@ -65,7 +74,7 @@ bool service_read_first(struct service *service, struct config_report *report)
 	const struct config_process *process;
 	struct config *config;
 	struct error err;
-	bool ok;
+	bool ok, made;
 
 	service->files = file_watch_new();
 	config = load_config(service, service->files, report);
@@ -84,11 +93,14 @@ bool service_read_first(struct service *service, struct config_report *report)
 		config_free(config);
 		return false;
 	}
+	made = relay_local_make_directory(config, service->privileges.change ? service->privileges.uid : geteuid(),
+	    service->privileges.change ? service->privileges.gid : getegid(), report);
 	ok = privileges_lower(&service->privileges, &err);
 	if (!ok) {
 		config_report_fault(report, config_process_line(process, "user"), "%s", err.text);
 	} else {
 		ok = relay_user_check_file(report);
+		ok = made && relay_local_make_cas(config, report) && ok;
 		service->set = relay_set_new(config, service->worker_count, NULL, report);
 		if (!privileges_raise(&service->privileges, &err)) {
 			config_report_fault(report, 0, "%s", err.text);
@@ -144,6 +156,7 @@ struct plan *service_plan_new(struct service *service)
 
 		plan->entries[i].fd = sock->fd;
 		plan->entries[i].route = &service->set->routes[sock->relay_index];
+		plan->entries[i].tls = sock->tls;
 	}
 	return plan;
 }
@@ -156,9 +169,23 @@ void service_note_listens(struct relay_set *set, const struct listen_list *liste
 		relay_set_note_listen(set, &listens->sockets[i].bound);
 }
 
+static void follow(struct worker *worker, void *set)
+{
+	ready_follow(worker->context.ready, set);
+	relay_set_unref(set);
+}
+
+void service_keep_ready(struct service *service)
+{
+	unsigned i;
+
+	for (i = 0; i < service->worker_count; i++)
+		worker_call(&service->workers[i], follow, relay_set_ref(service->set), NULL, NULL);
+}
+
 void service_log_listening(const struct service *service)
 {
-	char text[ADDR_TEXT_BYTES];
+	char text[ADDR_TEXT_BYTES], address[ADDR_TEXT_BYTES + 8];
 	struct log_line line;
 	size_t i;
 
@@ -168,7 +195,9 @@ void service_log_listening(const struct service *service)
 		if (!log_begin(&line, LOG_INFO, "listening"))
 			return;
 		log_str(&line, "relay", sock->relay->name);
-		log_str(&line, "address", addr_format(&sock->bound, text));
+		snprintf(address, sizeof(address), "%s%s", sock->tls ? "tls://" : "",
+		    addr_format(&sock->bound, text));
+		log_str(&line, "address", address);
 		log_str(&line, "target", service->set->routes[sock->relay_index].target_text);
 		log_end(&line);
 	}
@@ -226,6 +255,7 @@ static void swap(struct service *service, struct relay_set *set, struct listen_l
 	plan->relays = set->route_count;
 	plan->retired = retired;
 	plan->retired_count = retired_count;
+	service_keep_ready(service);
 	worker_call(&service->workers[0], service_plan_apply, plan, service->loop, service_plan_done);
 	service_renewal_follow(service);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "dial/relay_local.h"
 #include "service/service_internal.h"
 
 /*
@@ -101,9 +102,14 @@ static void look_at_expiry(struct service *service)
 	loop_timer_add(service->expiry_timer, expiry_look(service->expiry, (int64_t)time(NULL)) * 1000);
 }
 
+/* What a local CA issued is issued anew by reading everything again; what fails is tried at the next look. */
 static void on_expiry_timer(evutil_socket_t fd, short what, void *arg)
 {
-	look_at_expiry(arg);
+	struct service *service = arg;
+
+	if (service->state == SERVICE_RUNNING && relay_local_renew_at(service->set) <= (int64_t)time(NULL))
+		(void)service_reload(service, false);
+	look_at_expiry(service);
 }
 
 static void run_servers_seen(struct loop_job *job)

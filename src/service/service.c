@@ -56,6 +56,23 @@ static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
 	service_cut_all(arg);
 }
 
+static void log_ready_tunnels(const struct ready_totals *totals)
+{
+	struct log_line line;
+
+	/* Where none was wanted there is nothing to tell. */
+	if (atomic_load(&totals->made) + atomic_load(&totals->failed) == 0 ||
+	    !log_begin(&line, LOG_INFO, "ready-tunnels"))
+		return;
+	log_int(&line, "hits", (int64_t)atomic_load(&totals->hits));
+	log_int(&line, "misses", (int64_t)atomic_load(&totals->misses));
+	log_int(&line, "made", (int64_t)atomic_load(&totals->made));
+	log_int(&line, "let_go", (int64_t)atomic_load(&totals->expired));
+	log_int(&line, "died", (int64_t)atomic_load(&totals->died));
+	log_int(&line, "failed", (int64_t)atomic_load(&totals->failed));
+	log_end(&line);
+}
+
 /* ---- start ---- */
 
 static bool make_loops(struct service *service, struct error *err)
@@ -120,6 +137,7 @@ static bool go(struct service *service, struct error *err)
 		if (!worker_start(&service->workers[i], err))
 			return false;
 	}
+	service_keep_ready(service);
 	plan = service_plan_new(service);
 	worker_call(&service->workers[0], service_plan_apply, plan, service->loop, service_plan_done);
 	service_log_listening(service);
@@ -205,6 +223,7 @@ enum exit_status service_run(const char *config_file)
 	if (status == EXIT_STATUS_OK) {
 		loop_run(service->loop);
 		log_limit_flush();
+		log_ready_tunnels(&service->totals.ready);
 		if (log_begin(&line, LOG_INFO, "stopped")) {
 			log_int(&line, "cut", service->cut);
 			log_int(&line, "sessions", (int64_t)atomic_load(&service->totals.begun));

@@ -95,6 +95,8 @@ bool service_reload(struct service *service, bool patient);
 struct plan *service_plan_new(struct service *service);
 void service_plan_apply(struct worker *worker, void *plan);
 void service_plan_done(void *plan);
+/* Tunnels are kept ready for the set in force, and for no other any more. */
+void service_keep_ready(struct service *service);
 
 /* ---- renewal.c ---- */
 

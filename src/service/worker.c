@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tls/record_buffers.h"
 
 struct call {
 	struct loop_job job; /* first: run() gets it */
@@ -24,6 +25,9 @@ bool worker_init(struct worker *worker, unsigned index, struct resolver *resolve
 	if (worker->loop == NULL)
 		return false;
 	session_context_init(&worker->context, worker->loop, resolver, totals);
+	worker->context.ready = ready_new(worker->loop, resolver, &totals->ready, &totals->open);
+	if (worker->context.ready == NULL)
+		return error_set(err, "libevent has no timer");
 	return true;
 }
 
@@ -32,6 +36,7 @@ static void *thread_main(void *arg)
 	struct worker *worker = arg;
 
 	loop_run(worker->loop);
+	record_buffers_clear();
 	return NULL;
 }
 
@@ -99,6 +104,7 @@ void worker_end(struct worker *worker)
 	if (worker->loop == NULL)
 		return;
 	acceptor_free(worker->acceptor);
+	ready_free(worker->context.ready);
 	loop_free(worker->loop);
 	memset(worker, 0, sizeof(*worker));
 }

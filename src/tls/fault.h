@@ -29,7 +29,7 @@ enum tls_fault_detail {
 	TLS_FAULT_PAGE,              /* NOT_TLS: it was a web page */
 	TLS_FAULT_PLAIN_HTTP,        /* NOT_TLS: it was an HTTP response */
 	TLS_FAULT_NO_ANSWER,         /* CLOSED: not a byte came */
-	TLS_FAULT_AFTER_CERT,        /* CLOSED: our certificate had been sent */
+	TLS_FAULT_AFTER_CERT,        /* CLOSED: our certificate had been sent (also of the accepting side) */
 	TLS_FAULT_UNRECOGNIZED_NAME, /* ALERT */
 	TLS_FAULT_HANDSHAKE_FAILURE, /* ALERT: nothing in common */
 	TLS_FAULT_ENDED_HERE,        /* ALERT: ours */

@@ -44,7 +44,7 @@ static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
 	BIO_clear_retry_flags(bio);
 	if (stream_take_prefix(stream, buf, len, got))
 		return 1;
-	if (stream->drained) {
+	if (stream->drained || stream->held) {
 		BIO_set_retry_read(bio);
 		return 0;
 	}
@@ -149,6 +149,10 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
 	struct stream *stream = SSL_get_app_data(ssl);
 	struct tls_session_slot *slot = stream == NULL ? NULL : stream->slot;
 
+	if (stream != NULL) {
+		stream->got_ticket = true;
+		stream->tickets++;
+	}
 	if (slot == NULL || !SSL_SESSION_is_resumable(session))
 		return 0;
 	if (!SSL_session_reused(ssl)) {
@@ -195,9 +199,8 @@ static void offer_session(struct stream *stream)
 	SSL_SESSION_free(copy);
 }
 
-static bool make_ssl(struct stream *stream, const struct stream_params *params)
+bool stream_make_ssl(struct stream *stream, SSL_CTX *ctx)
 {
-	SSL_CTX *ctx = identity_ctx(stream->identity);
 	BIO_METHOD *method;
 	BIO *bio;
 
@@ -216,9 +219,17 @@ static bool make_ssl(struct stream *stream, const struct stream_params *params)
 	BIO_set_init(bio, 1);
 	SSL_set_bio(stream->ssl, bio, bio);
 	SSL_set_app_data(stream->ssl, stream);
-	stream_set_judgement(stream);
+	SSL_set_mode(stream->ssl, SSL_MODE_RELEASE_BUFFERS);
 	SSL_set_read_ahead(stream->ssl, 1);
 	SSL_set_default_read_buffer_len(stream->ssl, READ_AHEAD_BYTES);
+	return true;
+}
+
+static bool make_ssl(struct stream *stream, const struct stream_params *params)
+{
+	if (!stream_make_ssl(stream, identity_ctx(stream->identity)))
+		return false;
+	stream_set_judgement(stream);
 	if (stream->outer != NULL)
 		SSL_set_max_send_fragment(stream->ssl, STREAM_NESTED_FRAGMENT_BYTES);
 	SSL_set_post_handshake_auth(stream->ssl, !params->require_cert_request);
@@ -239,6 +250,8 @@ struct stream *stream_new(const struct stream_params *params)
 	stream->wire = stream->outer == NULL ? &stream->own_wire : &stream->outer->own_wire;
 	if (stream->outer == NULL)
 		wire_init(stream->wire, params->fd, params->pool);
+	/* A server speaks second: before the descriptor is told to be readable, a read would be in vain. */
+	stream->drained = true;
 	if (params->prefix_len > 0) {
 		stream->prefix = mem_dup(params->prefix, params->prefix_len);
 		stream->prefix_len = params->prefix_len;
@@ -269,9 +282,25 @@ void stream_free(struct stream *stream)
 	stream_free(stream->outer);
 	identity_unref(stream->identity);
 	free(stream->evidence);
+	free(stream->fault);
 	free(stream->prefix);
 	free(stream->host);
 	free(stream);
+}
+
+/*
+ * Gives OpenSSL's buffers back (see record_buffers.h), unless they hold something.  Data leaves none behind it
+ * (SSL_MODE_RELEASE_BUFFERS), but each message of a handshake, and a ticket, takes both.  Whether they hold something
+ * is asked here, because some versions of SSL_free_buffers() overlook a record of which only the head has come, or that
+ * was not read to its end (CVE-2024-4741).
+ */
+static void rest(struct stream *stream)
+{
+	stream->got_ticket = false;
+	for (; stream != NULL; stream = stream->outer) {
+		if (SSL_has_pending(stream->ssl) == 0 && strcmp(SSL_rstate_string(stream->ssl), "RH") == 0)
+			SSL_free_buffers(stream->ssl);
+	}
 }
 
 /* Sends what the step has gathered. */
@@ -300,7 +329,7 @@ static enum stream_status judge(struct stream *stream, int ret)
 		return STREAM_CLOSED;
 	default:
 		stream->broken = true;
-		status = stream_judge_failure(stream);
+		status = stream->accepting ? stream_accept_failure(stream) : stream_judge_failure(stream);
 		if (stream->slot != NULL && SSL_session_reused(stream->ssl) && status == STREAM_FAILED)
 			tls_session_slot_clear(stream->slot);
 		return status;
@@ -337,7 +366,7 @@ enum stream_status stream_handshake(struct stream *stream)
 	ERR_clear_error();
 	ret = SSL_do_handshake(stream->ssl);
 	if (ret == 1) {
-		status = stream_judge_established(stream);
+		status = stream->accepting ? STREAM_OK : stream_judge_established(stream);
 		stream->established = status == STREAM_OK;
 		/* A TLS 1.2 session was kept before this last word. */
 		if (status != STREAM_OK && stream->slot != NULL)
@@ -345,14 +374,57 @@ enum stream_status stream_handshake(struct stream *stream)
 	} else {
 		status = judge(stream, ret);
 	}
+	rest(stream);
 	if (stream->trace != NULL)
 		stream_trace_handshake_end(stream, status);
 	if (status != STREAM_OK && status != STREAM_BLOCKED)
 		end_outer(stream);
+	/* Who did not speak TLS is answered in the clear. */
+	if (stream->accepting && stream_fault(stream)->kind == TLS_FAULT_NOT_TLS)
+		stream->wire->pool->gather_len = 0;
 	/* Our alert goes out even when the handshake failed; whether it arrives is no matter. */
 	if (send_gathered(stream) == STREAM_RESET && status == STREAM_OK)
 		return STREAM_RESET;
 	return status;
+}
+
+void stream_send_hello_behind(struct stream *stream, const void *head, size_t len)
+{
+	struct wire_pool *pool = stream->wire->pool;
+	int ret;
+
+	midrelay_assert(!wire_pending(stream->wire) && pool->gather_len == 0 && len <= STREAM_HEAD_BYTES);
+	stream->held = true;
+	ERR_clear_error();
+	if (stream->outer == NULL) {
+		memcpy(pool->gather, head, len);
+		pool->gather_len = len;
+	} else if (SSL_write(stream->outer->ssl, head, (int)len) <= 0) {
+		stream->outer->broken = true; /* as the caller's next read will tell */
+		ERR_clear_error();
+	}
+	ret = SSL_do_handshake(stream->ssl);
+	/* What fails here leaves its fault for stream_handshake() to tell, once the proxy has spoken. */
+	if (ret <= 0)
+		(void)judge(stream, ret);
+	(void)send_gathered(stream);
+	/* It may hold a password. */
+	if (stream->outer == NULL)
+		OPENSSL_cleanse(pool->gather, len);
+}
+
+void stream_begin_reading(struct stream *stream, const void *prefix, size_t prefix_len)
+{
+	stream->held = false;
+	if (prefix_len > 0) {
+		stream->prefix = mem_dup(prefix, prefix_len);
+		stream->prefix_len = prefix_len;
+	}
+}
+
+bool stream_was_answered(const struct stream *stream)
+{
+	return stream->first_len > 0 && stream_looks_like_tls(stream);
 }
 
 enum stream_status stream_read_once(struct stream *stream, void *buf, size_t len, size_t *got)
@@ -367,6 +439,13 @@ enum stream_status stream_read_once(struct stream *stream, void *buf, size_t len
 	return STREAM_OK;
 }
 
+/* What the queue holds before a call would be taken for that call's.  To look first saves 1,000 of 23,000 instructions. */
+static void forget_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_bytes, size_t *len)
 {
 	enum stream_status status = STREAM_OK;
@@ -375,12 +454,14 @@ enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_byte
 	*len = 0;
 	midrelay_assert(stream->wire->pool->gather_len == 0);
 	while (status == STREAM_OK && *len < buf_bytes) {
-		ERR_clear_error();
+		forget_errors();
 		status = stream_read_once(stream, (unsigned char *)buf + *len, buf_bytes - *len, &got);
 		*len += got;
 	}
 	if (status != STREAM_OK && status != STREAM_BLOCKED && sent_close_notify(stream))
 		end_outer(stream);
+	if (*len == 0 || stream->got_ticket)
+		rest(stream);
 	/* A KeyUpdate was answered, or an alert is due. */
 	send_gathered(stream);
 	return status;
@@ -400,7 +481,7 @@ enum stream_status stream_write(struct stream *stream, const void *buf, size_t l
 	while (off < len) {
 		int n;
 
-		ERR_clear_error();
+		forget_errors();
 		n = SSL_write(stream->ssl, (const unsigned char *)buf + off, (int)(len - off));
 		if (n <= 0) {
 			enum stream_status status = judge(stream, n);
@@ -448,22 +529,24 @@ enum stream_status stream_shutdown(struct stream *stream)
 	return send_gathered(stream);
 }
 
+void stream_leave(struct stream *stream)
+{
+	gather_close_notify(stream);
+	end_outer(stream);
+	(void)send_gathered(stream);
+}
+
 bool stream_buffered(const struct stream *stream)
 {
 	return stream->prefix_off < stream->prefix_len || SSL_has_pending(stream->ssl) == 1 ||
 	    (stream->outer != NULL && SSL_has_pending(stream->outer->ssl) == 1);
 }
 
-void stream_release_buffers(struct stream *stream)
-{
-	SSL_free_buffers(stream->ssl);
-	if (stream->outer != NULL)
-		SSL_free_buffers(stream->outer->ssl);
-}
-
 const struct tls_fault *stream_fault(const struct stream *stream)
 {
-	return &stream->fault;
+	static const struct tls_fault none = {.kind = TLS_FAULT_NONE};
+
+	return stream->fault != NULL ? stream->fault : &none;
 }
 
 const char *stream_version(const struct stream *stream)
@@ -497,6 +580,16 @@ bool stream_cert_in_clear(const struct stream *stream)
 bool stream_cert_requested(const struct stream *stream)
 {
 	return stream->cert_requested;
+}
+
+bool stream_is_tls13(const struct stream *stream)
+{
+	return SSL_version(stream->ssl) >= TLS1_3_VERSION;
+}
+
+unsigned stream_tickets(const struct stream *stream)
+{
+	return stream->tickets;
 }
 
 bool stream_cert_sent(const struct stream *stream)

@@ -1,6 +1,7 @@
 /*
  * stream: one non-blocking TLS client stream on a descriptor, or inside another stream (TLS to a proxy around
- * TLS to the target), and the judgement of the server inside its handshake.
+ * TLS to the target), and the judgement of the server inside its handshake; and the server's side of one, for
+ * local clients.
  *
  * OpenSSL is driven directly.  Its output is gathered and sent by one system call per step; what the kernel
  * does not take waits in the stream's wire, so that SSL_write never has to be retried.  Nothing here waits:
@@ -78,8 +79,40 @@ void stream_prepare_identity(struct identity *identity);
 
 /* NULL when OpenSSL cannot make one. */
 struct stream *stream_new(const struct stream_params *params);
+
+struct stream_accept_params {
+	SSL_CTX *ctx;           /* of a local_identity; borrowed, OpenSSL counts it */
+	int fd;                 /* borrowed */
+	struct wire_pool *pool;
+	const void *prefix;     /* bytes that were read off the descriptor already: the ClientHello's beginning */
+	size_t prefix_len;
+};
+/*
+ * The server's side, for a local client: nothing of it is judged but what the SSL_CTX demands.  All functions
+ * below serve it but those that tell of a server's judgement.  Of stream_fault(): NOT_TLS (nothing was
+ * answered), UNTRUSTED (the client showed no certificate (NO_CERT) or one that does not verify),
+ * CERT_REJECTED (the client does not take ours), VERSION, CLOSED, ALERT.
+ */
+struct stream *stream_accept_new(const struct stream_accept_params *params);
+
 /* Sends nothing; NULL is fine. */
 void stream_free(struct stream *stream);
+
+/*
+ * Instead of the first stream_handshake(), before a proxy has answered: sends `head` (STREAM_HEAD_BYTES at
+ * most; inside the outer stream where there is one) and the ClientHello behind it, in one write.  Nothing is
+ * read until stream_begin_reading(); until then an outer stream stays the caller's to read, and pending and
+ * flush serve both.
+ */
+#define STREAM_HEAD_BYTES 16384
+void stream_send_hello_behind(struct stream *stream, const void *head, size_t len);
+/*
+ * The proxy has answered; `prefix` is what arrived behind its answer, as in stream_params.  stream_handshake()
+ * goes on.
+ */
+void stream_begin_reading(struct stream *stream, const void *prefix, size_t prefix_len);
+/* Bytes of a TLS server have come. */
+bool stream_was_answered(const struct stream *stream);
 
 /* `trace` is not called any more, nor an outer stream's; NULL is fine. */
 void stream_end_trace(struct stream *stream);
@@ -112,11 +145,17 @@ enum stream_status stream_shutdown(struct stream *stream);
 /* Bytes have come off the descriptor and were not read: no event will tell of them. */
 bool stream_buffered(const struct stream *stream);
 
-/* Gives OpenSSL's record buffers back while the stream is silent. */
-void stream_release_buffers(struct stream *stream);
+/*
+ * Ends both directions at once, with an outer stream's, for a tunnel that nobody uses: sends every close_notify that
+ * is due.  What is pending then may be lost.
+ */
+void stream_leave(struct stream *stream);
 
 /* Bytes that came off the descriptor so far: a sign of life below the level of records. */
 uint64_t stream_received(const struct stream *stream);
+
+/* Of what the peer sent first, before the handshake was done: for who did not speak TLS.  How many. */
+size_t stream_first_bytes(const struct stream *stream, void *buf, size_t buf_bytes);
 
 const struct tls_fault *stream_fault(const struct stream *stream);
 const char *stream_version(const struct stream *stream); /* "TLSv1.3" */
@@ -137,6 +176,12 @@ bool stream_resumed(const struct stream *stream);
  */
 int64_t stream_server_end(const struct stream *stream, struct cert_end *end);
 bool stream_cert_requested(const struct stream *stream);
+/*
+ * Of TLS 1.3, where a finished handshake does not prove yet that the server took our certificate; and how many
+ * tickets it has sent, which it does behind that (RFC 8446 4.6.1).
+ */
+bool stream_is_tls13(const struct stream *stream);
+unsigned stream_tickets(const struct stream *stream);
 /*
  * Our certificate, or a byte of data, may have left: the path must not be changed under the client any more.
  */

@@ -10,12 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "tls/provider_key.h"
 #include "tls/stream_internal.h"
-
-/* OpenSSL reports a received alert as this reason plus the alert's number. */
-#define ALERT_REASON 1000
 
 void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t len)
 {
@@ -27,20 +25,27 @@ void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t le
 	stream->first_len += len;
 }
 
+struct tls_fault *stream_need_fault(struct stream *stream)
+{
+	if (stream->fault == NULL)
+		stream->fault = mem_calloc(1, sizeof(*stream->fault));
+	return stream->fault;
+}
+
 static enum stream_status PRINTF_LIKE(3, 4)
     fail(struct stream *stream, enum tls_fault_kind kind, const char *fmt, ...)
 {
+	struct tls_fault *fault = stream_need_fault(stream);
 	va_list ap;
 
-	stream->fault.kind = kind;
+	fault->kind = kind;
 	va_start(ap, fmt);
-	vsnprintf(stream->fault.sentence, sizeof(stream->fault.sentence), fmt, ap);
+	vsnprintf(fault->sentence, sizeof(fault->sentence), fmt, ap);
 	va_end(ap);
 	return STREAM_FAILED;
 }
 
-/* RFC 8446 5.1: content types 20 to 23, major version 3. */
-static bool looks_like_tls(const struct stream *stream)
+bool stream_looks_like_tls(const struct stream *stream)
 {
 	return stream->first_len == 0 || (stream->first[0] >= 20 && stream->first[0] <= 23 &&
 	    (stream->first_len == 1 || stream->first[1] == 3));
@@ -49,7 +54,7 @@ static bool looks_like_tls(const struct stream *stream)
 static enum stream_status with_detail(struct stream *stream, enum tls_fault_detail detail,
     enum stream_status status)
 {
-	stream->fault.detail = detail;
+	stream_need_fault(stream)->detail = detail;
 	return status;
 }
 
@@ -156,8 +161,7 @@ static bool reason_is_version(int reason)
 	    reason == SSL_R_WRONG_SSL_VERSION || reason == SSL_R_UNKNOWN_SSL_VERSION;
 }
 
-/* The first reason that libssl gave; the queue is empty afterwards. */
-static int take_reason(char *text, size_t text_bytes)
+int stream_take_reason(char *text, size_t text_bytes)
 {
 	unsigned long error;
 	int reason = 0;
@@ -191,18 +195,18 @@ static enum stream_status fail_ended(struct stream *stream)
 enum stream_status stream_judge_failure(struct stream *stream)
 {
 	char text[128];
-	int reason = take_reason(text, sizeof(text));
+	int reason = stream_take_reason(text, sizeof(text));
 	struct error key_fault;
 
 	provider_key_take_fault(&key_fault);
-	if (stream->fault.kind != TLS_FAULT_NONE)
+	if (stream_fault(stream)->kind != TLS_FAULT_NONE)
 		return STREAM_FAILED;
 	if (key_fault.text[0] != '\0')
 		return fail(stream, TLS_FAULT_CERT_UNUSABLE, "the key of %.120s cannot be used: %s",
 		    identity_subject(stream->identity), key_fault.text);
-	if (reason > ALERT_REASON && reason <= ALERT_REASON + 255)
-		return fail_alert(stream, reason - ALERT_REASON);
-	if (!stream->established && !looks_like_tls(stream))
+	if (reason > STREAM_ALERT_REASON && reason <= STREAM_ALERT_REASON + 255)
+		return fail_alert(stream, reason - STREAM_ALERT_REASON);
+	if (!stream->established && !stream_looks_like_tls(stream))
 		return fail_not_tls(stream);
 	if (stream->end != STREAM_OK)
 		return stream->established ? stream->end : fail_ended(stream);

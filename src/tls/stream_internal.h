@@ -1,5 +1,6 @@
 /*
- * stream_internal: what stream.c, stream_nested.c, stream_judge.c, stream_fault.c and stream_trace.c share;
+ * stream_internal: what stream.c, stream_accept.c, stream_nested.c, stream_judge.c, stream_fault.c and
+ * stream_trace.c share;
  * for nobody else.
  */
 #ifndef MIDRELAY_TLS_STREAM_INTERNAL_H
@@ -32,11 +33,24 @@ struct stream {
 	bool cert_sent;
 	bool judged;
 	bool sct_in_tls;
+	bool got_ticket;  /* since it gave its buffers back */
 	bool got_data;    /* the server has answered: our certificate was accepted */
 	struct judge_evidence *evidence; /* NULL: not judged yet, or taken */
-	struct tls_fault fault;
+	struct tls_fault *fault; /* NULL: none; see stream_need_fault() */
 	struct stream_trace *trace; /* NULL: nobody asked */
+	bool held; /* what comes is not this stream's yet, but a proxy's answer */
+	bool accepting;   /* the server's side, see stream_accept_new(); identity and host are NULL */
+	unsigned tickets;
 };
+
+/* What both sides have in common; false, with nothing to be undone, when OpenSSL cannot. */
+bool stream_make_ssl(struct stream *stream, SSL_CTX *ctx);
+/* stream_judge_failure() of the accepting side. */
+enum stream_status stream_accept_failure(struct stream *stream);
+/* The first reason that libssl gave, and its words; empties OpenSSL's error queue. */
+int stream_take_reason(char *text, size_t text_bytes);
+/* OpenSSL reports a received alert as this reason plus the alert's number. */
+#define STREAM_ALERT_REASON 1000
 
 /* Hands out what came behind the proxy's answer; false when there is nothing left of it. */
 bool stream_take_prefix(struct stream *stream, void *buf, size_t len, size_t *got);
@@ -55,6 +69,11 @@ void stream_set_judgement(struct stream *stream);
 /* The last word on the server, once: false, with the fault, when it may not have what is ours. */
 bool stream_judge_server(struct stream *stream);
 
+/* The fault, to be written: made when there is none yet, since idle streams are many and faults are few. */
+struct tls_fault *stream_need_fault(struct stream *stream);
+
+/* RFC 8446 5.1: content types 20 to 23, major version 3; true when nothing has come. */
+bool stream_looks_like_tls(const struct stream *stream);
 void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t len);
 
 /* After a finished handshake: OK, or FAILED with the fault. */

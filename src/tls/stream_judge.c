@@ -59,7 +59,7 @@ static int on_verify(int ok, X509_STORE_CTX *store)
 	struct stream *stream = SSL_get_app_data(ssl);
 	struct judge_evidence *evidence;
 
-	if (ok || stream->fault.kind != TLS_FAULT_NONE)
+	if (ok || stream_fault(stream)->kind != TLS_FAULT_NONE)
 		return ok;
 	if (revocation_is_excused(store)) {
 		X509_STORE_CTX_set_error(store, X509_V_OK);
@@ -70,7 +70,7 @@ static int on_verify(int ok, X509_STORE_CTX *store)
 	evidence_collect_failed(store, evidence);
 	if (stream->trace != NULL)
 		stream_trace_unverified(stream, store);
-	(void)judge_server(identity_rules(stream->identity), stream->host, evidence, &stream->fault);
+	(void)judge_server(identity_rules(stream->identity), stream->host, evidence, stream_need_fault(stream));
 	return 0;
 }
 
@@ -81,7 +81,7 @@ bool stream_judge_server(struct stream *stream)
 	bool accepted = true;
 
 	if (stream->judged)
-		return stream->fault.kind == TLS_FAULT_NONE;
+		return stream_fault(stream)->kind == TLS_FAULT_NONE;
 	stream->judged = true;
 	evidence = new_evidence(stream);
 	evidence->cert_requested = stream->cert_requested;
@@ -91,7 +91,11 @@ bool stream_judge_server(struct stream *stream)
 		evidence_collect(stream->ssl, rules, identity_anchor_origin(stream->identity), evidence);
 		if (stream->sct_in_tls)
 			evidence->sct |= JUDGE_SCT_TLS;
-		accepted = judge_server(rules, stream->host, evidence, &stream->fault);
+		accepted = judge_server(rules, stream->host, evidence, stream_need_fault(stream));
+		if (accepted) {
+			free(stream->fault);
+			stream->fault = NULL;
+		}
 	}
 	if (stream->trace != NULL)
 		stream_trace_judged(stream, accepted);

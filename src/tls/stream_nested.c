@@ -14,10 +14,15 @@
 int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got)
 {
 	struct stream *stream = BIO_get_data(bio);
+	struct tls_fault *fault;
 
 	BIO_clear_retry_flags(bio);
 	if (stream_take_prefix(stream, buf, len, got))
 		return 1;
+	if (stream->held) {
+		BIO_set_retry_read(bio);
+		return 0;
+	}
 	if (stream->end != STREAM_OK)
 		return 0;
 	/* A stream that reads has not failed: what the queue may hold is stale, and would be taken for the outer's. */
@@ -38,8 +43,9 @@ int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got)
 		break;
 	case STREAM_FAILED:
 		stream->end = STREAM_RESET;
-		stream->fault = stream->outer->fault;
-		stream->fault.kind = TLS_FAULT_OUTER;
+		fault = stream_need_fault(stream);
+		*fault = *stream_fault(stream->outer);
+		fault->kind = TLS_FAULT_OUTER;
 		break;
 	}
 	return 0;

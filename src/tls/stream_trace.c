@@ -121,7 +121,7 @@ void stream_trace_judged(struct stream *stream, bool accepted)
 	else
 		handshake_words_chain(words, "verified chain", SSL_get0_verified_chain(stream->ssl));
 	if (!accepted)
-		handshake_words_say(words, "the server is refused: %s", stream->fault.sentence);
+		handshake_words_say(words, "the server is refused: %s", stream_fault(stream)->sentence);
 }
 
 static const char *cert_fate(const struct stream *stream)
@@ -168,7 +168,7 @@ void stream_trace_handshake_end(struct stream *stream, enum stream_status status
 		break;
 	case STREAM_FAILED:
 		handshake_words_say(
-		    words, "handshake failed: %s; our certificate %s", stream->fault.sentence,
+		    words, "handshake failed: %s; our certificate %s", stream_fault(stream)->sentence,
 		    cert_fate(stream));
 		break;
 	}

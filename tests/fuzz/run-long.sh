@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fuzzes with libFuzzer, ASan and UBSan: each target in one process, all side by side.
 #
-#   tests/fuzz/run-long.sh [--seconds N] [TARGET...]   default: 1800 s of bundle (reading) and judge (judging servers)
+#   tests/fuzz/run-long.sh [--seconds N] [TARGET...]   default: 1800 s of bundle (reading), http and judge
 #   tests/fuzz/run-long.sh --keep [TARGET...]          merges what reached new code into tests/fuzz/corpus
 #
 # Needs clang.  Works in build-fuzz/: the log and the last numbers of each target in TARGET.log, its inputs in
@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ $# -gt 0 ] || set -- bundle judge
+[ $# -gt 0 ] || set -- bundle http judge
 
 fuzz() {
 	target=$1

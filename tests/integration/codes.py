@@ -81,6 +81,7 @@ def tests(module, driver, of=None):
         def test(case, entry=entry):
             driver(case, entry, entry.function(case))
         test.__name__ = driver.prefix + entry.name
+        test.ready = getattr(entry.function, "ready", None)
         test.__doc__ = inspect.getdoc(entry.function)
         assert test.__doc__, "%s does not say what it proves" % entry.name
         assert test.__name__ not in module, test.__name__

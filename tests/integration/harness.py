@@ -7,6 +7,9 @@ A test file holds functions test_<behaviour>(case) and ends in `harness.main()`.
     MIDRELAY           the binary (default: build/midrelay or midrelay at the top of the tree)
     MIDRELAY_WRAPPER   what it runs under, e.g. "valgrind -q --leak-check=full --error-exitcode=99"
     MIDRELAY_WORKERS   the `workers` of every relay whose test does not set it
+    MIDRELAY_PIPELINE  the `proxy_pipeline` of every relay with a proxy, where the test does not set it
+    MIDRELAY_READY     off, on (two) or a number: the `ready_tunnels` of every relay whose test does not set it and is no
+                       @counts_dials
     MIDRELAY_SLOW      factor for every time limit of the tests (default 1; 3 with a sanitizer, 10 with a wrapper)
     MIDRELAY_LAB_CACHE where the PKI shared by all tests is kept (default: beside the binary)
     MIDRELAY_KEEP      keep the directories of tests
@@ -260,6 +263,12 @@ def both_versions(function):
     return run
 
 
+def counts_dials(function):
+    """A test of what arrives at the lab, and in which order: tunnels that are dialled ahead of need are off."""
+    function.ready = "off"
+    return function
+
+
 def in_thread(function, *args):
     """Starts function; the returned call waits for its result and raises what it raised."""
     box = {}
@@ -304,14 +313,28 @@ def write_config(path, sections):
     os.rename(temporary, path)
 
 
+def set_pipeline(sections, word):
+    """For every proxy of a configuration that does not say it itself."""
+    for name, keys in sections.items():
+        listed = keys.get("proxy") or []
+        if name.startswith("relay ") and any("://" in one for one in ([listed] if isinstance(listed, str) else listed)):
+            keys.setdefault("proxy_pipeline", word)
+        elif name.startswith("proxy "):
+            keys.setdefault("pipeline", word)
+
+
 class Midrelay:
-    def __init__(self, directory, sections, secrets=(), env=None, wait=True, args=(), around=()):
+    def __init__(self, directory, sections, secrets=(), env=None, wait=True, args=(), around=(), ready=None):
+        self.ready = ready
         self.config = os.path.join(directory, "midrelay.ini")
         self.log_path = os.path.join(directory, "midrelay.log")
         self.sections = sections if isinstance(sections, str) else {k: dict(v) for k, v in sections.items()}
         if isinstance(self.sections, dict) and "MIDRELAY_WORKERS" in os.environ:
             process = self.sections.setdefault("midrelay", {})
             process.setdefault("workers", os.environ["MIDRELAY_WORKERS"])
+        if isinstance(self.sections, dict) and "MIDRELAY_PIPELINE" in os.environ:
+            set_pipeline(self.sections, os.environ["MIDRELAY_PIPELINE"])
+        self.kept = 0          # ready tunnels that are there always
         self.secrets = [s.encode() if isinstance(s, str) else s for s in secrets]
         self.opened = 0        # connections the test made; None: not counted
         self.status = None
@@ -334,7 +357,28 @@ class Midrelay:
             with open(self.config, "w") as out:
                 out.write(self.sections)
         else:
-            write_config(self.config, self.sections)
+            write_config(self.config, self.with_ready(self.sections))
+
+    def with_ready(self, sections):
+        """The same with ready tunnels as they are for this run; `kept` follows."""
+        mode = self.ready or os.environ.get("MIDRELAY_READY")
+        mode = {"on": "2"}.get(mode, mode)
+        sections = {name: dict(keys) for name, keys in sections.items()}
+        workers = str(sections.get("midrelay", {}).get("workers", 1))
+        kept = 0
+        for name, keys in sections.items():
+            if not name.startswith("relay "):
+                continue
+            if mode is not None:
+                keys.setdefault("ready_tunnels", mode)
+            number = str(keys.get("ready_tunnels", "auto"))
+            if number != "off":
+                keys.setdefault("ready_max_age", "2s")   # what is kept for a while is gone before a test's patience
+            if number.isdigit():
+                loops = int(workers) if workers.isdigit() else os.cpu_count()
+                kept += -(-int(number) // loops) * loops
+        self.kept = max(kept, self.kept)
+        return sections
 
     # Its log
 
@@ -406,7 +450,7 @@ class Midrelay:
         return int(self.address(relay, index).rsplit(":", 1)[1])
 
     def connect(self, relay=None, index=0, rcvbuf=None):
-        where = self.address(relay, index)
+        where = self.address(relay, index).removeprefix("tls://")
         if where.startswith("unix:"):
             sock = socket.socket(socket.AF_UNIX)
             to = where[5:]
@@ -450,7 +494,9 @@ class Midrelay:
 
     def assert_ends_clean(self):
         if self.status is None:
-            wait_until(lambda: self.descriptors() == self.baseline,
+            # Those that are kept always may have come before the first count or after it; while they are renewed there
+            # may be twice as many.
+            wait_until(lambda: -self.kept <= self.descriptors() - self.baseline <= 2 * self.kept,
                        lambda: "descriptors to be %d, there are %d: %s" % (
                            self.baseline, self.descriptors(), descriptor_targets(self.pid)))
             self.signal(signal.SIGTERM)
@@ -499,6 +545,7 @@ class Case:
         self.dir = tempfile.mkdtemp(prefix="midrelay-test-")
         self.pki = pki_maker.cached(cache_directory())
         self._lab = None
+        self.ready = None      # `ready_tunnels` where nothing else says so; None: the default
         self.midrelays, self.cleanups = [], []
 
     @property
@@ -553,7 +600,7 @@ class Case:
         relay = Midrelay.__new__(Midrelay)
         self.midrelays.append(relay)
         relay.process = None
-        relay.__init__(directory, sections, secrets=secrets, **kwargs)
+        relay.__init__(directory, sections, secrets=secrets, ready=self.ready, **kwargs)
         return relay
 
     def relay(self, target, proxies=(), process=None, start=None, **keys):
@@ -595,6 +642,7 @@ def run_one(name, function):
     """True, False, or None when skipped."""
     began = time.monotonic()
     case = Case()
+    case.ready = getattr(function, "ready", None)
     failed = True
     try:
         function(case)

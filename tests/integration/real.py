@@ -127,11 +127,12 @@ def unprivileged():
     raise Skip("no unprivileged account")
 
 
-def squid(case, target_port, user=USER, password=PASSWORD, tls=None, access=None):
+def squid(case, target_port, user=USER, password=PASSWORD, tls=None, access=None, listen=""):
     """
     Squid that wants Basic credentials and lets CONNECT to the target's port through; access log in access.log.
     `tls`: further words of its https_port ("" for none), which replaces the http_port.
     `access`: the lines that say who may do what, in the place of Basic authentication; `target` and `connect` are ACLs.
+    `listen`: further words of its http_port.
     """
     binary = program("squid")
     helpers = glob.glob("/usr/lib*/squid/basic_ncsa_auth") + glob.glob("/usr/lib*/*/squid/basic_ncsa_auth")
@@ -146,7 +147,7 @@ def squid(case, target_port, user=USER, password=PASSWORD, tls=None, access=None
                                 capture_output=True, check=True).stdout.strip()
         passwords = server.file("passwords", "%s:%s\n" % (user, hashed))
         server.file("squid.conf", "\n".join([
-            "http_port 127.0.0.1:%d" % server.port if tls is None else
+            "http_port 127.0.0.1:%d %s" % (server.port, listen) if tls is None else
             "https_port 127.0.0.1:%d tls-cert=%s tls-key=%s %s" % (server.port, case.pki["server-chain.pem"],
                                                                   case.pki["server.key"], tls),
             "pid_filename %s/squid.pid" % server.directory,

@@ -39,6 +39,7 @@ def in_flight(records):
     return most
 
 
+@harness.counts_dials
 def test_all_are_served_so_many_at_a_time(case):
     instance = case.instance(mode="http")
     proxy = case.proxy(instance, delay=0.5)
@@ -56,6 +57,7 @@ def test_all_are_served_so_many_at_a_time(case):
     assert WIDTH / 2 < most <= WIDTH, most
 
 
+@harness.counts_dials
 def test_workers_share_the_width(case):
     instance = case.instance(mode="http")
     proxy = case.proxy(instance, delay=0.5)
@@ -66,6 +68,7 @@ def test_workers_share_the_width(case):
     assert WIDTH / 2 < most <= WIDTH, most
 
 
+@harness.counts_dials
 def test_those_who_wait_have_a_deadline(case):
     """A proxy that never answers sees no more than the width, and everybody is told in time."""
     instance = case.instance(mode="http")
@@ -84,6 +87,7 @@ def test_those_who_wait_have_a_deadline(case):
     assert "%d clients of this relay" % WIDTH in line["msg"], line
 
 
+@harness.counts_dials
 def test_those_who_leave_make_room(case):
     """Clients that go away while they wait, or are dialled for, leave their place to others."""
     instance = case.instance(mode="http")

@@ -106,6 +106,7 @@ def test_back_and_forth(case):
     assert len(m.events("session", end="instance-cert-refused")) == names(nginx).count(NEW + "-") == 2
 
 
+@harness.counts_dials
 def test_no_session_of_one_is_resumed_with_the_other(case):
     for version in ("1.2", "1.3"):
         nginx, bundle = real.edge(case, [NEW], tls="TLSv" + version), Bundle(case)
@@ -129,6 +130,7 @@ def test_no_session_of_one_is_resumed_with_the_other(case):
         assert reused(NEW, 4) == [".", ".", "r", "r"]
 
 
+@harness.counts_dials
 @both_versions
 def test_refused_by_an_alert(case, version):
     """With TLS 1.2 the dial fails, with 1.3 the first read: either is a refusal like the page."""
@@ -230,6 +232,7 @@ def test_nothing_to_go_back_to(case):
     assert m.events("certificate-fallback") == []
 
 
+@harness.counts_dials
 def test_the_old_one_is_refused_too(case):
     """Then the new one is used, so that it serves as soon as the target takes it."""
     nginx, bundle = real.edge(case, [NEW]), Bundle(case)
@@ -262,6 +265,7 @@ def test_the_old_one_ends(case):
     assert statuses(m, 2) == [400, 400] and names(nginx)[-2:] == [NEW + "-"] * 2
 
 
+@harness.counts_dials
 def test_accepted_at_once_is_told_once(case):
     nginx, bundle = real.edge(case), Bundle(case)
     m = start(case, nginx, bundle, workers=2)

@@ -60,6 +60,7 @@ def test_refused_by_a_400_page(case):
     assert m.session()["end"] == "instance-cert-refused"
 
 
+@harness.counts_dials
 def test_forms_of_the_bundle(case):
     instance = case.instance()
     p = case.pki
@@ -92,6 +93,7 @@ def test_forms_of_the_bundle(case):
     assert all(c["client_certificates"] >= 2 for c in instance.connections), instance.connections
 
 
+@harness.counts_dials
 def test_expired_stops_its_relay_alone(case):
     instance = case.instance()
     m = case.start({"relay " + name: case.keys(instance, client_bundle=case.pki[name + "-bundle.pem"])

@@ -4,6 +4,7 @@
 import os
 import resource
 import socket
+import ssl
 
 import codes
 import harness
@@ -44,6 +45,7 @@ def limit_of_connections(case):
 
 
 @case_of("local-limit", "descriptors", only="run")
+@harness.counts_dials
 def limit_of_descriptors(case):
     """A dial that gets no descriptor says that, and is not taken for a failure of the path."""
     instance = case.instance()
@@ -65,6 +67,94 @@ def spoke_tls(case):
             harness.try_send(sock, bytes.fromhex("1603010200010001fc0303") + bytes(range(200)))
             harness.read_all(sock)
     return relay(case, case.instance(), (), "TLS", drive=hello)
+
+
+def http_drive(case, code, request, status):
+    """A request of its own bytes, and its answer: status line, Proxy-Status, body."""
+    def drive(m):
+        info = codes.explained(case, code)
+        with m.connect() as sock:
+            sock.sendall(request)
+            response = harness.read_response(sock)
+        assert response.status == info["http_status"] == status, response.status
+        sentence = response.reason.split(": ", 2)[2]
+        assert response.reason == "midrelay: %s: %s" % (code, sentence), response.reason
+        (proxy, parameters), = codes.parse_proxy_status(response.headers["proxy-status"])
+        assert proxy == "midrelay" and parameters["error"] == info["proxy_status"], parameters
+        assert parameters["error"] in codes.ERROR_TYPES and parameters["details"] == "%s: %s" % (code, sentence)
+        assert info["remedy"] in response.body.decode("ascii"), response.body
+        assert m.session()["msg"] == sentence
+    return drive
+
+
+@case_of("local-bad-request", only="run")
+def bad_request(case):
+    """A body with two ends."""
+    request = (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+               b"0\r\n\r\n")
+    return relay(case, case.instance(), (), "Content-Length", "Transfer-Encoding", mode="http",
+                 drive=http_drive(case, "local-bad-request", request, 400))
+
+
+@case_of("local-connect-denied", only="run")
+def connect_denied(case):
+    """A host that connect_allow has not."""
+    request = b"CONNECT www.example.com:443 HTTP/1.1\r\nHost: www.example.com:443\r\n\r\n"
+    return relay(case, case.instance(), (), "www.example.com:443", "connect_allow", "download.example:8443", mode="http",
+                 connect_allow="download.example:8443",
+                 drive=http_drive(case, "local-connect-denied", request, 502))
+
+
+def local_tls(case, *facts, client_cas=None, **more):
+    """The situation of a client whose TLS with a tls:// listener comes to nothing."""
+    keys = dict(case.keys(case.instance()), listen="tls://127.0.0.1:0", listen_cert=case.pki["server-chain.pem"],
+                listen_key=case.pki["server.key"], listen_client_ca=client_cas, **more)
+
+    def shake(m):
+        context = ssl.create_default_context(cafile=case.pki["root.pem"] if client_cas else None)
+        try:
+            with context.wrap_socket(m.connect(), server_hostname="instance.lab.test") as sock:
+                sock.recv(1)
+        except (ssl.SSLError, OSError):
+            pass
+    return Situation({"relay r": {key: value for key, value in keys.items() if value}}, *facts, drive=shake,
+                     start={"env": {"STATE_DIRECTORY": case.path("state")}})
+
+
+@case_of("local-denied", "certificate", only="run")
+def no_certificate_for_the_listener(case):
+    """listen_client_ca, and a client without a certificate."""
+    return local_tls(case, "the client showed no certificate", client_cas=case.pki["client-root.pem"])
+
+
+@case_of("local-tls", only="run")
+def handshake_not_begun(case):
+    """A client that goes without a word."""
+    situation = local_tls(case, "closed the connection before the TLS handshake began")
+    situation.drive = lambda m: m.connect().close()
+    return situation
+
+
+@case_of("local-tls", "plain", only="run")
+def plain_http_on_a_tls_listener(case):
+    """A plain request is answered in plain."""
+    situation = local_tls(case, "the client sent no TLS", "GET / HTTP/1.1")
+    situation.drive = None
+    return situation
+
+
+@case_of("local-tls", "untrusted", only="run")
+def listener_not_trusted(case):
+    """A client that does not know the CA of listen_cert."""
+    return local_tls(case, "does not accept the certificate of listen_cert (alert: unknown CA)")
+
+
+@case_of("local-tls", "local-ca", only="run")
+def local_ca_not_trusted(case):
+    """The same with the local CA."""
+    situation = local_tls(case, "alert: unknown CA", "midrelay bundle show --local-ca instance.lab.test")
+    situation.sections["relay r"].update(listen_cert="auto", listen_key=None)
+    return situation
 
 
 # resolve

@@ -11,6 +11,8 @@ NOT_DRIVEN = {("local-limit", "ports"), ("local-limit", "memory")}
 # It takes hundreds of clients that fail otherwise: test_burst.test_those_who_wait_have_a_deadline.
 NOT_DRIVEN |= {("local-limit", "dials")}
 # Of what a client does or lives through `check` knows nothing, and `run` asks an instance no questions.
+# `check` judges an answer by what it says of the instance; how it is framed matters to whoever passes it on.
+OF_MODE_HTTP = {"instance-malformed"}
 STAGES_OF_ONE = {"run": {"local", "relay"}, "check": {"instance", "relay"}}
 
 
@@ -32,6 +34,7 @@ def test_every_case_goes_through_run_and_check(case):
     """What is marked as one command's own is of a stage that the other has not."""
     stages = {info["code"]: info["stage"] for info in codes.explained(case)}
     by_run, by_check = driven("run"), driven("check")
+    by_run = {pair for pair in by_run if pair[0] not in OF_MODE_HTTP}
     assert {stages[code] for code, _ in by_run - by_check} <= STAGES_OF_ONE["run"], by_run - by_check
     assert {stages[code] for code, _ in by_check - by_run} <= STAGES_OF_ONE["check"], by_check - by_run
 

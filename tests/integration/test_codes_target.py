@@ -5,6 +5,7 @@ import signal
 
 import codes
 import harness
+import scripted
 from codes import Situation, case_of
 
 
@@ -38,6 +39,25 @@ def hibernating_by_redirect(case):
     """A redirect to the page of an ended session."""
     return relay(case, case.instance(answer="session-timeout"), "GET /adcv2/supports_tls", '"HTTP/1.1 302 Found"',
                  "Location: https://instance.lab.test/session_timeout.do")
+
+
+@case_of("instance-malformed", only="run")
+def answer_with_two_ends(case):
+    """With mode = http an answer that two readers could read differently is not passed on."""
+    def serve(stream):
+        stream.head()
+        stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello")
+        stream.rest()
+
+    def ask(m):
+        info = codes.explained(case, "instance-malformed")
+        response = m.get()
+        assert response.status == info["http_status"] == 502 and b"hello" not in response.body, response.status
+        assert response.reason.startswith("midrelay: instance-malformed: "), response.reason
+        assert "error=" + info["proxy_status"] in response.headers["proxy-status"]
+        assert info["remedy"] in response.body.decode("ascii"), response.body
+    return relay(case, scripted.Target(case, serve), "the target's answer is malformed", "Content-Length", drive=ask,
+                 mode="http")
 
 
 @case_of("instance-not-adcv2", only="check")

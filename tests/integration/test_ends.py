@@ -10,6 +10,7 @@ from harness import both_versions, in_thread, pattern_sha256, pattern_stream, re
 SIZE = 8 << 20
 
 
+@harness.counts_dials
 @both_versions
 def test_client_half_close(case, version):
     """The client ends its side; the target sees close_notify, and its answer still arrives."""
@@ -26,6 +27,7 @@ def test_client_half_close(case, version):
     assert m.session()["end"] == "ok"
 
 
+@harness.counts_dials
 @both_versions
 def test_target_half_close(case, version):
     """The target ends its side; the client sees the end, and what it still sends arrives."""
@@ -55,6 +57,7 @@ def test_truncation_is_a_reset(case, version):
     assert int(m.session()["bytes_down"]) == 100000
 
 
+@harness.counts_dials
 @both_versions
 def test_proxy_cuts_the_tunnel(case, version):
     instance = case.instance(mode="source", bytes=SIZE, tls_max=version)
@@ -77,6 +80,7 @@ def test_target_resets(case, version):
     assert m.session()["end"] in ("relay-reset", "relay-truncated")
 
 
+@harness.counts_dials
 def test_client_resets(case):
     """The target must not take a reset of the client for a clean end."""
     instance = case.instance(mode="sink")

@@ -16,6 +16,7 @@ def closed_port():
     return sock
 
 
+@harness.counts_dials
 def test_each_failure_before_tls_moves_on(case):
     instance = case.instance()
     with closed_port() as dead:
@@ -89,6 +90,7 @@ def test_all_fail_the_last_word_is_told(case):
     m.session()
 
 
+@harness.counts_dials
 def test_a_failed_path_rests(case):
     instance = case.instance()
     first, second = case.proxy(instance, reply="502"), case.proxy(instance)
@@ -140,6 +142,7 @@ def relay_by_name(case, good):
         harness.WRAPPER[:] = wrapper
 
 
+@harness.counts_dials
 def test_name_with_a_silent_address(case):
     """The first address takes no connection and says nothing: the second is tried without waiting out connect_timeout."""
     with socket.socket(socket.AF_INET6) as silent:
@@ -170,6 +173,7 @@ def test_name_with_a_silent_address(case):
     assert len(good.connections) == 1
 
 
+@harness.counts_dials
 def test_name_with_a_dead_address(case):
     """A name with several addresses: the dead one is not waited out."""
     good = case.proxy(case.instance())

@@ -68,6 +68,7 @@ def test_told_once_a_minute(case):
     assert len(m.events("certificate-refused")) == 1
 
 
+@harness.counts_dials
 def test_a_refused_session_is_not_resumed(case):
     """The server keeps its verdict with the session: who resumed it would be refused also after the change there."""
     instance = case.instance(answer="cert-refused")
@@ -136,6 +137,7 @@ def dribble(case, answer):
     return m
 
 
+@harness.counts_dials
 def test_byte_by_byte(case):
     page = CERT_REFUSED_PAGE.encode()
     head = b"HTTP/1.1 400 Bad Request\r\nServer: snow_adc\r\nContent-Type: text/html\r\n"

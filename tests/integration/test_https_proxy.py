@@ -26,6 +26,7 @@ def outer_bytes(record):
 
 # What goes through
 
+@harness.counts_dials
 def test_requests(case):
     """All four pairs of TLS versions; SNI and CONNECT as they must be; each end closed with close_notify."""
     for outer in ("1.2", "1.3"):
@@ -49,6 +50,7 @@ def test_requests(case):
             assert all(c["client_hello"]["sni"] == "instance.lab.test" for c in records_done(instance, 3))
 
 
+@harness.counts_dials
 @both_versions
 def test_large_both_ways(case, version):
     """Every byte, with records of any size around it, and 1 byte a record."""
@@ -125,6 +127,7 @@ def test_many_at_once(case):
 
 # How it ends
 
+@harness.counts_dials
 @both_versions
 def test_client_half_close(case, version):
     instance = case.instance(mode="sink", tls_max=version)
@@ -141,6 +144,7 @@ def test_client_half_close(case, version):
     assert m.session()["end"] == "ok"
 
 
+@harness.counts_dials
 @both_versions
 def test_target_half_close(case, version):
     """The target ends first; what the client still sends arrives, and only then the outer session ends."""
@@ -193,6 +197,7 @@ def test_outer_reset_is_a_reset(case):
     assert m.session()["end"] in ("relay-reset", "relay-truncated"), m.session()
 
 
+@harness.counts_dials
 def test_client_resets(case):
     instance = case.instance(mode="sink")
     proxy = case.proxy(instance, tls={})
@@ -226,6 +231,7 @@ def test_client_reads_slowly(case):
     assert m.session()["end"] == "ok"
 
 
+@harness.counts_dials
 def test_target_reads_slowly(case):
     size = 160 << 20
     instance = case.instance(mode="sink", pause_after=1 << 20, rcvbuf=16384)
@@ -253,6 +259,7 @@ def test_target_reads_slowly(case):
 
 # What each layer may see
 
+@harness.counts_dials
 def test_credentials_only_inside(case):
     """Nothing of the CONNECT crosses the wire in the clear, nor reaches a proxy that does not verify."""
     instance = case.instance()
@@ -272,6 +279,7 @@ def test_credentials_only_inside(case):
         assert harness.wire.only_hello_and_alert(outer_bytes(record)), cert
 
 
+@harness.counts_dials
 @both_versions
 def test_each_certificate_to_its_own(case, version):
     instance = case.instance()
@@ -289,6 +297,7 @@ def test_each_certificate_to_its_own(case, version):
     assert seen["client_cert"]["subject"].endswith("=mid-one-renewed"), seen
 
 
+@harness.counts_dials
 def test_sections_have_their_own(case):
     """[proxy NAME] with trust and client_bundle; the relay's proxy_… keys are not for it."""
     instance = case.instance()
@@ -392,6 +401,7 @@ def test_refusals_inside(case):
             assert records_done(proxy)[0]["tls"]["end"] == "close_notify", (code, proxy.connections)
 
 
+@harness.counts_dials
 def test_failover(case):
     """A failed outer TLS moves on, like every failure before TLS with the target."""
     instance = case.instance()
@@ -408,6 +418,7 @@ def test_failover(case):
 
 # Resumption
 
+@harness.counts_dials
 @both_versions
 def test_resumption_is_separate(case, version):
     """Both layers resume, each its own: a ticket of one is never offered to the other."""
@@ -424,6 +435,7 @@ def test_resumption_is_separate(case, version):
     assert outer[0] is False and any(outer[1:]), outer
 
 
+@harness.counts_dials
 @both_versions
 def test_no_ticket_crosses(case, version):
     """The proxy gives tickets, the target none, and the other way round."""

@@ -126,6 +126,7 @@ def test_a_key_that_is_only_sent_is_not_pinned(case):
         m.fails("tls-issuer")
 
 
+@harness.counts_dials
 def test_expect_issuer(case):
     for version in VERSIONS:
         instance = case.instance(tls_max=version)
@@ -163,6 +164,7 @@ def test_ignore_does_not_excuse_a_chain_that_fails(case):
     refused(case, "tls-inspected", m, proxy)
 
 
+@harness.counts_dials
 def test_warn_and_ignore_connect_and_say_so(case):
     for inspection, level in (("warn", "warn"), ("ignore", "info")):
         for version in VERSIONS:

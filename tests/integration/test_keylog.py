@@ -28,6 +28,7 @@ def secrets(path):
                   if re.match(r"(CLIENT|SERVER)_(HANDSHAKE_TRAFFIC_SECRET|TRAFFIC_SECRET_0) |CLIENT_RANDOM ", line))
 
 
+@harness.counts_dials
 @both_versions
 def test_same_keys_as_the_server(case, version):
     instance = case.instance(tls_max=version)
@@ -42,6 +43,7 @@ def test_same_keys_as_the_server(case, version):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
 
 
+@harness.counts_dials
 def test_workers(case):
     """Lines of several threads do not mix."""
     instance = case.instance()
@@ -54,6 +56,7 @@ def test_workers(case):
     assert secrets(case.path("keys")) == secrets(instance.keylog)
 
 
+@harness.counts_dials
 def test_https_proxy(case):
     """Both layers."""
     instance = case.instance()
@@ -154,6 +157,7 @@ def pcap(path, up, down):
     return path
 
 
+@harness.counts_dials
 @both_versions
 def test_tshark_reads_the_traffic(case, version):
     tshark = real.program("tshark")

@@ -62,6 +62,7 @@ def test_both_families_and_several_relays(case):
     assert {e["relay"] for e in m.events("session")} == {"one", "two"}
 
 
+@harness.counts_dials
 def test_source_address(case):
     instance = case.instance()
     proxy = case.proxy(instance)

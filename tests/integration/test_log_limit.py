@@ -40,6 +40,7 @@ def storm(m, count):
         result()
 
 
+@harness.counts_dials
 def test_a_storm(case):
     for workers in ("1", "2"):
         m = case.relay("instance.lab.test", [dead_path(case)], process={"log_level": "info", "workers": workers})
@@ -93,6 +94,7 @@ def test_every_tunnel_has_its_line(case):
     assert all("repeated" not in e for e in m.events("session"))
 
 
+@harness.counts_dials
 def test_a_flapping_path(case):
     instance = case.instance()
     for last_reply, last_event in (("squid-200", "path-ok"), ("502", "path-failed")):
@@ -232,6 +234,7 @@ HOSTILE = ('HTTP/1.1 502 say "no" \\ \\x41 = \xfc \xe2\x82\xac end\r\nVia: 1.1 "
            "\x16\x03\x01{}\n\"\r\n\r\n")
 
 
+@harness.counts_dials
 def test_foreign_bytes(case):
     for log_format in ("json", "text"):
         for level in ("debug", "info"):

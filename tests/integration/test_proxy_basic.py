@@ -6,6 +6,7 @@ from harness import PASSWORD, USER, records_done
 import replies
 
 
+@harness.counts_dials
 def test_request_and_credentials(case):
     instance = case.instance()
     proxy = case.proxy(instance, auth=[USER, PASSWORD])

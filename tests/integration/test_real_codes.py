@@ -112,7 +112,7 @@ def bumped(case, *facts, **how):
     instance = case.instance()
     proxy = real.squid_bump(case, instance.port, "1.3")
     return relay(case, "instance.lab.test", proxy, "issued by CN=Corporate Inspection CA", "through the proxy " + proxy.url,
-                 *facts, port=instance.port, **how)
+                 *facts, port=instance.port, proxy_pipeline="auto", **how)  # `on` is lost on it, see test_real_pipeline.py
 
 
 @case_of("tls-untrusted")

@@ -43,6 +43,7 @@ def test_hundred_at_once(case):
     real.assert_serves_a_hundred_at_once(m)
 
 
+@harness.counts_dials
 def test_squid_demands_a_certificate(case):
     """Its own CA: the certificate for the target would not do, and is not shown."""
     words = "clientca=%s tls-cafile=%s" % ((case.pki["unknown-client-root.pem"],) * 2)

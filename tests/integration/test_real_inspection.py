@@ -136,7 +136,8 @@ def mitmproxy(case, target_port, version, ask):
 
 def relay(case, instance, proxy, **keys):
     env = {"SSL_CERT_FILE": case.pki["inspect-root.pem"], "SSL_CERT_DIR": case.path("none")}
-    return case.relay("instance.lab.test:%d" % instance.port, [proxy.url], trust="system", start={"env": env}, **keys)
+    return case.relay("instance.lab.test:%d" % instance.port, [proxy.url], trust="system", start={"env": env},
+                      proxy_pipeline="auto", **keys)  # `on` is lost on Squid's ssl_bump, see test_real_pipeline.py
 
 
 def refused(case, instance, tap, hello_only):

@@ -8,6 +8,7 @@ import harness
 from harness import ask, in_thread, pattern_sha256, pattern_stream, read_all, read_hashed, records_done
 
 
+@harness.counts_dials
 def test_http_arrives_under_our_certificate(case):
     instance = case.instance()
     m = case.relay(instance)
@@ -64,6 +65,7 @@ def test_ping_pong(case):
             assert sock.recv(8, harness.socket.MSG_WAITALL) == b"%07d\n" % n
 
 
+@harness.counts_dials
 def test_large_both_ways_at_once(case):
     size = 48 << 20
     for version in ("1.2", "1.3"):

@@ -8,6 +8,7 @@ import harness
 from harness import ask, in_thread, pattern_sha256, pattern_stream, read_hashed
 
 
+@harness.counts_dials
 def test_new_settings_apply_to_new_connections(case):
     first, second = case.instance(), case.instance()
     m = case.relay(first)

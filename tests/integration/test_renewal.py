@@ -203,6 +203,7 @@ def test_renewed_under_load(case):
     assert harness.INSTRUMENTED or late[0] - early[0] < 4096, (early, late)
 
 
+@harness.counts_dials
 def test_sessions_of_the_old_are_not_resumed(case):
     instance = case.instance()
     files = RenamedOver(case, "files")
@@ -298,6 +299,7 @@ def test_sighup_speaks_at_once(case):
     m.wait_event("reloaded")
 
 
+@harness.counts_dials
 def test_the_configuration_itself(case):
     first, second = case.instance(), case.instance()
     m = case.relay(first, process=WATCH)

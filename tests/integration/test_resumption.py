@@ -13,6 +13,7 @@ def resumed(server):
     return [record["resumed"] for record in records_done(server, 1)]
 
 
+@harness.counts_dials
 def test_resumes(case):
     for version in ("1.2", "1.3"):
         instance = case.instance(tls_max=version)
@@ -40,6 +41,7 @@ def test_relays_share_nothing(case):
     assert offers[:2] == [False, False], offers
 
 
+@harness.counts_dials
 def test_paths_share_nothing(case):
     instance = case.instance()
     proxy = case.proxy(instance)
@@ -52,6 +54,7 @@ def test_paths_share_nothing(case):
     assert [c["client_hello"]["psk"] for c in records_done(instance, 2)] == [False, False]
 
 
+@harness.counts_dials
 def test_a_reload_drops_them(case):
     for version in ("1.2", "1.3"):
         instance = case.instance(tls_max=version)
@@ -105,6 +108,7 @@ def test_never_without_a_request(case):
     assert not any(c["client_hello"]["psk"] or c["client_hello"]["ticket"] for c in instance.connections)
 
 
+@harness.counts_dials
 def test_a_server_that_turns_bad_is_refused(case):
     """After a resumption was offered and declined the server is judged like any other."""
     instance = case.instance()

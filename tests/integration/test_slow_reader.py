@@ -39,6 +39,7 @@ def test_client_reads_slowly(case):
     assert m.session()["end"] == "ok"
 
 
+@harness.counts_dials
 def test_target_reads_slowly(case):
     instance = case.instance(mode="sink", pause_after=1 << 20, rcvbuf=16384)
     m = case.relay(instance)
@@ -64,6 +65,7 @@ def test_target_reads_slowly(case):
     assert records_done(instance)[0]["sha256_in"] == pattern_sha256(SIZE) and end == "eof"
 
 
+@harness.counts_dials
 def test_many_slow_readers(case):
     """Memory per session has a bound: 100 stalled downloads."""
     instance = case.instance(mode="source", bytes=SIZE)

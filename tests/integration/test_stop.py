@@ -77,6 +77,7 @@ def test_sighup_while_draining_changes_nothing(case):
     assert not m.events("reloaded")
 
 
+@harness.counts_dials
 def test_stops_while_dialling(case):
     m = case.relay("instance.lab.test", [case.proxy(case.instance(), silent=True)], proxy_timeout="5s",
                    process={"drain_timeout": "300ms"})

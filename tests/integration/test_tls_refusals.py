@@ -18,6 +18,7 @@ def both_ways(case, code, versions=("1.2", "1.3"), hello_only=True, keys=None, *
         m.assert_ends_clean()
 
 
+@harness.counts_dials
 def test_the_proof_sees_a_certificate_that_leaves(case):
     """The control: on an honest path the same looks do find the certificate and the data."""
     for version in ("1.2", "1.3"):
@@ -48,6 +49,7 @@ def test_untrusted(case):
     both_ways(case, "tls-untrusted", cert="untrusted")
 
 
+@harness.counts_dials
 def test_untrusted_by_the_system_store(case):
     both_ways(case, "tls-untrusted", keys={"trust": "system"})
 

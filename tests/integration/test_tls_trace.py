@@ -49,6 +49,7 @@ def certificates(lines, what):
 
 # What is said
 
+@harness.counts_dials
 @both_versions
 def test_full_handshake(case, version):
     instance = case.instance(tls_max=version, alpn=["http/1.1"])
@@ -88,6 +89,7 @@ def test_full_handshake(case, version):
     assert [name for name in told if name != "ChangeCipherSpec"] == seen, (told, seen)
 
 
+@harness.counts_dials
 def test_chains(case):
     """As received, as verified, and ours, to the last byte of the fingerprint."""
     instance = case.instance()
@@ -102,6 +104,7 @@ def test_chains(case):
     assert len(ours) == 2 and set(ours) < set(fingerprints(case.pki["client-bundle.pem"])), (ours, lines)
 
 
+@harness.counts_dials
 @both_versions
 def test_resumption(case, version):
     instance = case.instance(tls_max=version)
@@ -120,6 +123,7 @@ def test_resumption(case, version):
     assert certificates(lines, "verified chain") == []
 
 
+@harness.counts_dials
 def test_alert_from_the_server(case):
     instance = case.instance(handshake="alert")
     m = case.relay(instance)
@@ -128,6 +132,7 @@ def test_alert_from_the_server(case):
          "handshake failed: instance.lab.test sent the TLS alert")
 
 
+@harness.counts_dials
 def test_no_common_version(case):
     instance = case.instance(tls_max="1.2")
     m = case.relay(instance, tls_min="1.3")
@@ -137,6 +142,7 @@ def test_no_common_version(case):
     assert any("; versions: TLSv1.3; " in line for line in lines), lines
 
 
+@harness.counts_dials
 @both_versions
 def test_refused_client_certificate(case, version):
     """In TLS 1.3 the refusal comes when the handshake is over; it is told all the same."""
@@ -150,6 +156,7 @@ def test_refused_client_certificate(case, version):
     assert "our certificate sent" in lines[-1] or version == "1.3", lines
 
 
+@harness.counts_dials
 def test_refused_server(case):
     """The chain as far as it could be built, why it was refused, the alert, and that ours was not sent."""
     for cert, why, alert in (("untrusted", "unable to get local issuer certificate", "unknown_ca (48)"),
@@ -167,6 +174,7 @@ def test_refused_server(case):
         assert not any(line.startswith("sent Certificate") for line in lines), lines
 
 
+@harness.counts_dials
 def test_inspected_server(case):
     """A chain that verifies, and a server that is refused all the same."""
     instance = case.instance()
@@ -178,6 +186,7 @@ def test_inspected_server(case):
     assert not any(line.startswith("sent Certificate") for line in lines), lines
 
 
+@harness.counts_dials
 def test_no_certificate_of_ours(case):
     instance = case.instance()
     m = case.relay(instance, client_bundle=None)
@@ -189,6 +198,7 @@ def test_no_certificate_of_ours(case):
 
 # The proxy's own TLS
 
+@harness.counts_dials
 @both_versions
 def test_https_proxy(case, version):
     """Both layers are told, each as itself, and the credentials between them are not."""
@@ -208,6 +218,7 @@ def test_https_proxy(case, version):
     assert b"CONNECT" not in m.log_bytes() and b"Basic" not in m.log_bytes()
 
 
+@harness.counts_dials
 def test_https_proxy_that_refuses(case):
     proxy = case.proxy(case.instance(), tls={"cert": "untrusted"})
     m = case.relay("instance.lab.test", [proxy], proxy_trust=case.pki["root.pem"])
@@ -231,6 +242,7 @@ def test_second_path(case):
 
 # When nothing is said
 
+@harness.counts_dials
 def test_nothing_at_info(case):
     """And no application data, whatever the level: the harness looks for secrets."""
     instance = case.instance()
@@ -251,6 +263,7 @@ def test_nothing_at_info(case):
     assert traced(m, 1) == [] and traced(m, 2) == [] and traced(m, 3) != []
 
 
+@harness.counts_dials
 def test_no_secret(case):
     """The bytes of keys, tickets and data stay out: what the lab knows of each is looked for."""
     instance = case.instance(tls_max="1.3")
@@ -266,6 +279,7 @@ def test_no_secret(case):
         assert secret.lower() not in log.lower()
 
 
+@harness.counts_dials
 def test_json(case):
     instance = case.instance()
     m = case.relay(instance, process={"log_format": "json"})
@@ -278,6 +292,7 @@ def test_json(case):
 
 # Real servers
 
+@harness.counts_dials
 def test_nginx(case):
     """With the names of the CAs that it accepts."""
     for version in ("1.2", "1.3"):

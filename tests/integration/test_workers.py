@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Proves that several event loops serve, reload and stop together."""
 
+import os
 import threading
 
 import harness
@@ -42,6 +43,28 @@ def test_stop_with_connections_on_both(case):
     m.signal(harness.signal.SIGTERM)
     assert m.wait() == 0
     assert len(m.events("session", end="relay-drained")) == 20
+    for sock in socks:
+        sock.close()
+
+
+def watched(m):
+    """How many descriptors each event loop watches, in order."""
+    counts = []
+    for fd in os.listdir("/proc/%d/fd" % m.pid):
+        if "eventpoll" in os.readlink("/proc/%d/fd/%s" % (m.pid, fd)):
+            with open("/proc/%d/fdinfo/%s" % (m.pid, fd)) as info:
+                counts.append(info.read().count("tfd:"))
+    return sorted(counts)
+
+
+def test_connections_spread_evenly(case):
+    m = case.relay(case.instance(), process={"workers": "3"})
+    before, socks = watched(m), []
+    for _ in range(30):
+        socks.append(m.connect())
+        assert ask(socks[-1]).status == 200
+    # Two descriptors a session, and each loop's mailbox; the main thread's has no session, the first worker's listens.
+    assert watched(m)[1:] == [21, 21, 22], (before, watched(m))
     for sock in socks:
         sock.close()
 

@@ -20,6 +20,8 @@ Scenario (all optional):
   end         close_notify | truncate | reset: how it ends its direction
   pause_after bytes read after which it reads no more until release
   rcvbuf      SO_RCVBUF of accepted sockets
+  idle_close  seconds after the handshake at which it ends a connection on which nothing has come (as `end` says)
+  unasked     true: it sends a byte as soon as the handshake is done
   handshake   one of tlsside.HANDSHAKES: what goes wrong before TLS is up
   at          handshake = close-mid | reset-mid | stall-mid: bytes of the server's flight that leave before
   family      inet | inet6
@@ -94,6 +96,7 @@ class Instance:
         self.connections = []
         self.gate = asyncio.Event()
         self.tasks = set()
+        self.sides = set()     # TLS sessions that are up
         self.sock = None
         self.configure(**scenario)
 
@@ -101,7 +104,7 @@ class Instance:
         known = {"cert": "server", "ask": "required", "reject": False, "tls_min": "1.2", "tls_max": "1.3",
                  "ciphers": None, "tickets": 2, "alpn": None, "mode": "http", "answer": None, "supports_tls": "true", "bytes": 0, "seed": 0,
                  "end": "close_notify", "pause_after": None, "rcvbuf": None, "handshake": "normal", "at": 0,
-                 "family": "inet"}
+                 "family": "inet", "idle_close": None, "unasked": False}
         for key in scenario:
             if key not in known:
                 raise ValueError("an instance has no %r" % key)
@@ -164,6 +167,11 @@ class Instance:
             limit = s["at"] if s["handshake"] in tlsside.MID_HANDSHAKES else None
             side = TlsSide(sock, self.context, record, flight_limit=limit)
             if await side.handshake():
+                self.sides.add(side)
+                if s["unasked"]:
+                    await side.write(b"!")
+                if s["idle_close"] is not None:
+                    self._spawn(self._end_idle(side, record, s["idle_close"]))
                 await getattr(self, "_mode_" + s["mode"])(side, record)
                 await self._finish(side, record)
             else:
@@ -175,9 +183,25 @@ class Instance:
             record["error"] = record["error"] or repr(error)
         finally:
             if side is not None:
+                self.sides.discard(side)
                 record["sha256_in"] = side.hash.hexdigest()
             sock.close()
             record["done"] = True
+
+    async def _end_idle(self, side, record, seconds):
+        await asyncio.sleep(seconds)
+        if side in self.sides and record["bytes_in"] == 0:
+            await self._end_one(side, self.scenario["end"])
+
+    async def _end_one(self, side, end):
+        if end == "close_notify":
+            await side.close_notify()
+        side.sock.shutdown(socket.SHUT_WR)
+
+    async def end_all(self, end):
+        """Ends our direction of every connection (close_notify, truncate); what the other side sends is still read."""
+        for side in list(self.sides):
+            await self._end_one(side, end)
 
     async def _finish(self, side, record):
         """Ends our direction as the scenario says."""

@@ -15,6 +15,9 @@ Scenario (all optional):
   how           close | reset
   silent        true: the request is read and never answered
   drip          seconds between header lines of an answer that never ends
+  early         take | drop | refuse | reset | silent | text | hang-up: what becomes of bytes that come behind the CONNECT,
+                before the answer: passed on; forgotten; answered 400 alone; the connection reset, or silent; read as a
+                second request, answered 400 inside the tunnel; the connection closed behind the 200
   tunnel        relay | plaintext | inspect | stall
   inspect       for tunnel = inspect: {"cert": "inspect", "ask": "none|optional", "tls_max": …}
   never_accept  true: connections never become established
@@ -55,7 +58,7 @@ class Proxy:
         known = {"target": None, "reply": "squid-200", "auth": None, "auth_reply": "squid-407",
                  "drop_authorized": False, "delay": 0, "split": 0, "inject": "", "close_at": None, "how": "close",
                  "silent": False, "drip": None, "tunnel": "relay", "inspect": {}, "never_accept": False,
-                 "keep": 1 << 20, "tls": None, "family": "inet"}
+                 "keep": 1 << 20, "early": "take", "tls": None, "family": "inet"}
         for key in scenario:
             if key not in known:
                 raise ValueError("a proxy has no %r" % key)
@@ -118,7 +121,7 @@ class Proxy:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             number = len(self.connections) + 1
             stem = os.path.join(self.directory, "%s-%d" % (self.name, number))
-            record = {"id": number, "peer": "%s:%d" % peer[:2], "time": time.time(), "request": "", "reads": 0,
+            record = {"id": number, "peer": "%s:%d" % peer[:2], "time": time.time(), "request": "", "reads": 0, "early": 0,
                       "reply": None, "answered": None, "authorized": None, "bytes_up": 0, "bytes_down": 0,
                       "first_up": None, "up_file": stem + ".up", "down_file": stem + ".down", "eof_up": False,
                       "eof_down": False, "reset_up": False, "end": None, "error": None, "done": False}
@@ -177,12 +180,21 @@ class Proxy:
         if s["close_at"] == "request":
             await self._cut(sock)
             return "request"
+        record["early"] = len(early)
         reply = self._choose(record)
-        if s["silent"] or (s["drop_authorized"] and record["authorized"] is not None):
+        if early and s["early"] == "reset":
+            tlsside.reset(sock)
+            return "early"
+        if early and s["early"] == "refuse":
+            reply = False, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+        if s["silent"] or (early and s["early"] == "silent") or (s["drop_authorized"] and record["authorized"] is not None):
             await self._until_gone(sock)
             return "silent"
-        if s["delay"] and await self._gone_within(sock, s["delay"]):
-            return "gone"
+        if s["delay"]:
+            more = bytearray()
+            if await self._gone_within(sock, s["delay"], more):
+                return "gone"
+            early += more
         if s["drip"] is not None:
             return await self._drip(sock)
         target = await self._dial(record) if reply[0] and s["tunnel"] in ("relay", "inspect") else None
@@ -201,12 +213,23 @@ class Proxy:
         if not opened or s["close_at"] == "head":
             await self._cut(sock)
             return "refused" if not opened else "head"
+        if early and s["early"] == "drop":
+            early = b""
+        if early and s["early"] in ("text", "hang-up"):
+            if s["early"] == "text":
+                bad = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+                await asyncio.get_running_loop().sock_sendall(sock, bad)
+            await tlsside.close_clean(sock)
+            return "early"
         if s["tunnel"] == "stall":
             await self._until_gone(sock)
             return "stall"
         if s["tunnel"] == "plaintext":
             loop = asyncio.get_running_loop()
-            await self._copy_one(sock, record, transcripts[0])
+            if early:
+                self._keep(record, "up", early, transcripts[0])
+            else:
+                await self._copy_one(sock, record, transcripts[0])
             await loop.sock_sendall(sock, b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
             await tlsside.close_clean(sock)
             return "plaintext"
@@ -267,15 +290,16 @@ class Proxy:
             await loop.sock_sendall(sock, b"X-Wait: a little longer\r\n")
         return "gone"
 
-    async def _until_gone(self, sock):
+    async def _until_gone(self, sock, kept=None):
         loop = asyncio.get_running_loop()
-        while await loop.sock_recv(sock, CHUNK):
-            pass
+        while part := await loop.sock_recv(sock, CHUNK):
+            if kept is not None:
+                kept += part
 
-    async def _gone_within(self, sock, seconds):
-        """Holds the answer back, at most until the client has left."""
+    async def _gone_within(self, sock, seconds, kept=None):
+        """Holds the answer back, at most until the client has left; `kept` takes what it sends meanwhile."""
         try:
-            await asyncio.wait_for(self._until_gone(sock), seconds)
+            await asyncio.wait_for(self._until_gone(sock, kept), seconds)
             return True
         except asyncio.TimeoutError:
             return False
@@ -313,8 +337,13 @@ class Proxy:
         if close_at and close_at.split(":")[0] in ("up", "down"):
             limits[close_at.split(":")[0]] = int(close_at.split(":")[1])
         if early:
+            record["first_up"] = time.time()
+            early = early[:limits.get("up", len(early))]
             self._keep(record, "up", early, transcripts[0])
             await loop.sock_sendall(target, early)
+            if record["bytes_up"] == limits.get("up"):
+                await self._cut(sock)
+                return "up"
 
         async def copy(source, sink, direction, transcript):
             while True:

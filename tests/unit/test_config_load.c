@@ -237,7 +237,7 @@ static void test_all_faults_at_once_in_order(void **state)
 	    "5:unknown key lisen; did you mean listen?|"
 	    "6:target: ' ' cannot be part of a host name|"
 	    "7:[relay a] was given before, at line 4|"
-	    "8:mode: must be tcp, not \"x\"|");
+	    "8:mode: must be tcp or http, not \"x\"|");
 }
 
 #define LITERAL MINIMAL "proxy = http://p.example:1\nproxy_user = u\nproxy_password = hunter2\n"

@@ -20,8 +20,9 @@ static const char full[] =
     "[midrelay]\nworkers = 3\nlog_level = debug\nlog_format = json\nuser = root\ngroup = "
     "1001\nmax_connections = 7\n"
     "drain_timeout = 1500ms\nwatch = 250ms\nexpiry_warning = 14d\n"
-    "[relay a]\nlisten = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0\nlisten_mode = 0660\n"
-    "allow_nonlocal = yes\nallow_address = 10.0.0.0/8, 192.0.2.7, fd00::/8\nallow_user = root, 1001\nmode = tcp\ntarget = "
+    "[relay a]\nlisten = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0, tls://127.0.0.1:2\nlisten_mode = 0660\n"
+    "listen_cert = /l.pem\nlisten_key = /l.key\nlisten_client_ca = /lca\n"
+    "allow_nonlocal = yes\nallow_address = 10.0.0.0/8, 192.0.2.7, fd00::/8\nallow_user = root, 1001\nmode = http\ntarget = "
     "[2001:db8::1]:8443\n"
     "target_address = 192.0.2.1\nproxy = https://p.example:3128, corp, direct\nproxy_user = u\n"
     "proxy_password = hunter2\nproxy_header = X-A: b, c ; d\nproxy_header = X-Empty:\n"
@@ -34,7 +35,7 @@ static const char full[] =
     "tls_ciphersuites = TLS_AES_128_GCM_SHA256\ntls_groups = P-256\nconnect_timeout = 1s\nproxy_timeout = "
     "2s\n"
     "tls_timeout = 3s\nsetup_timeout = 4s\nidle_timeout = 0\nhalf_close_timeout = 90s\nkeepalive = "
-    "0\nexplain = off\n"
+    "0\nexplain = off\nconnect_allow = A.example, b.example:8443\n"
     "[relay b]\nlisten = 127.0.0.1:3\ntarget = t.example\nproxy = corp\nclient_bundle = b.pem\n"
     "[proxy corp]\nurl = https://q.example:80\ntrust = /qca\nclient_bundle = q.pem\n"
     "user = gr\xc3\xbc\xc3\x9f\npassword = file:/x\nheader = X-C: d\n";
@@ -105,14 +106,15 @@ static void assert_has_line(const char *text, const char *line)
 static void test_values(void **state)
 {
 	static const char *const lines[] = {"workers = 3", "user = root", "drain_timeout = 1500ms", "watch = 250ms", "expiry_warning = 14d",
-	    "[relay a]", "listen = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0",
+	    "[relay a]", "listen = 127.0.0.1:1, [::1]:2, unix:/run/a b.sock, 10.0.0.1:0, tls://127.0.0.1:2",
+	    "listen_cert = /l.pem", "listen_key = /l.key", "listen_client_ca = /lca",
 	    "listen_mode = 0660", "allow_address = 10.0.0.0/8, 192.0.2.7/32, fd00::/8",
 	    "target = [2001:db8::1]:8443", "proxy = https://p.example:3128, corp, direct", "proxy_user = u",
 	    "proxy_trust = /pca", "proxy_client_bundle = p.pem",
 	    "proxy_password = (literal)", "proxy_header = X-A: b, c ; d", "client_passphrase = (literal)",
 	    "trust = /ca", "inspection = ignore", "expect_issuer = a, b", "revocation = staple, crl",
 	    "crl_file = /crl", "pin = sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "require_client_cert_request = no", "idle_timeout = 0", "half_close_timeout = 90s",
-	    "explain = off", "client_bundle = b.pem", "require_client_cert_request = yes", "trust = system",
+	    "explain = off", "mode = http", "connect_allow = a.example:443, b.example:8443", "client_bundle = b.pem", "require_client_cert_request = yes", "trust = system",
 	    "[proxy corp]", "url = https://q.example:80", "trust = /qca", "client_bundle = q.pem", "user = gr\xc3\xbc\xc3\x9f", "password = file:/x",
 	    "header = X-C: d"};
 	struct config *config = fixture_load_good(full);
@@ -165,7 +167,7 @@ static void test_json_types(void **state)
 	assert_int_equal(json_array_size(relays), 2);
 	assert_string_equal(json_string_value(json_object_get(a, "name")), "a");
 	assert_true(json_is_true(json_object_get(a, "allow_nonlocal")));
-	assert_int_equal(json_array_size(json_object_get(a, "listen")), 4);
+	assert_int_equal(json_array_size(json_object_get(a, "listen")), 5);
 	assert_int_equal(json_array_size(json_object_get(a, "proxy_header")), 2);
 	assert_string_equal(json_string_value(json_object_get(a, "proxy_password")), "(literal)");
 	assert_true(json_is_null(json_object_get(a, "client_bundle")));

@@ -610,6 +610,27 @@ static void test_request(void **state)
 	secret_free(utf8);
 }
 
+/* The same head but for the host, whoever reads it. */
+static void test_redirect(void **state)
+{
+	char acme[] = "acme.service-now.com", ip6[] = "2001:db8::1";
+	struct hostport target = {.host = acme, .port = 443}, other = {.host = ip6, .port = 8443, .is_ip = true};
+	struct secret *password = secret_new("open sesame", 11), *first, *second;
+	struct http_connect_request request = {.target = &target, .user = "Aladdin", .password = password};
+	static const char expected[] = "CONNECT [2001:db8::1]:8443 HTTP/1.1\r\nHost: [2001:db8::1]:8443\r\n"
+				       "User-Agent: midrelay/" PACKAGE_VERSION "\r\n"
+				       "Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n";
+
+	(void)state;
+	first = http_connect_build(&request);
+	second = http_connect_redirect(first, &other);
+	assert_int_equal(secret_len(second), strlen(expected));
+	assert_memory_equal(secret_bytes(second), expected, strlen(expected));
+	secret_free(first);
+	secret_free(second);
+	secret_free(password);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -623,6 +644,7 @@ int main(void)
 	    cmocka_unit_test(test_long_refusal),
 	    cmocka_unit_test(test_closed),
 	    cmocka_unit_test(test_request),
+	    cmocka_unit_test(test_redirect),
 	};
 
 	return cmocka_run_group_tests_name("http_connect", tests, NULL, NULL);

@@ -226,6 +226,36 @@ static void test_goes_back_and_tries_again(void **state)
 	renewed_clear(&r);
 }
 
+/* What was dialled ahead of need may be used while dials go under the same; the trial is for a dial of its own. */
+static void test_what_is_current(void **state)
+{
+	struct identity_use early, old, trial;
+	struct renewed r;
+	int64_t now = T0;
+
+	(void)state;
+	renew(&r, 86400);
+	early = pick(&r.second, now);
+	assert_true(identity_choice_is_current(&r.second, &early, now));
+	assert_true(identity_choice_is_current(&r.second, NULL, now));
+	assert_int_equal(refuse(&r.second, now), IDENTITY_WENT_BACK);
+	assert_false(identity_choice_is_current(&r.second, &early, now));
+	old = pick(&r.second, now);
+	assert_true(identity_choice_is_current(&r.second, &old, now + IDENTITY_FIRST_TRY_MS - 1));
+	assert_true(identity_choice_is_current(&r.second, NULL, now + IDENTITY_FIRST_TRY_MS - 1));
+
+	now += IDENTITY_FIRST_TRY_MS;
+	assert_false(identity_choice_is_current(&r.second, &old, now));
+	assert_false(identity_choice_is_current(&r.second, NULL, now));
+	trial = pick(&r.second, now);
+	assert_true(trial.is_trial);
+	assert_true(identity_choice_is_current(&r.second, &old, now));
+	assert_false(identity_choice_is_current(&r.second, &trial, now));
+	assert_int_equal(identity_choice_accepted(&r.second, &trial), IDENTITY_ACCEPTED);
+	assert_true(identity_choice_is_current(&r.second, &early, now));
+	renewed_clear(&r);
+}
+
 static void test_try_now(void **state)
 {
 	struct renewed r;
@@ -438,6 +468,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_accepted_at_once),
 	    cmocka_unit_test(test_goes_back_and_tries_again),
+	    cmocka_unit_test(test_what_is_current),
 	    cmocka_unit_test(test_try_now),
 	    cmocka_unit_test(test_old_one_ended),
 	    cmocka_unit_test(test_old_one_ends_meanwhile),

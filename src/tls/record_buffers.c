@@ -1,0 +1,123 @@
+/*
+ * record_buffers: see record_buffers.h.
+ *
+ * OpenSSL has no call to give a stream its buffers, but asks for all of its memory through functions that can be
+ * replaced.  Blocks are known by their size: those of a kind are all made equally large, so that a block that comes
+ * back is known without a list of them.
+ */
+#include "tls/record_buffers.h"
+
+#include <malloc.h>
+#include <openssl/crypto.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* One stream inside another needs two of a kind in one step; a handshake has its messages' for several steps. */
+#define KEPT_MAX 8
+/* What malloc() may add to a block of the size that was asked for. */
+#define SLACK_BYTES 64
+
+struct kept {
+	struct kept *next;
+};
+
+struct kind {
+	size_t above, bytes; /* requests of above < size <= bytes */
+};
+
+/* A write buffer and a record read without read-ahead; the messages of a handshake; READ_AHEAD_BYTES of stream.c. */
+static const struct kind kinds[] = {{16384, 17408}, {20480, 22528}, {65536, 69632}};
+#define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
+
+static _Thread_local struct {
+	struct kept *first;
+	unsigned count;
+} stores[KIND_COUNT];
+
+static void *on_malloc(size_t bytes, const char *file, int line)
+{
+	size_t i;
+
+	if (bytes == 0)
+		return NULL;
+	for (i = 0; bytes > kinds[0].above && i < KIND_COUNT; i++) {
+		struct kept *block = stores[i].first;
+
+		if (bytes <= kinds[i].above || bytes > kinds[i].bytes)
+			continue;
+		if (block == NULL)
+			return malloc(kinds[i].bytes);
+		stores[i].first = block->next;
+		stores[i].count--;
+		return block;
+	}
+	return malloc(bytes);
+}
+
+/*
+ * Many handshakes at once leave blocks between those of the sessions that they led to, where the heap does not shrink:
+ * 1 kB for each of 1,000 idle sessions.  The kernel can have the pages meanwhile; what they hold is not needed.
+ */
+static void give_pages_back(void *bytes, size_t size)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t from = ((uintptr_t)bytes + page - 1) & ~(page - 1), to = ((uintptr_t)bytes + size) & ~(page - 1);
+
+	if (from < to)
+		(void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+static void on_free(void *bytes, const char *file, int line)
+{
+	struct kept *block = bytes;
+	size_t i, size;
+
+	if (bytes == NULL)
+		return;
+	size = malloc_usable_size(bytes);
+	for (i = 0; size > kinds[0].above && i < KIND_COUNT; i++) {
+		if (size < kinds[i].bytes || size > kinds[i].bytes + SLACK_BYTES)
+			continue;
+		if (stores[i].count == KEPT_MAX) {
+			give_pages_back(bytes, kinds[i].bytes);
+			break;
+		}
+		block->next = stores[i].first;
+		stores[i].first = block;
+		stores[i].count++;
+		return;
+	}
+	free(bytes);
+}
+
+static void *on_realloc(void *bytes, size_t size, const char *file, int line)
+{
+	if (bytes == NULL)
+		return on_malloc(size, file, line);
+	if (size == 0) {
+		on_free(bytes, file, line);
+		return NULL;
+	}
+	return realloc(bytes, size);
+}
+
+void record_buffers_install(void)
+{
+	(void)CRYPTO_set_mem_functions(on_malloc, on_realloc, on_free);
+}
+
+void record_buffers_clear(void)
+{
+	struct kept *block;
+	size_t i;
+
+	for (i = 0; i < KIND_COUNT; i++) {
+		while ((block = stores[i].first) != NULL) {
+			stores[i].first = block->next;
+			free(block);
+		}
+		stores[i].count = 0;
+	}
+}
