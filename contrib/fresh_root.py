@@ -97,8 +97,8 @@ class Root:
 
     def demo(self, made, prefix=""):
         """
-        contrib/demo with the lab out here and midrelay in there; both see one directory under the same name.  `prefix` is
-        a command in the root that runs midrelay, perhaps as somebody of group 0.
+        contrib/demo with the lab out here and midrelay in there; both see one directory under the same name.
+        `prefix` is a command in the root that runs midrelay, perhaps as somebody of group 0.
         """
         self.share = tempfile.mkdtemp(prefix="midrelay-share-")
         inside = self.path(self.share)
