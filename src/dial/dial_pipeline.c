@@ -127,12 +127,11 @@ static bool hello_may_be_lost(const struct dial *dial)
 
 bool dial_pipeline_falls_back(struct dial *dial)
 {
-	struct relay_path_state *state = &dial->params.path->state;
-
 	if (!dial_is_pipelined(dial) || !dial->hello_sent || dial->answered)
 		return false;
-	if (is_automatic(dial))
-		atomic_store(&state->pipeline, RELAY_PIPELINE_UNKNOWN);
+	/* Not what another dial, that was faster with the same experience, has found out by now. */
+	if (is_automatic(dial) && !change(dial, RELAY_PIPELINE_TRIAL, RELAY_PIPELINE_UNKNOWN))
+		(void)change(dial, RELAY_PIPELINE_WORKS, RELAY_PIPELINE_UNKNOWN);
 	if (!hello_may_be_lost(dial))
 		return false;
 	if (!is_automatic(dial)) {

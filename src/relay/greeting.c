@@ -100,6 +100,8 @@ static void finish(struct greeting *greeting, struct greeting_result *result)
 
 static void fail(struct greeting *greeting, enum stream_status status)
 {
+	static const struct tls_fault gone = {.sentence = "the client closed the connection when it was being "
+		"shown the certificate of listen_cert, which it may not accept"};
 	struct greeting_result result = {.refusal = REFUSAL_CLIENT_TOLD};
 
 	if (status == STREAM_FAILED) {
@@ -107,8 +109,8 @@ static void fail(struct greeting *greeting, enum stream_status status)
 		if (stream_fault(greeting->stream)->kind == TLS_FAULT_NOT_TLS)
 			result.refusal = spoke_plain(greeting->stream);
 	} else {
-		diagnosis_set(&result.diagnosis, DIAGNOSIS_LOCAL_TLS, "the client closed the connection in "
-		    "the TLS handshake");
+		/* It could not be sent to, and what is sent in a handshake begins with the certificate. */
+		tell_untrusted(&gone, greeting->route->config, &result.diagnosis);
 	}
 	stream_free(greeting->stream);
 	finish(greeting, &result);

@@ -1,10 +1,9 @@
 /*
  * stream: see stream.h.
  *
- * Answers for driving OpenSSL on a descriptor and for telling the ends apart.  The BIO below stands between
- * OpenSSL and the descriptor: it reads straight into OpenSSL's buffer, and gathers what OpenSSL writes so
- * that one step costs one send; a stream inside another has the BIO of stream_nested.c instead.  The server
- * is judged in stream_judge.c; the words for everything else that fails are stream_fault.c's.
+ * Answers for driving OpenSSL on a descriptor and for telling the ends apart.  What stands between OpenSSL and
+ * the descriptor is stream_bio.c; the server is judged in stream_judge.c; the words for everything else that
+ * fails are stream_fault.c's.
  */
 #include "tls/stream.h"
 
@@ -22,126 +21,6 @@
 
 /* Four records and their heads in one read. */
 #define READ_AHEAD_BYTES (WIRE_STEP_BYTES + 1024)
-
-bool stream_take_prefix(struct stream *stream, void *buf, size_t len, size_t *got)
-{
-	*got = stream->prefix_len - stream->prefix_off;
-	if (*got > len)
-		*got = len;
-	if (*got == 0)
-		return false;
-	memcpy(buf, stream->prefix + stream->prefix_off, *got);
-	stream->prefix_off += *got;
-	stream_note_first_bytes(stream, buf, *got);
-	return true;
-}
-
-static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
-{
-	struct stream *stream = BIO_get_data(bio);
-	ssize_t n;
-
-	BIO_clear_retry_flags(bio);
-	if (stream_take_prefix(stream, buf, len, got))
-		return 1;
-	if (stream->drained || stream->held) {
-		BIO_set_retry_read(bio);
-		return 0;
-	}
-	do {
-		n = recv(stream->wire->fd, buf, len, 0);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-		stream->drained = true;
-		BIO_set_retry_read(bio);
-		return 0;
-	}
-	if (n <= 0) {
-		stream->end = n == 0 ? STREAM_TRUNCATED : STREAM_RESET;
-		return 0;
-	}
-	/*
-	 * The descriptor is watched level-triggered: more bytes, or the FIN behind these, will be announced.
-	 */
-	stream->drained = (size_t)n < len;
-	stream->received += (uint64_t)n;
-	stream_note_first_bytes(stream, buf, (size_t)n);
-	*got = (size_t)n;
-	return 1;
-}
-
-static int bio_write(BIO *bio, const char *buf, size_t len, size_t *put)
-{
-	struct stream *stream = BIO_get_data(bio);
-	struct wire_pool *pool = stream->wire->pool;
-	bool fits;
-
-	BIO_clear_retry_flags(bio);
-	*put = 0;
-	if (wire_pending(stream->wire)) {
-		fits = wire_append(stream->wire, buf, len);
-	} else {
-		fits = len <= WIRE_BUF_BYTES - pool->gather_len;
-		if (fits) {
-			memcpy(pool->gather + pool->gather_len, buf, len);
-			pool->gather_len += len;
-		}
-	}
-	if (!fits) {
-		BIO_set_retry_write(bio);
-		return 0;
-	}
-	*put = len;
-	return 1;
-}
-
-static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
-{
-	const struct stream *stream = BIO_get_data(bio);
-
-	switch (cmd) {
-	case BIO_CTRL_EOF:
-		return stream->end == STREAM_TRUNCATED;
-	case BIO_CTRL_FLUSH: /* OpenSSL asks at the end of a flight; the step's end sends */
-	case BIO_CTRL_DUP:
-		return 1;
-	default:
-		return 0;
-	}
-}
-
-/* On the descriptor, and inside another stream. */
-static BIO_METHOD *bio_method, *nested_method;
-static CRYPTO_ONCE bio_methods_once = CRYPTO_ONCE_STATIC_INIT;
-
-static void bio_methods_free(void)
-{
-	BIO_meth_free(bio_method);
-	BIO_meth_free(nested_method);
-	bio_method = nested_method = NULL;
-}
-
-static BIO_METHOD *bio_method_make(const char *name, int (*read)(BIO *, char *, size_t, size_t *),
-    int (*write)(BIO *, const char *, size_t, size_t *))
-{
-	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, name);
-
-	if (method == NULL)
-		return NULL;
-	if (BIO_meth_set_read_ex(method, read) != 1 || BIO_meth_set_write_ex(method, write) != 1 ||
-	    BIO_meth_set_ctrl(method, bio_ctrl) != 1) {
-		BIO_meth_free(method);
-		return NULL;
-	}
-	return method;
-}
-
-static void bio_methods_make(void)
-{
-	bio_method = bio_method_make("midrelay wire", bio_read, bio_write);
-	nested_method = bio_method_make("midrelay nested", stream_nested_read, stream_nested_write);
-	OPENSSL_atexit(bio_methods_free);
-}
 
 /* A session is kept only where its handshake proved all that a full one must prove. */
 static int on_new_session(SSL *ssl, SSL_SESSION *session)
@@ -201,22 +80,13 @@ static void offer_session(struct stream *stream)
 
 bool stream_make_ssl(struct stream *stream, SSL_CTX *ctx)
 {
-	BIO_METHOD *method;
-	BIO *bio;
+	BIO *bio = stream_bio_new(stream);
 
-	if (CRYPTO_THREAD_run_once(&bio_methods_once, bio_methods_make) != 1)
-		return false;
-	method = stream->outer == NULL ? bio_method : nested_method;
-	if (method == NULL)
-		return false;
 	stream->ssl = SSL_new(ctx);
-	bio = BIO_new(method);
 	if (stream->ssl == NULL || bio == NULL) {
 		BIO_free(bio);
 		return false;
 	}
-	BIO_set_data(bio, stream);
-	BIO_set_init(bio, 1);
 	SSL_set_bio(stream->ssl, bio, bio);
 	SSL_set_app_data(stream->ssl, stream);
 	SSL_set_mode(stream->ssl, SSL_MODE_RELEASE_BUFFERS);

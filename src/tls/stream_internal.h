@@ -1,7 +1,6 @@
 /*
- * stream_internal: what stream.c, stream_accept.c, stream_nested.c, stream_judge.c, stream_fault.c and
- * stream_trace.c share;
- * for nobody else.
+ * stream_internal: what stream.c, stream_accept.c, stream_bio.c, stream_nested.c, stream_judge.c, stream_fault.c
+ * and stream_trace.c share; for nobody else.
  */
 #ifndef MIDRELAY_TLS_STREAM_INTERNAL_H
 #define MIDRELAY_TLS_STREAM_INTERNAL_H
@@ -43,6 +42,8 @@ struct stream {
 	unsigned tickets;
 };
 
+/* Of a stream on its descriptor, or inside its outer one; NULL when there is no memory. */
+BIO *stream_bio_new(struct stream *stream);
 /* What both sides have in common; false, with nothing to be undone, when OpenSSL cannot. */
 bool stream_make_ssl(struct stream *stream, SSL_CTX *ctx);
 /* stream_judge_failure() of the accepting side. */

@@ -103,6 +103,7 @@ def test_another_account_by_number(case):
     assert response.status == 502 and response.reason.startswith("midrelay: local-denied: uid %d" % os.geteuid())
 
 
+@harness.counts_dials
 def test_one_that_sent_and_left(case):
     """The kernel shows its closed socket as root's: it must not pass for root, whatever it sent."""
     instance = case.instance(mode="http")

@@ -8,7 +8,8 @@ from harness import read_response, request_bytes
 
 WIDTH = 256    # DIAL_GATE_WIDTH
 MANY = WIDTH * 2 + 40
-PATIENT = {stage + "_timeout": "60s" for stage in ("setup", "connect", "proxy", "tls")}
+# One connection to the proxy for each client, whatever time it takes.
+PATIENT = dict({stage + "_timeout": "60s" for stage in ("setup", "connect", "proxy", "tls")}, proxy_pipeline="off")
 
 
 def burst(m, count=MANY):
@@ -43,7 +44,7 @@ def in_flight(records):
 def test_all_are_served_so_many_at_a_time(case):
     instance = case.instance(mode="http")
     proxy = case.proxy(instance, delay=0.5)
-    m = case.relay(instance, [proxy], process={"log_level": "info"}, **PATIENT)
+    m = case.relay(instance, [proxy], process={"log_level": "info", "workers": "1"}, **PATIENT)
     found = statuses(burst(m))
     assert {status: len(reasons) for status, reasons in found.items()} == {200: MANY}, found.keys()
     m.session(count=MANY, end="ok")
@@ -73,7 +74,7 @@ def test_those_who_wait_have_a_deadline(case):
     """A proxy that never answers sees no more than the width, and everybody is told in time."""
     instance = case.instance(mode="http")
     proxy = case.proxy(instance, silent=True)
-    m = case.relay(instance, [proxy], setup_timeout="%dms" % (3000 * harness.SLOW), proxy_timeout="60s")
+    m = case.relay(instance, [proxy], process={"workers": "1"}, setup_timeout="%dms" % (3000 * harness.SLOW), proxy_timeout="60s")
     socks = burst(m)
     began = harness.time.monotonic()
     harness.wait_until(lambda: len(proxy.connections) >= WIDTH, "a full house at the proxy")
@@ -92,7 +93,7 @@ def test_those_who_leave_make_room(case):
     """Clients that go away while they wait, or are dialled for, leave their place to others."""
     instance = case.instance(mode="http")
     proxy = case.proxy(instance, delay=0.5)
-    m = case.relay(instance, [proxy], process={"log_level": "info"}, **PATIENT)
+    m = case.relay(instance, [proxy], process={"log_level": "info", "workers": "1"}, **PATIENT)
     for sock in burst(m, WIDTH + 100):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         sock.close()

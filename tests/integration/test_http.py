@@ -10,6 +10,8 @@ import scripted
 from harness import read_all, read_response
 from scripted import reader, response
 
+READY = "off"    # what arrives at the target is looked at in its order
+
 
 def http_relay(case, serve, **keys):
     """midrelay with mode = http before a scripted target; (midrelay, target)"""

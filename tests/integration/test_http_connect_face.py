@@ -13,6 +13,8 @@ import harness
 import real
 from harness import read_all, read_response
 
+READY = "off"    # what arrives at the target is looked at in its order
+
 
 def connect_bytes(authority, *headers):
     return "\r\n".join(["CONNECT %s HTTP/1.1" % authority, "Host: " + authority, *headers]).encode() + b"\r\n\r\n"

@@ -112,6 +112,7 @@ def test_a_flapping_path(case):
         assert told(states) == len(replies), states
 
 
+@harness.counts_dials
 def test_a_code_that_alternates(case):
     proxy = case.proxy(case.instance())
     m = case.relay("instance.lab.test", [proxy], process={"log_level": "info"})

@@ -196,6 +196,7 @@ def test_tpm_gone_and_back(case):
     m.baseline = m.descriptors()
 
 
+@harness.counts_dials
 def test_another_tpm_came_back(case):
     tpm = Tpm(case)
     keys = tpm.certificate(tpm.persistent("ecc256", OTHER_HANDLE), "mid-handle")

@@ -57,6 +57,7 @@ def watched(m):
     return sorted(counts)
 
 
+@harness.counts_dials
 def test_connections_spread_evenly(case):
     m = case.relay(case.instance(), process={"workers": "3"})
     before, socks = watched(m), []
