@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -139,3 +140,5 @@ def unshared():
     if "MIDRELAY_UNSHARED" not in os.environ:
         os.environ["MIDRELAY_UNSHARED"] = "yes"
         os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
+    # So that the root goes, whatever ends us.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
