@@ -181,7 +181,10 @@ static bool is_late_end(const struct pump *pump, const struct pump_side *from, e
 /* See pump.h: nothing of a client was cut off that had its answer, or never said anything. */
 static bool is_bare_end(const struct pump *pump, const struct pump_side *from, enum stream_status status)
 {
-	return from == &pump->client && status == STREAM_TRUNCATED && (pump->answered || from->bytes == 0);
+	if (from != &pump->client || from->stream == NULL || !(pump->answered || from->bytes == 0))
+		return false;
+	/* A client that closes over our close_notify without having read it resets the connection (RFC 1122 4.2.2.13). */
+	return status == STREAM_TRUNCATED || (status == STREAM_RESET && from->out_shut && !side_pending(from));
 }
 
 /* See pump.h: by their framing all responses are whole. */

@@ -139,9 +139,8 @@ def test_sidecar(case):
     for name in OVERLAYS:
         _, spec, sidecar = overlay(name)
         assert sidecar["name"] == "midrelay" and sidecar["restartPolicy"] == "Always"
-        for probe in ("startupProbe", "readinessProbe"):
-            assert sidecar[probe]["exec"]["command"] == ["/usr/bin/midrelay", "status"]
-        assert "livenessProbe" not in sidecar
+        for probe, asks in (("startupProbe", "live"), ("livenessProbe", "live"), ("readinessProbe", "ready")):
+            assert sidecar[probe]["exec"]["command"] == ["/usr/bin/midrelay", "status", "--probe", asks]
         assert spec["terminationGracePeriodSeconds"] > 20
         assert {"requests", "limits"} <= set(sidecar["resources"])
 
@@ -250,8 +249,8 @@ def test_compose(case):
     with open(os.path.join(CONTRIB, "container", "Dockerfile")) as text:
         dockerfile = text.read()
     assert "\nUSER %s\n" % relay["user"] in dockerfile
-    assert 'CMD ["/usr/bin/midrelay", "status"]' in dockerfile and \
-        relay["healthcheck"]["test"] == ["CMD", "/usr/bin/midrelay", "status"]
+    assert 'CMD ["/usr/bin/midrelay", "status", "--probe", "live"]' in dockerfile and \
+        relay["healthcheck"]["test"] == ["CMD", "/usr/bin/midrelay", "status", "--probe", "live"]
     assert os.path.exists(os.path.join(CONTRIB, "container", relay["build"]["context"], "configure.ac"))
 
 
