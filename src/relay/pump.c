@@ -3,15 +3,12 @@
  *
  * Answers for the order of bytes and ends, for back-pressure and fairness.  Deadlines are the session's.
  */
-#include "relay/pump.h"
+#include "relay/pump_internal.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/log_limit.h"
@@ -21,212 +18,6 @@
 #define TURN_BYTES (256 * 1024)
 /* Turns without a byte or an end before the watchdog calls it a spin; a sane session has a handful. */
 #define SPIN_TURNS 1000
-#define LINGER_LOOK_MS 10
-
-bool pump_bytes_are_tls(const unsigned char *bytes, size_t len)
-{
-	/* RFC 8446 5.1: handshake record (22), legacy version 3.x, and a ClientHello (1) behind the head. */
-	return len >= 3 && bytes[0] == 22 && bytes[1] == 3 && bytes[2] <= 4 && (len < 6 || bytes[5] == 1);
-}
-
-bool pump_bytes_are_http(const unsigned char *bytes, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len && i < 24; i++) {
-		if (bytes[i] == ' ')
-			return i > 0;
-		if (!((bytes[i] >= 'A' && bytes[i] <= 'Z') || bytes[i] == '-' || bytes[i] == '_'))
-			return false;
-	}
-	return len > 0 && i == len;
-}
-
-/* ---- one side ---- */
-
-static enum stream_status read_plain(struct pump_side *side, void *buf, size_t buf_bytes, size_t *len)
-{
-	ssize_t n;
-
-	do {
-		n = recv(watch_fd(side->watch), buf, buf_bytes, 0);
-	} while (n < 0 && errno == EINTR);
-	*len = n > 0 ? (size_t)n : 0;
-	if (n > 0)
-		/* A short read took all there was; the watch is level-triggered and tells of more. */
-		return (size_t)n == buf_bytes ? STREAM_OK : STREAM_BLOCKED;
-	if (n == 0)
-		return STREAM_CLOSED;
-	return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_BLOCKED : STREAM_RESET;
-}
-
-static enum stream_status side_read(struct pump_side *side, void *buf, size_t buf_bytes, size_t *len)
-{
-	if (side->stream != NULL)
-		return stream_read(side->stream, buf, buf_bytes, len);
-	return read_plain(side, buf, buf_bytes, len);
-}
-
-static enum stream_status status_of_wire(enum wire_status status)
-{
-	switch (status) {
-	case WIRE_SENT:
-		return STREAM_OK;
-	case WIRE_BLOCKED:
-		return STREAM_BLOCKED;
-	case WIRE_BROKEN:
-		break;
-	}
-	return STREAM_RESET;
-}
-
-static enum stream_status side_write(struct pump_side *side, const void *buf, size_t len)
-{
-	if (side->stream != NULL)
-		return stream_write(side->stream, buf, len);
-	return status_of_wire(wire_send(&side->wire, buf, len));
-}
-
-static bool side_pending(const struct pump_side *side)
-{
-	return side->stream != NULL ? stream_pending(side->stream) : wire_pending(&side->wire);
-}
-
-static enum stream_status side_flush(struct pump_side *side)
-{
-	if (side->stream != NULL)
-		return stream_flush(side->stream);
-	return status_of_wire(wire_flush(&side->wire));
-}
-
-/* `closes_next`: nothing is left to be done, and close() will say the same to a client. */
-static enum stream_status side_shut(struct pump_side *side, bool closes_next)
-{
-	side->out_shut = true;
-	if (side->stream != NULL)
-		return stream_shutdown(side->stream);
-	if (closes_next)
-		return STREAM_OK;
-	return shutdown(watch_fd(side->watch), SHUT_WR) == 0 || errno == ENOTCONN ? STREAM_OK : STREAM_RESET;
-}
-
-static uint64_t side_received(const struct pump_side *side)
-{
-	return side->stream != NULL ? stream_received(side->stream) : side->bytes;
-}
-
-/* ---- the end ---- */
-
-static void end_now(struct pump *pump)
-{
-	if (pump->over)
-		return;
-	pump->over = true;
-	pump_stop(pump);
-	pump->on_end(pump->arg);
-}
-
-/* A reset throws away what the client's kernel has not taken yet, so it waits until that is done. */
-static void end_when_delivered(struct pump *pump)
-{
-	int unsent = 0;
-
-	if (!pump->client.broken && side_pending(&pump->client))
-		return;
-	if (pump->client.broken || pump->client.bytes + pump->target.bytes == 0 ||
-	    ioctl(watch_fd(pump->client.watch), SIOCOUTQ, &unsent) != 0 || unsent == 0) {
-		end_now(pump);
-		return;
-	}
-	loop_timer_add(pump->linger, LINGER_LOOK_MS);
-}
-
-static void on_linger(evutil_socket_t fd, short what, void *arg)
-{
-	end_when_delivered(arg);
-}
-
-static void begin_ending(struct pump *pump)
-{
-	pump->ending = true;
-	pump->last_ms = loop_now_ms();
-	if (pump->linger == NULL)
-		pump->linger = evtimer_new(pump->loop->base, on_linger, pump);
-	if (pump->linger == NULL)
-		end_now(pump);
-	else
-		pump->on_stir(pump->arg);
-}
-
-/*
- * A side that takes no more bytes: what it still has to say may say why, so its input is read to the end
- * first.
- */
-static void side_broke(struct pump_side *side)
-{
-	side->broken = true;
-	if (side->stream == NULL)
-		wire_clear(&side->wire);
-	else
-		stream_set_readable(side->stream);
-}
-
-/* See pump.h: the client was done, had its answer, and got our close_notify sent for it. */
-static bool is_late_end(const struct pump *pump, const struct pump_side *from, enum stream_status status)
-{
-	return from == &pump->target && (status == STREAM_TRUNCATED || status == STREAM_RESET) &&
-	    pump->client.in_done && pump->target.out_shut && pump->answered;
-}
-
-/* See pump.h: nothing of a client was cut off that had its answer, or never said anything. */
-static bool is_bare_end(const struct pump *pump, const struct pump_side *from, enum stream_status status)
-{
-	if (from != &pump->client || from->stream == NULL || !(pump->answered || from->bytes == 0))
-		return false;
-	/* A client that closes over our close_notify without having read it resets the connection (RFC 1122 4.2.2.13). */
-	return status == STREAM_TRUNCATED || (status == STREAM_RESET && from->out_shut && !side_pending(from));
-}
-
-/* See pump.h: by their framing all responses are whole. */
-static bool is_complete_end(const struct pump *pump, const struct pump_side *from, enum stream_status status)
-{
-	return from == &pump->target && status == STREAM_TRUNCATED && pump->flow != NULL &&
-	    http_flow_is_complete(pump->flow);
-}
-
-static void end_read(struct pump *pump, struct pump_side *from, enum stream_status status)
-{
-	if (is_late_end(pump, from, status) || is_bare_end(pump, from, status) ||
-	    is_complete_end(pump, from, status)) {
-		from->in_done = true;
-		return;
-	}
-	switch (status) {
-	case STREAM_TRUNCATED:
-		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_TRUNCATED,
-		    "the %s closed the connection without close_notify after %" PRIu64 " bytes", from->name,
-		    from->bytes);
-		break;
-	case STREAM_RESET:
-		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET,
-		    "the %s reset the connection after %" PRIu64 " bytes", from->name, from->bytes);
-		break;
-	case STREAM_FAILED:
-		if (from == &pump->client)
-			diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET, "%s",
-			    stream_fault(from->stream)->sentence);
-		else
-			dial_diagnose_stream(from->stream, diagnosis_need(&pump->diagnosis));
-		break;
-	case STREAM_OK:
-	case STREAM_BLOCKED:
-	case STREAM_CLOSED:
-		return;
-	}
-	if (from == &pump->client)
-		side_broke(from);
-	begin_ending(pump);
-}
 
 /* ---- what a flow holds back ---- */
 
@@ -253,7 +44,7 @@ static bool flow_was_cut(struct pump *pump)
 	diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_TRUNCATED,
 	    "the target ended its stream in the middle of a response, after %" PRIu64 " bytes",
 	    pump->target.bytes);
-	begin_ending(pump);
+	pump_begin_ending(pump);
 	return true;
 }
 
@@ -276,7 +67,7 @@ static void judge_flow(struct pump *pump)
 	else
 		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_LOCAL_BAD_REQUEST, "%s", http_relay_fault(flow->http));
 	pump->answerable = http_flow_is_answerable(flow);
-	begin_ending(pump);
+	pump_begin_ending(pump);
 }
 
 /* ---- moving ---- */
@@ -289,7 +80,7 @@ static bool look_at_first_bytes(struct pump *pump, const unsigned char *bytes, s
 		diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_LOCAL_SPOKE_TLS,
 		    "the client began with a TLS ClientHello, where plain bytes are expected");
 		pump->ending = true;
-		end_now(pump);
+		pump_end_now(pump);
 		return false;
 	}
 	pump->spoke_http = pump_bytes_are_http(bytes, len);
@@ -316,7 +107,7 @@ static void note_progress(struct pump *pump)
 /* Both ends of this side have been seen, and are on their way. */
 static bool is_finished(const struct pump_side *side)
 {
-	return side->in_done && side->out_shut && (side->broken || !side_pending(side));
+	return side->in_done && side->out_shut && (side->broken || !pump_side_pending(side));
 }
 
 /* Passes `from`'s clean end on, behind the bytes before it. */
@@ -326,18 +117,18 @@ static void pass_end(struct pump *pump, struct pump_side *from, struct pump_side
 		return;
 	note_progress(pump);
 	pump->on_stir(pump->arg);
-	if (side_shut(to, to->in_done && is_finished(from)) == STREAM_RESET)
-		side_broke(to);
+	if (pump_side_shut(to, to->in_done && is_finished(from)) == STREAM_RESET)
+		pump_side_broke(to);
 }
 
 static bool write_to(void *arg, const void *bytes, size_t len)
 {
 	struct pump_side *to = arg;
-	enum stream_status written = side_write(to, bytes, len);
+	enum stream_status written = pump_side_write(to, bytes, len);
 
 	if (written == STREAM_RESET || written == STREAM_FAILED)
-		side_broke(to);
-	return !to->broken && !side_pending(to);
+		pump_side_broke(to);
+	return !to->broken && !pump_side_pending(to);
 }
 
 /* What was read, or with none what the flow holds. */
@@ -357,7 +148,7 @@ static bool move_some(struct pump *pump, struct pump_side *from, struct pump_sid
 	enum stream_status status;
 	size_t len = 0;
 
-	status = side_read(from, scratch, WIRE_STEP_BYTES, &len);
+	status = pump_side_read(from, scratch, WIRE_STEP_BYTES, &len);
 	if (len > 0) {
 		if (from == &pump->client && !pump->began && !look_at_first_bytes(pump, scratch, len))
 			return false;
@@ -374,7 +165,7 @@ static bool move_some(struct pump *pump, struct pump_side *from, struct pump_sid
 	if (status == STREAM_CLOSED)
 		from->in_done = true;
 	else if (status != STREAM_OK && status != STREAM_BLOCKED)
-		end_read(pump, from, status);
+		pump_end_read(pump, from, status);
 	return status == STREAM_OK || from->in_done;
 }
 
@@ -384,8 +175,8 @@ static bool is_spare(const struct pump *pump)
 	const struct pump_side *client = &pump->client, *target = &pump->target;
 
 	return pump->flow != NULL && pump->on_spare != NULL && client->in_done && target->stream != NULL &&
-	    !target->in_done && !target->out_shut && !target->broken && !side_pending(client) &&
-	    !side_pending(target) && !stream_buffered(target->stream) && http_flow_is_clean(pump->flow);
+	    !target->in_done && !target->out_shut && !target->broken && !pump_side_pending(client) &&
+	    !pump_side_pending(target) && !stream_buffered(target->stream) && http_flow_is_clean(pump->flow);
 }
 
 /* One direction, as far as it goes now. */
@@ -395,12 +186,12 @@ static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to
 	bool more = true;
 
 	while (more && !pump->over) {
-		if (!to->broken && side_pending(to)) {
-			switch (side_flush(to)) {
+		if (!to->broken && pump_side_pending(to)) {
+			switch (pump_side_flush(to)) {
 			case STREAM_BLOCKED:
 				return;
 			case STREAM_RESET:
-				side_broke(to);
+				pump_side_broke(to);
 				break;
 			case STREAM_OK:
 				note_progress(pump);
@@ -415,7 +206,7 @@ static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to
 			return;
 		if (!to->broken && flow_holds(pump, from)) {
 			pass_on(pump, from, to, NULL, 0);
-			if (side_pending(to))
+			if (pump_side_pending(to))
 				continue;
 			if (flow_holds(pump, from))
 				return; /* until something comes the other way */
@@ -423,7 +214,7 @@ static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to
 		if (flow_is_bad(pump, from))
 			return;
 		if (from == &pump->client && is_spare(pump) && pump->on_spare(pump->arg)) {
-			end_now(pump);
+			pump_end_now(pump);
 			return;
 		}
 		if (from->in_done) {
@@ -449,11 +240,11 @@ static void set_interest(struct pump *pump)
 	struct pump_side *client = &pump->client, *target = &pump->target;
 	bool open = !pump->ending;
 
-	watch_want(client->watch, open && !client->in_done && !target->broken && !side_pending(target) &&
+	watch_want(client->watch, open && !client->in_done && !target->broken && !pump_side_pending(target) &&
 	    !flow_holds(pump, client) && !flow_is_bad(pump, client),
-	    !client->broken && side_pending(client));
+	    !client->broken && pump_side_pending(client));
 	watch_want(target->watch, open && !target->in_done && !flow_is_bad(pump, target) &&
-	    (client->broken || !side_pending(client)), !target->broken && side_pending(target));
+	    (client->broken || !pump_side_pending(client)), !target->broken && pump_side_pending(target));
 }
 
 static void spin_found(struct pump *pump)
@@ -462,51 +253,30 @@ static void spin_found(struct pump *pump)
 
 	if (log_begin(&line, LOG_ERROR, "session-spin")) {
 		log_bool(&line, "client_done", pump->client.in_done);
-		log_bool(&line, "client_pending", side_pending(&pump->client));
+		log_bool(&line, "client_pending", pump_side_pending(&pump->client));
 		log_bool(&line, "target_done", pump->target.in_done);
-		log_bool(&line, "target_pending", side_pending(&pump->target));
+		log_bool(&line, "target_pending", pump_side_pending(&pump->target));
 		log_limit_end(&line, "session-spin", 0);
 	}
 	diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET,
 	    "the relay made no progress although a descriptor was ready; please report this");
-	end_now(pump);
+	pump_end_now(pump);
 }
 
 /* Bytes off the descriptors of both, whatever became of them. */
 static uint64_t received_by_streams(const struct pump *pump)
 {
-	return side_received(&pump->target) + side_received(&pump->client);
+	return pump_side_received(&pump->target) + pump_side_received(&pump->client);
 }
 
-/* Nothing more will go out to this side. */
-static bool side_is_flushed(const struct pump_side *side)
-{
-	return side->out_shut && (side->broken || !side_pending(side));
-}
-
-/* Nobody waits for anything: both sides can end. */
 static void judge_leaving(struct pump *pump)
 {
-	if (pump->leaves && !pump->ending && !side_pending(&pump->client) && pump->flow != NULL &&
+	if (pump->leaves && !pump->ending && !pump_side_pending(&pump->client) && pump->flow != NULL &&
 	    http_flow_is_idle(pump->flow)) {
 		if (!pump->target.out_shut && !pump->target.broken)
-			(void)side_shut(&pump->target, false);
-		begin_ending(pump);
+			(void)pump_side_shut(&pump->target, false);
+		pump_begin_ending(pump);
 	}
-}
-
-static void judge_broken(struct pump *pump)
-{
-	struct pump_side *broken = pump->target.broken ? &pump->target : &pump->client;
-
-	if (pump->ending || !broken->broken)
-		return;
-	/* Only our close_notify found nobody any more. */
-	if (broken == &pump->target && broken->in_done && pump->client.in_done)
-		return;
-	diagnosis_set(diagnosis_need(&pump->diagnosis), DIAGNOSIS_RELAY_RESET, "the %s closed the connection while bytes "
-	    "were on their way to it", broken->name);
-	begin_ending(pump);
 }
 
 /*
@@ -545,14 +315,14 @@ static void step(struct pump *pump, struct pump_side *side, bool readable, bool 
 	if (received_by_streams(pump) != received)
 		pump->idle_turns = 0;
 	judge_flow(pump);
-	judge_broken(pump);
+	pump_judge_broken(pump);
 	judge_leaving(pump);
 	if (pump->over)
 		return;
 	if (pump->ending) {
-		end_when_delivered(pump);
-	} else if (pump->client.in_done && side_is_flushed(&pump->client) && is_finished(&pump->target)) {
-		end_now(pump);
+		pump_end_when_delivered(pump);
+	} else if (pump->client.in_done && pump_side_is_flushed(&pump->client) && is_finished(&pump->target)) {
+		pump_end_now(pump);
 	}
 	if (!pump->over)
 		set_interest(pump);
@@ -615,7 +385,7 @@ void pump_start(struct pump *pump, const struct pump_params *params)
 		watch_again(pump->target.watch);
 	judge_flow(pump);
 	if (!pump->over && pump->ending)
-		end_when_delivered(pump);
+		pump_end_when_delivered(pump);
 	if (!pump->over)
 		set_interest(pump);
 }

@@ -1,109 +1,27 @@
 /*
  * session: see session.h.
  *
- * Answers for the states of a client's life, their deadlines, and the one line that tells of it.  How a tunnel is had is
- * reach's business, how bytes move the pump's, how a client hears of a failure refusal's.
+ * Answers for the states of a client's life, their deadlines, and its end.  How it comes to its tunnel is session_way.c's
+ * business, how bytes move the pump's, how a client hears of a failure refusal's.
  */
-#include "relay/session.h"
-
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log_limit.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "dial/connect.h"
-#include "dial/reach.h"
-#include "relay/asking.h"
-#include "relay/cert_outcome.h"
 #include "relay/client_owner.h"
-#include "relay/connect_face.h"
-#include "relay/greeting.h"
-#include "relay/pump.h"
-#include "relay/path_log.h"
-#include "relay/refusal.h"
+#include "relay/session_internal.h"
 
 /*
  * A tunnel that was silent for this long gets its keep-alive; those that end sooner need none, and save four of their 36
  * system calls.
  */
 #define SILENCE_MS 2000
-/* RFC 9110 section 9.3.6: a 2xx to CONNECT has no body. */
-#define CONNECTED "HTTP/1.1 200 Connection established\r\n\r\n"
-
-enum session_state {
-	SESSION_DIALING,
-	SESSION_ASKING,   /* before DIALING, with mode = http */
-	SESSION_GREETING, /* before DIALING, with clients of tls:// */
-	SESSION_RELAYING,
-	SESSION_HALF_CLOSED,
-	SESSION_REFUSING,
-	SESSION_CLOSED,
-};
-
-struct session {
-	struct loop_job job; /* first: run() gets it */
-	TAILQ_ENTRY(session) entry;
-	struct session_context *context; /* borrowed */
-	struct relay_set *set;
-	struct relay_route *route; /* of the set */
-	uint64_t id;
-	enum session_state state;
-	struct addr peer;
-	int64_t uid; /* the client's account; -1: not asked for, or not known */
-	struct watch *client; /* until the pump or the refusal takes it */
-	struct reach *reach;
-	struct refusal *refusal;
-	struct pump pump;
-	struct cert_outcome cert;
-	bool pumping;
-	bool kept_alive;
-	struct event *timer;
-	int64_t began_us;
-	const struct relay_path *path;
-	struct dial_times times;
-	int64_t wait_us; /* until its dial's turn came; -1: no waiting */
-	struct diagnosis *diagnosis; /* NULL: nothing went wrong yet */
-	const char *tls_version, *tls_cipher; /* static strings of OpenSSL */
-	bool resumed;
-	struct asking *asking;
-	struct http_flow *flow; /* with mode = http */
-	bool connects;          /* the tunnel is the client's own, by CONNECT */
-	/* of a client of tls:// */
-	struct greeting *greeting;
-	struct stream *client_stream; /* until the pump or the refusal takes it */
-	const char *local_tls;        /* its version; static */
-	bool ready_asked, ready_hit; /* tunnels are kept ready for this relay; it got one */
-	bool reuse_asked, reused;    /* http_reuse: this client's tunnel may come from another client; it did */
-	struct ready_tunnel origin;  /* of its tunnel, for the next client; without tunnel and use */
-};
 
 static atomic_ullong last_id;
-
-static const char *session_state_name(enum session_state state)
-{
-	switch (state) {
-	case SESSION_ASKING:
-		return "asking";
-	case SESSION_GREETING:
-		return "greeting";
-	case SESSION_DIALING:
-		return "dialing";
-	case SESSION_RELAYING:
-		return "relaying";
-	case SESSION_HALF_CLOSED:
-		return "half-closed";
-	case SESSION_REFUSING:
-		return "refusing";
-	case SESSION_CLOSED:
-		return "closed";
-	}
-	return "?";
-}
 
 void session_context_init(struct session_context *context, struct loop *loop, struct resolver *resolver,
     struct session_totals *totals)
@@ -113,127 +31,6 @@ void session_context_init(struct session_context *context, struct loop *loop, st
 	context->resolver = resolver;
 	context->totals = totals;
 	TAILQ_INIT(&context->sessions);
-}
-
-static const struct diagnosis *diagnosis_of(const struct session *session)
-{
-	return session->diagnosis != NULL ? session->diagnosis : &diagnosis_ok;
-}
-
-/* ---- the line ---- */
-
-static void log_ms(struct log_line *line, const char *key, int64_t us)
-{
-	if (us >= 0)
-		log_int(line, key, (us + 500) / 1000);
-}
-
-static void log_peer(struct log_line *line, const struct session *session)
-{
-	char text[ADDR_TEXT_BYTES];
-
-	log_str(line, "peer",
-	    session->peer.u.sa.sa_family == AF_UNIX ? "unix" : addr_format(&session->peer, text));
-	if (session->uid >= 0)
-		log_int(line, "uid", session->uid);
-}
-
-/* A tunnel's line is always written; of those who got none, who met the same on the same path is counted. */
-static void end_line(const struct session *session, struct log_line *line)
-{
-	char *group;
-
-	if (session->pumping) {
-		log_end(line);
-		return;
-	}
-	group = mem_printf("session %s %s %s", session->route->config->name,
-	    session->path != NULL ? session->path->config->name : "", diagnosis_name(diagnosis_of(session)->code));
-	log_limit_end(line, group, 0);
-	free(group);
-}
-
-static void log_session(const struct session *session)
-{
-	struct log_line line;
-	const struct diagnosis *diagnosis = cert_outcome_diagnosis(&session->cert, diagnosis_of(session));
-
-	if (!log_begin(&line, LOG_INFO, "session"))
-		return;
-	log_str(&line, "relay", session->route->config->name);
-	log_int(&line, "id", (int64_t)session->id);
-	log_peer(&line, session);
-	if (session->path != NULL)
-		log_str(&line, "path", session->path->config->name);
-	log_ms(&line, "wait_ms", session->wait_us);
-	log_ms(&line, "resolve_ms", session->times.resolve_us);
-	log_ms(&line, "connect_ms", session->times.connect_us);
-	log_ms(&line, "proxy_ms", session->times.proxy_us);
-	log_ms(&line, "tls_ms", session->times.tls_us);
-	if (session->ready_asked)
-		log_bool(&line, "ready_hit", session->ready_hit);
-	if (session->reuse_asked)
-		log_bool(&line, "reused", session->reused);
-	if (session->tls_version != NULL) {
-		log_str(&line, "tls_version", session->tls_version);
-		log_str(&line, "cipher", session->tls_cipher);
-		log_bool(&line, "resumed", session->resumed);
-	}
-	if (session->flow != NULL)
-		log_int(&line, "requests", session->flow->requests);
-	if (session->local_tls != NULL)
-		log_str(&line, "local_tls", session->local_tls);
-	log_int(&line, "bytes_up", (int64_t)session->pump.client.bytes);
-	log_int(&line, "bytes_down", (int64_t)session->pump.target.bytes);
-	log_int(&line, "duration_ms", (loop_clock_us() - session->began_us + 500) / 1000);
-	log_str(&line, "end", diagnosis_name(diagnosis->code));
-	if (diagnosis->cause != DIAGNOSIS_CAUSE_NONE)
-		log_str(&line, "cause", diagnosis_cause_info(diagnosis->cause)->name);
-	if (diagnosis->code != DIAGNOSIS_OK)
-		log_str(&line, "msg", diagnosis->sentence);
-	end_line(session, &line);
-}
-
-static void enter(struct session *session, enum session_state state)
-{
-	struct log_line line;
-
-	if (session->state == state)
-		return;
-	session->state = state;
-	if (log_begin(&line, LOG_DEBUG, "session-state")) {
-		log_int(&line, "id", (int64_t)session->id);
-		log_str(&line, "state", session_state_name(state));
-		log_end(&line);
-	}
-}
-
-/* ---- counting ---- */
-
-static void count(const struct session *session, enum relay_count what, uint64_t more)
-{
-	relay_stats_add(session->route->stats, session->context->loop->index, what, more);
-}
-
-/* Failures of dials to the target were counted where they were dialled. */
-static bool is_news(const struct session *session, enum diagnosis_code code)
-{
-	if (code == DIAGNOSIS_OK || code == DIAGNOSIS_RELAY_IDLE || code == DIAGNOSIS_RELAY_DRAINED)
-		return false;
-	return session->pumping || session->path == NULL || session->connects;
-}
-
-static void count_end(const struct session *session)
-{
-	const struct diagnosis *diagnosis = cert_outcome_diagnosis(&session->cert, diagnosis_of(session));
-
-	count(session, RELAY_COUNT_BYTES_UP, session->pump.client.bytes);
-	count(session, RELAY_COUNT_BYTES_DOWN, session->pump.target.bytes);
-	if (diagnosis->code == DIAGNOSIS_LOCAL_DENIED)
-		count(session, RELAY_COUNT_DENIED, 1);
-	if (is_news(session, diagnosis->code))
-		relay_stats_failed(session->route->stats,
-		    session->path != NULL ? session->path->config->name : NULL, diagnosis);
 }
 
 /* ---- the end ---- */
@@ -247,7 +44,7 @@ static void run_free(struct loop_job *job)
 	context->session_count--;
 	event_free(session->timer);
 	cert_outcome_clear(&session->cert);
-	count(session, RELAY_COUNT_ENDED, 1);
+	session_count(session, RELAY_COUNT_ENDED, 1);
 	http_flow_free(session->flow);
 	relay_set_unref(session->set);
 	free(session->diagnosis);
@@ -258,17 +55,17 @@ static void run_free(struct loop_job *job)
 }
 
 /* From anywhere, any number of times; the first diagnosis that was set stays. */
-static void session_close(struct session *session)
+void session_close(struct session *session)
 {
 	bool clean = session->diagnosis == NULL;
 
 	if (session->state == SESSION_CLOSED)
 		return;
 	event_del(session->timer);
-	cert_outcome_end(&session->cert, diagnosis_of(session));
-	log_session(session);
-	count_end(session);
-	enter(session, SESSION_CLOSED);
+	cert_outcome_end(&session->cert, session_diagnosis(session));
+	session_log(session);
+	session_count_end(session);
+	session_enter(session, SESSION_CLOSED);
 	asking_cancel(session->asking);
 	session->asking = NULL;
 	greeting_cancel(session->greeting, !clean);
@@ -301,21 +98,21 @@ static void on_refused(void *arg)
 	session_close(session);
 }
 
-static void refuse(struct session *session, enum refusal_client client)
+void session_refuse(struct session *session, enum refusal_client client)
 {
 	struct refusal_params params = {
 	    .loop = session->context->loop,
 	    .watch = session->client,
 	    .stream = session->client_stream,
-	    .diagnosis = diagnosis_of(session),
+	    .diagnosis = session_diagnosis(session),
 	    .explain = session->route->config->explain == CONFIG_EXPLAIN_AUTO,
 	    .client = client,
 	    .on_done = on_refused,
 	    .arg = session,
 	};
 
-	cert_outcome_end(&session->cert, diagnosis_of(session));
-	enter(session, SESSION_REFUSING);
+	cert_outcome_end(&session->cert, session_diagnosis(session));
+	session_enter(session, SESSION_REFUSING);
 	event_del(session->timer); /* the refusal has its own deadlines */
 	session->client = NULL;
 	session->client_stream = NULL;
@@ -351,7 +148,7 @@ static void on_pump_stir(void *arg)
 	struct session *session = arg;
 
 	if (pump_half_closed(&session->pump))
-		enter(session, SESSION_HALF_CLOSED);
+		session_enter(session, SESSION_HALF_CLOSED);
 	set_pump_deadline(session);
 }
 
@@ -375,8 +172,8 @@ static bool can_still_explain(const struct session *session)
 		return true;
 	if (pump->target.bytes > 0)
 		return false;
-	return diagnosis_of(session)->code == DIAGNOSIS_LOCAL_SPOKE_TLS ||
-	    diagnosis_info(diagnosis_of(session)->code)->stage == DIAGNOSIS_STAGE_CLIENT_CERT;
+	return session_diagnosis(session)->code == DIAGNOSIS_LOCAL_SPOKE_TLS ||
+	    diagnosis_info(session_diagnosis(session)->code)->stage == DIAGNOSIS_STAGE_CLIENT_CERT;
 }
 
 static void on_pump_end(void *arg)
@@ -391,10 +188,10 @@ static void on_pump_end(void *arg)
 		session_close(session);
 		return;
 	}
-	if (diagnosis_of(session)->code == DIAGNOSIS_LOCAL_SPOKE_TLS)
+	if (session_diagnosis(session)->code == DIAGNOSIS_LOCAL_SPOKE_TLS)
 		client = REFUSAL_CLIENT_TLS;
 	session->client = pump_release_client(pump, &session->client_stream);
-	refuse(session, client);
+	session_refuse(session, client);
 }
 
 static void on_answer(void *arg, enum first_answer_verdict verdict, const struct diagnosis *diagnosis)
@@ -461,7 +258,7 @@ static bool on_spare(void *arg)
 	return true;
 }
 
-static void start_relaying(struct session *session, struct tunnel *tunnel)
+void session_relay(struct session *session, struct tunnel *tunnel)
 {
 	struct pump_params params = {
 	    .loop = session->context->loop,
@@ -487,279 +284,12 @@ static void start_relaying(struct session *session, struct tunnel *tunnel)
 	session->client = NULL;
 	session->client_stream = NULL;
 	session->pumping = true;
-	enter(session, SESSION_RELAYING);
+	session_enter(session, SESSION_RELAYING);
 	pump_start(&session->pump, &params);
 	if (session->context->draining)
 		pump_leave(&session->pump);
 	if (session->state == SESSION_RELAYING || session->state == SESSION_HALF_CLOSED)
 		set_pump_deadline(session);
-}
-
-/* ---- dialing ---- */
-
-static void on_path(void *arg, const struct relay_path *path, const struct diagnosis *diagnosis,
-    const struct judge_evidence *evidence)
-{
-	const struct session *session = arg;
-
-	path_log_state(session->route->config, path, diagnosis, evidence);
-}
-
-static void on_notice(void *arg, const struct relay_path *path, enum relay_path_notice notice,
-    const struct judge_evidence *evidence)
-{
-	const struct session *session = arg;
-
-	path_log_notice(session->route->config, path, notice, evidence);
-}
-
-/* While there is a tunnel, too: a server says only then that it does not take our certificate (TLS 1.3). */
-static void on_trace(void *arg, const char *text)
-{
-	const struct session *session = arg;
-	const struct relay_path *path = session->reach != NULL ? reach_path(session->reach) : session->path;
-
-	path_log_trace(session->route->config, path, session->id, text);
-}
-
-static void on_reached(void *arg, struct reach_result *result)
-{
-	struct session *session = arg;
-
-	session->reach = NULL;
-	session->path = result->path;
-	session->times = result->times;
-	session->wait_us = result->wait_us;
-	if (!session->connects) {
-		cert_outcome_begin(&session->cert, session->route, result->path,
-		    session->context->loop->index, &result->use);
-		ready_dial_ended(session->context->ready, session->route, result->tunnel != NULL ?
-		    READY_DIAL_WORKED : READY_DIAL_FAILED);
-	}
-	if (result->tunnel != NULL) {
-		session->origin.path = result->path;
-		ready_note(session->context->ready, session->route, &session->origin);
-		start_relaying(session, result->tunnel);
-		return;
-	}
-	*diagnosis_need(&session->diagnosis) = result->diagnosis;
-	if (result->diagnosis.code == DIAGNOSIS_LOCAL_LIMIT)
-		ready_give_way(session->context->ready);
-	refuse(session, session->flow != NULL ? REFUSAL_CLIENT_HTTP : REFUSAL_CLIENT_UNKNOWN);
-}
-
-/* `connect_only`: NULL for the target. */
-static void start_dialing(struct session *session, const struct hostport *connect_only)
-{
-	struct reach_params params = {
-	    .loop = session->context->loop,
-	    .resolver = session->context->resolver,
-	    .route = session->route,
-	    .on_path = on_path,
-	    .on_notice = on_notice,
-	    .trace = log_wants(LOG_DEBUG) ? on_trace : NULL,
-	    .on_done = on_reached,
-	    .arg = session,
-	    .connect_only = connect_only,
-	};
-
-	enter(session, SESSION_DIALING);
-	if (connect_only == NULL)
-		ready_dial_begun(session->context->ready);
-	session->reach = reach_start(&params);
-}
-
-/* The stages of a tunnel that was there already are not the client's time, and have no place in its line. */
-static void relay_over(struct session *session, const struct ready_tunnel *ready)
-{
-	session->path = ready->path;
-	session->origin = *ready;
-	session->origin.tunnel = NULL;
-	session->origin.use = (struct identity_use){0};
-	cert_outcome_begin(&session->cert, session->route, ready->path, session->context->loop->index, &ready->use);
-	start_relaying(session, ready->tunnel);
-}
-
-/* Only a request that does no harm when it may or may not have been acted on goes over a used tunnel. */
-static bool take_used(struct session *session)
-{
-	const struct http_request_head *head;
-	struct ready_tunnel used;
-
-	if (session->flow == NULL || session->route->config->http_reuse != CONFIG_HTTP_REUSE_SAFE)
-		return false;
-	session->reuse_asked = true;
-	head = http_relay_request_head(session->flow->http);
-	if (!head->safe_method || head->upgrade ||
-	    !ready_reuse(session->context->ready, session->route, session->uid, &used))
-		return false;
-	session->reused = true;
-	http_flow_wait_for_first(session->flow);
-	relay_over(session, &used);
-	return true;
-}
-
-static bool take_ready(struct session *session)
-{
-	struct ready_pool *pool = ready_find(session->context->ready, session->route);
-	struct ready_tunnel ready;
-
-	session->ready_asked = session->route->config->ready_tunnels != CONFIG_READY_OFF;
-	if (pool == NULL || !ready_take(pool, &ready))
-		return false;
-	session->ready_hit = true;
-	relay_over(session, &ready);
-	return true;
-}
-
-static void find_tunnel(struct session *session)
-{
-	if (!take_used(session) && !take_ready(session))
-		start_dialing(session, NULL);
-}
-
-/* ---- greeting ---- */
-
-static void on_nothing(void *arg, bool readable, bool writable)
-{
-}
-
-static void on_greeted(void *arg, const struct greeting_result *result)
-{
-	struct session *session = arg;
-
-	session->greeting = NULL;
-	session->client = result->client;
-	session->client_stream = result->stream;
-	watch_set_owner(session->client, on_nothing, NULL);
-	if (result->stream == NULL) {
-		*diagnosis_need(&session->diagnosis) = result->diagnosis;
-		refuse(session, result->refusal);
-		return;
-	}
-	session->local_tls = stream_version(result->stream);
-	find_tunnel(session);
-}
-
-void session_greet(struct session *session, const void *prefix, size_t prefix_len)
-{
-	struct greeting_params params = {
-	    .loop = session->context->loop,
-	    .route = session->route,
-	    .client = session->client,
-	    .prefix = prefix,
-	    .prefix_len = prefix_len,
-	    .on_done = on_greeted,
-	    .arg = session,
-	};
-
-	enter(session, SESSION_GREETING);
-	session->greeting = greeting_start(&params);
-	if (session->greeting == NULL) {
-		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_LIMIT, "no memory for TLS with the client");
-		diagnosis_set_cause(diagnosis_need(&session->diagnosis), DIAGNOSIS_CAUSE_LIMIT_MEMORY);
-		refuse(session, REFUSAL_CLIENT_OTHER);
-		return;
-	}
-	session->client = NULL;
-}
-
-/* ---- asking ---- */
-
-/*
- * A CONNECT to the target is never passed through, since it would go around our client certificate.  With a
- * certificate for the target's name the client gets what it would get at a tls:// listener.
- */
-static void connect_to_target(struct session *session, const struct diagnosis *denied)
-{
-	static const char answer[] = CONNECTED;
-	struct http_lane *lane = &session->flow->lanes[HTTP_FLOW_UP];
-
-	if (session->route->local == NULL) {
-		*diagnosis_need(&session->diagnosis) = *denied;
-		refuse(session, REFUSAL_CLIENT_HTTP);
-		return;
-	}
-	/* The first bytes on a fresh socket, whose buffer takes them. */
-	if (send(watch_fd(session->client), answer, sizeof(answer) - 1, MSG_NOSIGNAL) != (ssize_t)sizeof(answer) - 1) {
-		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_RELAY_RESET,
-		    "the client closed the connection behind its CONNECT");
-		session_close(session);
-		return;
-	}
-	session->pump.client.bytes = 0; /* from here on what counts is inside TLS */
-	session_greet(session, lane->in != NULL ? lane->in + lane->in_off : NULL,
-	    lane->in_len - lane->in_off);
-	http_flow_free(session->flow);
-	session->flow = NULL;
-}
-
-static void start_connect(struct session *session)
-{
-	const struct http_request_head *head = http_relay_request_head(session->flow->http);
-	struct diagnosis diagnosis = {.code = DIAGNOSIS_OK};
-	struct hostport at;
-
-	session->flow->requests++;
-	switch (connect_face_judge(session->route, head->host, head->port, &diagnosis)) {
-	case CONNECT_FACE_ALLOWED:
-		at = connect_face_host(head->host, head->port);
-		session->connects = true;
-		start_dialing(session, &at);
-		hostport_clear(&at);
-		break;
-	case CONNECT_FACE_TARGET:
-		connect_to_target(session, &diagnosis);
-		break;
-	case CONNECT_FACE_DENIED:
-		*diagnosis_need(&session->diagnosis) = diagnosis;
-		refuse(session, REFUSAL_CLIENT_HTTP);
-		break;
-	}
-}
-
-static void on_asked(void *arg, struct asking_result *result)
-{
-	struct session *session = arg;
-
-	session->asking = NULL;
-	session->flow = result->flow;
-	session->pump.client.bytes = result->bytes;
-	if (result->diagnosis.code != DIAGNOSIS_OK)
-		*diagnosis_need(&session->diagnosis) = result->diagnosis;
-	switch (result->end) {
-	case ASKING_REQUEST:
-		find_tunnel(session);
-		break;
-	case ASKING_CONNECT:
-		start_connect(session);
-		break;
-	case ASKING_REFUSED:
-		refuse(session, result->diagnosis.code == DIAGNOSIS_LOCAL_SPOKE_TLS ? REFUSAL_CLIENT_TLS :
-		    REFUSAL_CLIENT_HTTP);
-		break;
-	case ASKING_LEFT:
-		session_close(session);
-		break;
-	}
-}
-
-static void start_asking(struct session *session)
-{
-	struct asking_params params = {
-	    .loop = session->context->loop,
-	    .watch = session->client,
-	    .route = session->route,
-	    .on_done = on_asked,
-	    .arg = session,
-	};
-
-	enter(session, SESSION_ASKING);
-	session->asking = asking_start(&params);
-	if (session->asking == NULL) {
-		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_LIMIT, "no timer for a client");
-		refuse(session, REFUSAL_CLIENT_UNKNOWN);
-	}
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -791,9 +321,9 @@ static void judge_client(struct session *session, const struct session_params *p
 		if (params->tls)
 			session_greet(session, NULL, 0);
 		else if (session->route->config->mode == CONFIG_MODE_HTTP)
-			start_asking(session);
+			session_ask(session);
 		else
-			find_tunnel(session);
+			session_find_tunnel(session);
 		return;
 	case SESSION_OVER_LIMIT:
 		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_LOCAL_LIMIT,
@@ -813,7 +343,7 @@ static void judge_client(struct session *session, const struct session_params *p
 		    "whose the connection is cannot be told, and allow_user is set: %s", params->doubt);
 		break;
 	}
-	refuse(session, REFUSAL_CLIENT_UNKNOWN);
+	session_refuse(session, REFUSAL_CLIENT_UNKNOWN);
 }
 
 bool session_start(const struct session_params *params)
@@ -827,7 +357,7 @@ bool session_start(const struct session_params *params)
 		free(session);
 		return false;
 	}
-	session->client = watch_new(context->loop, params->fd, on_nothing, NULL);
+	session->client = watch_new(context->loop, params->fd, session_idle, NULL);
 	session->job.run = run_free;
 	session->context = context;
 	session->route = params->route;
@@ -841,7 +371,7 @@ bool session_start(const struct session_params *params)
 	TAILQ_INSERT_TAIL(&context->sessions, session, entry);
 	context->session_count++;
 	atomic_fetch_add(&context->totals->begun, 1);
-	count(session, RELAY_COUNT_SESSIONS, 1);
+	session_count(session, RELAY_COUNT_SESSIONS, 1);
 	judge_client(session, params);
 	return true;
 }
