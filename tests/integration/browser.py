@@ -103,12 +103,17 @@ class Browser:
         return [entry["message"] for entry in self._call("POST", self.session + "/se/log", {"type": "browser"})]
 
     def requests(self):
-        """URLs that the page has asked for since the last call."""
+        """
+        URLs that the page has asked the network for since the last call, each once, in their order: it loads itself again
+        after some seconds, and what a browser keeps to itself (data:, chrome:) is none.
+        """
         urls = []
         for entry in self._call("POST", self.session + "/se/log", {"type": "performance"}):
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
-                urls.append(message["params"]["request"]["url"])
+                url = message["params"]["request"]["url"]
+                if url not in urls and not url.startswith(("data:", "chrome:", "about:")):
+                    urls.append(url)
         return urls
 
     def screenshot(self, file):

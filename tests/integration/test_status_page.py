@@ -233,7 +233,8 @@ def look_at(shown, site, name, width, dark):
         assert text["left"] >= 0 and text["right"] <= width + 0.5, (what, text)
         assert contrast(text["ink"][:3], text["under"][:3]) >= TEXT_CONTRAST, (what, text)
     assert shown.console() == [], what
-    assert shown.requests() == [site.url + name], what
+    asked = shown.requests()
+    assert asked == [site.url + name], (what, asked)
     kept = os.environ.get("MIDRELAY_SHOTS")
     if kept:
         os.makedirs(kept, exist_ok=True)
@@ -306,7 +307,8 @@ def test_midrelay_serves_it(case):
     for word in ("direct", "works", "CN=mid-one", "connections so far"):
         assert word in words or [w for w in words if w.startswith(word)], (word, words)
     assert page["width"] <= 400 and shown.console() == [], page["width"]
-    assert shown.requests() == ["http://%s/" % m.where]
+    asked = shown.requests()
+    assert asked == ["http://%s/" % m.where], asked
     shown.close()
     m.assert_ends_clean()
 
