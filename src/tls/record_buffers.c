@@ -57,6 +57,9 @@ static _Thread_local struct {
 	size_t bytes;
 } smalls;
 
+/* OpenSSL frees what it has for a thread when that ends, behind record_buffers_clear(): nothing is kept any more then. */
+static _Thread_local bool ended;
+
 static void *take_small(size_t bytes)
 {
 	size_t i = bytes <= SMALL_FIRST ? 0 : (bytes - SMALL_FIRST + SMALL_STEP - 1) / SMALL_STEP;
@@ -73,7 +76,7 @@ static bool keep_small(struct kept *block, size_t size)
 {
 	size_t i = (size - SMALL_FIRST) / SMALL_STEP;
 
-	if (size < SMALL_FIRST || smalls.bytes >= SMALL_KEPT_BYTES)
+	if (ended || size < SMALL_FIRST || smalls.bytes >= SMALL_KEPT_BYTES)
 		return false;
 	block->next = smalls.first[i];
 	smalls.first[i] = block;
@@ -132,6 +135,8 @@ static void on_free(void *bytes, const char *file, int line)
 	for (i = 0; size > kinds[0].above && i < KIND_COUNT; i++) {
 		if (size < kinds[i].bytes || size > kinds[i].bytes + SLACK_BYTES)
 			continue;
+		if (ended)
+			break;
 		if (stores[i].count == KEPT_MAX) {
 			give_pages_back(bytes, kinds[i].bytes);
 			break;
@@ -165,6 +170,7 @@ void record_buffers_clear(void)
 	struct kept *block;
 	size_t i;
 
+	ended = true;
 	for (i = 0; i < KIND_COUNT; i++) {
 		while ((block = stores[i].first) != NULL) {
 			stores[i].first = block->next;
