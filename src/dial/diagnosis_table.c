@@ -80,9 +80,9 @@ const struct diagnosis_info diagnosis_table[] = {
 		.stage = DIAGNOSIS_STAGE_LOCAL,
 		.meaning = "A client of a tls:// listener did not finish the TLS handshake; nothing was dialled "
 		    "for it.",
-		.remedy = "The sentence says what the client did: one that only connects and goes away is a "
-		    "port check; one that is too slow or too old needs tls_timeout raised, or TLS 1.2; run "
-		    "`openssl s_client -connect ADDRESS` to see what it meets.",
+		.remedy = "The sentence says what the client did: one that is too slow or too old needs "
+		    "tls_timeout raised, or TLS 1.2; run `openssl s_client -connect ADDRESS` to see what it "
+		    "meets.",
 		.proxy_status = "http_request_error", .http_status = 502,
 	},
 	[DIAGNOSIS_RESOLVE_FAILED] = {

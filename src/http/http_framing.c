@@ -45,23 +45,31 @@ static bool has_empty_element(struct http_span list)
 	return empty;
 }
 
-/* In a response other codings may come before "chunked"; in a request they could not be framed. */
+/* The codings that exist, RFC 9112 7.2; deflate and gzip are what servers send. */
+static bool is_compression(struct http_span coding)
+{
+	return http_span_is(coding, "gzip") || http_span_is(coding, "x-gzip") || http_span_is(coding, "deflate") ||
+	    http_span_is(coding, "compress") || http_span_is(coding, "x-compress");
+}
+
+/* One may come before "chunked": of longer lists, and of codings that do not exist, not every reader finds the end. */
+static bool frames_response(struct http_span list)
+{
+	struct http_span coding = {list.at, 0};
+
+	if (has_empty_element(list) || !http_span_next(&list, &coding))
+		return false;
+	if (is_compression(coding) && !http_span_next(&list, &coding))
+		return false;
+	return http_span_is(coding, "chunked") && list.len == 0;
+}
+
 static bool read_coding(struct http_span value, enum http_part part, struct error *err)
 {
-	struct http_span list = value, coding = {value.at, 0};
 	char shown[HTTP_SHOWN_BYTES];
-	bool chunked = false, good = true;
 
-	if (part == HTTP_PART_REQUEST) {
-		good = chunked = http_span_is(value, "chunked");
-	} else {
-		good = !has_empty_element(value);
-		while (good && http_span_next(&list, &coding)) {
-			good = !chunked && http_is_token(coding);
-			chunked = http_span_is(coding, "chunked");
-		}
-	}
-	if (good && chunked)
+	/* Requests have none: not every server decodes them. */
+	if (part == HTTP_PART_REQUEST ? http_span_is(value, "chunked") : frames_response(value))
 		return true;
 	return error_set(err, "the %s has a Transfer-Encoding that does not frame it (\"%s\")",
 	    side_name(part), http_show(value, shown));

@@ -100,22 +100,42 @@ static void finish(struct greeting *greeting, struct greeting_result *result)
 	on_done(arg, result);
 }
 
-static void fail(struct greeting *greeting, enum stream_status status)
+static void fail(struct greeting *greeting, struct greeting_result *result)
+{
+	stream_free(greeting->stream);
+	finish(greeting, result);
+}
+
+/* What is sent in a handshake begins with the certificate. */
+static void fail_to_send(struct greeting *greeting)
 {
 	static const struct tls_fault gone = {.sentence = "the client closed the connection when it was being "
 		"shown the certificate of listen_cert, which it may not accept"};
 	struct greeting_result result = {.refusal = REFUSAL_CLIENT_TOLD};
 
-	if (status == STREAM_FAILED) {
-		diagnose(greeting->stream, greeting->route->config, &result.diagnosis);
-		if (stream_fault(greeting->stream)->kind == TLS_FAULT_NOT_TLS)
-			result.refusal = spoke_plain(greeting->stream);
-	} else {
-		/* It could not be sent to, and what is sent in a handshake begins with the certificate. */
-		tell_untrusted(&gone, greeting->route->config, &result.diagnosis);
-	}
-	stream_free(greeting->stream);
-	finish(greeting, &result);
+	tell_untrusted(&gone, greeting->route->config, &result.diagnosis);
+	fail(greeting, &result);
+}
+
+/* A pool's spare connection, or a port check: a client that has not sent a byte of TLS may go. */
+static void leave(struct greeting *greeting, enum stream_status status)
+{
+	struct greeting_result result = {.left = true};
+
+	if (status == STREAM_RESET)
+		diagnosis_set(&result.diagnosis, DIAGNOSIS_RELAY_RESET,
+		    "the client reset the connection before the TLS handshake began");
+	fail(greeting, &result);
+}
+
+static void fail_handshake(struct greeting *greeting)
+{
+	struct greeting_result result = {.refusal = REFUSAL_CLIENT_TOLD};
+
+	diagnose(greeting->stream, greeting->route->config, &result.diagnosis);
+	if (stream_fault(greeting->stream)->kind == TLS_FAULT_NOT_TLS)
+		result.refusal = spoke_plain(greeting->stream);
+	fail(greeting, &result);
 }
 
 static void succeed(struct greeting *greeting)
@@ -142,7 +162,7 @@ static void flush(struct greeting *greeting)
 	case STREAM_TRUNCATED:
 	case STREAM_RESET:
 	case STREAM_FAILED:
-		fail(greeting, STREAM_RESET);
+		fail_to_send(greeting);
 		break;
 	}
 }
@@ -157,10 +177,20 @@ static void on_ready(void *arg, bool readable, bool writable)
 		status = stream_handshake(greeting->stream);
 		greeting->shaken = status == STREAM_OK;
 	}
-	if (status != STREAM_OK && status != STREAM_BLOCKED)
-		fail(greeting, status);
-	else
+	switch (status) {
+	case STREAM_OK:
+	case STREAM_BLOCKED:
 		flush(greeting);
+		break;
+	case STREAM_CLOSED:
+	case STREAM_TRUNCATED:
+	case STREAM_RESET:
+		leave(greeting, status);
+		break;
+	case STREAM_FAILED:
+		fail_handshake(greeting);
+		break;
+	}
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

@@ -4,6 +4,7 @@
 #ifndef MIDRELAY_RELAY_GREETING_H
 #define MIDRELAY_RELAY_GREETING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "dial/diagnosis.h"
@@ -15,6 +16,7 @@ struct greeting_result {
 	struct watch *client;        /* the callee's */
 	struct stream *stream;       /* the callee's; NULL: no handshake */
 	struct diagnosis diagnosis;  /* without stream */
+	bool left;                   /* gone without a byte of TLS; the diagnosis may be DIAGNOSIS_OK */
 	enum refusal_client refusal; /* without stream: how the client is to be told */
 };
 

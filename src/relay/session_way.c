@@ -146,13 +146,17 @@ static void on_greeted(void *arg, const struct greeting_result *result)
 	session->client = result->client;
 	session->client_stream = result->stream;
 	watch_set_owner(session->client, session_idle, NULL);
-	if (result->stream == NULL) {
-		*diagnosis_need(&session->diagnosis) = result->diagnosis;
-		session_refuse(session, result->refusal);
+	if (result->stream != NULL) {
+		session->local_tls = stream_version(result->stream);
+		session_find_tunnel(session);
 		return;
 	}
-	session->local_tls = stream_version(result->stream);
-	session_find_tunnel(session);
+	if (result->diagnosis.code != DIAGNOSIS_OK)
+		*diagnosis_need(&session->diagnosis) = result->diagnosis;
+	if (result->left)
+		session_close(session);
+	else
+		session_refuse(session, result->refusal);
 }
 
 void session_greet(struct session *session, const void *prefix, size_t prefix_len)

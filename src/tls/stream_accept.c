@@ -118,14 +118,13 @@ static enum stream_status fail_not_tls(struct stream *stream)
 	    "listener: \"%s\"", text_escape(stream->first, stream->first_len, sample, sizeof(sample)));
 }
 
-/* The connection ended under the handshake. */
-static enum stream_status fail_ended(struct stream *stream)
+/* The connection ended under the handshake.  Who has not begun one has not failed at it. */
+static enum stream_status ended(struct stream *stream)
 {
 	const char *how = stream->end == STREAM_RESET ? "reset" : "closed";
 
-	if (stream->first_len == 0)
-		return fail(stream, TLS_FAULT_CLOSED, TLS_FAULT_NO_ANSWER,
-		    "the client %s the connection before the TLS handshake began", how);
+	if (stream->established || stream->first_len == 0)
+		return stream->end;
 	switch (SSL_get_state(stream->ssl)) {
 	case TLS_ST_BEFORE:
 	case TLS_ST_SR_CLNT_HELLO:
@@ -152,7 +151,7 @@ enum stream_status stream_accept_failure(struct stream *stream)
 		return fail(stream, TLS_FAULT_UNTRUSTED, TLS_FAULT_NO_CERT,
 		    "the client showed no certificate, and listen_client_ca demands one");
 	if (stream->end != STREAM_OK)
-		return stream->established ? stream->end : fail_ended(stream);
+		return ended(stream);
 	if (!stream->established && (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_VERSION_TOO_LOW))
 		return fail(stream, TLS_FAULT_VERSION, TLS_FAULT_NO_DETAIL, "the client offers only TLS "
 		    "versions below 1.2");

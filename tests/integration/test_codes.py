@@ -128,10 +128,14 @@ def no_certificate_for_the_listener(case):
 
 
 @case_of("local-tls", only="run")
-def handshake_not_begun(case):
-    """A client that goes without a word."""
-    situation = local_tls(case, "closed the connection before the TLS handshake began")
-    situation.drive = lambda m: m.connect().close()
+def handshake_not_done(case):
+    """A client that goes in the middle of its ClientHello."""
+    situation = local_tls(case, "closed the connection in the middle of the TLS handshake")
+
+    def half_a_hello(m):
+        with m.connect() as sock:
+            sock.sendall(b"\x16\x03\x01\x02\x00\x01")
+    situation.drive = half_a_hello
     return situation
 
 

@@ -253,10 +253,22 @@ def test_silent_client_is_dropped(case):
     assert instance.connections == []
 
 
-def test_client_goes_in_the_handshake(case):
+@harness.counts_dials
+def test_client_goes_before_the_handshake(case):
+    """A pool's spare connection, and a port check: nothing has failed, and nothing was dialled for them."""
     instance = case.instance()
     m = relay(case, instance)
     m.connect().close()
+    assert m.session()["end"] == "ok", m.tail()
+    harness.reset(m.connect())
+    session = m.session(2)
+    assert session["end"] == "relay-reset" and "before the TLS handshake began" in session["msg"], session
+    assert instance.connections == []
+
+
+def test_client_goes_in_the_handshake(case):
+    instance = case.instance()
+    m = relay(case, instance)
     sock = m.connect()
     sock.sendall(bytes.fromhex("160301020001"))
     harness.reset(sock)
