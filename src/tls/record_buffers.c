@@ -15,8 +15,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* One stream inside another needs two of a kind in one step; a handshake has its messages' for several steps. */
-#define KEPT_MAX 8
 /* What malloc() may add to a block of the size that was asked for. */
 #define SLACK_BYTES 64
 
@@ -26,10 +24,14 @@ struct kept {
 
 struct kind {
 	size_t above, bytes; /* requests of above < size <= bytes */
+	unsigned kept_max; /* of a thread */
 };
 
-/* A write buffer and a record read without read-ahead; the messages of a handshake; READ_AHEAD_BYTES of stream.c. */
-static const struct kind kinds[] = {{16384, 17408}, {20480, 22528}, {65536, 69632}};
+/*
+ * A write buffer and a record read without read-ahead; the messages of a handshake; READ_AHEAD_BYTES of stream.c.  One
+ * stream inside another needs two of a kind in one step; a handshake has the first two for several steps.
+ */
+static const struct kind kinds[] = {{16384, 17408, 8}, {20480, 22528, 8}, {65536, 69632, 4}};
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
 
 static _Thread_local struct {
@@ -45,16 +47,17 @@ static _Thread_local struct {
 #define SMALL_STEP 16
 #define SMALL_COUNT 64
 #define SMALL_MAX (SMALL_FIRST + SMALL_STEP * (SMALL_COUNT - 1))
-/* Of a thread: what some handshakes at once go round with (with half of it a full handshake costs 5 % more). */
+/* Of a thread: what some handshakes at once go round with. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SMALL_KEPT_BYTES 0 /* whoever uses a block that was freed is to be found */
 #else
-#define SMALL_KEPT_BYTES (size_t)(320 * 1024)
+#define SMALL_KEPT_BYTES (size_t)(160 * 1024)
 #endif
 
 static _Thread_local struct {
 	struct kept *first[SMALL_COUNT];
 	size_t bytes;
+	size_t next; /* the size that has to give up a block next */
 } smalls;
 
 /* OpenSSL frees what it has for a thread when that ends, behind record_buffers_clear(): nothing is kept any more then. */
@@ -72,12 +75,28 @@ static void *take_small(size_t bytes)
 	return block;
 }
 
+/* The sizes take turns: those that nobody asks for (again) would fill the store in the end. */
+static void drop_small(void)
+{
+	struct kept *block;
+
+	while (smalls.first[smalls.next] == NULL)
+		smalls.next = (smalls.next + 1) % SMALL_COUNT;
+	block = smalls.first[smalls.next];
+	smalls.first[smalls.next] = block->next;
+	smalls.bytes -= SMALL_FIRST + SMALL_STEP * smalls.next;
+	smalls.next = (smalls.next + 1) % SMALL_COUNT;
+	free(block);
+}
+
 static bool keep_small(struct kept *block, size_t size)
 {
 	size_t i = (size - SMALL_FIRST) / SMALL_STEP;
 
-	if (ended || size < SMALL_FIRST || smalls.bytes >= SMALL_KEPT_BYTES)
+	if (ended || size < SMALL_FIRST || SMALL_KEPT_BYTES == 0)
 		return false;
+	while (smalls.bytes >= SMALL_KEPT_BYTES)
+		drop_small();
 	block->next = smalls.first[i];
 	smalls.first[i] = block;
 	smalls.bytes += SMALL_FIRST + SMALL_STEP * i;
@@ -137,7 +156,7 @@ static void on_free(void *bytes, const char *file, int line)
 			continue;
 		if (ended)
 			break;
-		if (stores[i].count == KEPT_MAX) {
+		if (stores[i].count == kinds[i].kept_max) {
 			give_pages_back(bytes, kinds[i].bytes);
 			break;
 		}
