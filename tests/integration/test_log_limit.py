@@ -144,10 +144,14 @@ def test_debug_leaves_nothing_out(case):
     m.sections["midrelay"]["log_level"] = "debug"
     m.write()
     m.reload()
-    # What was left out is told where the rule changes, and not again.
-    assert [e.get("repeated") for e in m.events("session")] == [None, str(3 * AT_ONCE - 2)]
+    # What was left out is told where the rule changes, and not again.  A client may have its 502 a moment before its
+    # session ends, which has a line of its own then.
+    wait_until(lambda: told(m.events("session")) == 3 * AT_ONCE, "the end of all sessions")
+    sessions = m.events("session")
+    assert int(sessions[1]["repeated"]) > AT_ONCE and not any("repeated" in e for e in sessions[:1] + sessions[2:]), sessions
     storm(m, 3 * AT_ONCE)
-    assert len(m.session(2 + 3 * AT_ONCE)) > 0
+    m.session(len(sessions) + 3 * AT_ONCE)
+    assert not any("repeated" in e for e in m.events("session")[2:]), m.tail()
 
 
 def test_the_minute_ends(case):
