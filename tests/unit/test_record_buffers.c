@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <string.h>
@@ -65,15 +66,18 @@ static void test_record_buffer_is_lent_on(void **state)
 	}
 }
 
+/* Under a checker of memory (ASan, valgrind) a block has the size that was asked for, and none is kept. */
 static void skip_if_small_ones_are_not_kept(void)
 {
+	void *block = __real_malloc(100);
+	size_t size = malloc_usable_size(block);
+
+	__real_free(block);
+	if (size == 100)
+		skip();
 	go_round(100, 1);
 	made = 0;
 	go_round(100, 1);
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	if (made > 0)
-		skip();
-#endif
 	assert_int_equal(made, 0);
 }
 
