@@ -43,6 +43,7 @@ struct resolver {
 	struct entry *entries;
 	struct entry *queue_first, **queue_last;
 	unsigned threads, idle, queued;
+	unsigned starting; /* of the threads, those that have not come yet */
 	bool closed;
 };
 
@@ -147,6 +148,7 @@ static void *thread_main(void *arg)
 	struct entry *entry;
 
 	pthread_mutex_lock(&resolver->lock);
+	resolver->starting--;
 	while (!resolver->closed) {
 		entry = resolver->queue_first;
 		if (entry == NULL) {
@@ -223,12 +225,14 @@ static void thread_start(struct resolver *resolver)
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	if (resolver->idle >= resolver->queued || resolver->threads >= RESOLVER_THREADS)
+	if (resolver->idle + resolver->starting >= resolver->queued || resolver->threads >= RESOLVER_THREADS)
 		return;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &attr, thread_main, resolver) == 0)
+	if (pthread_create(&thread, &attr, thread_main, resolver) == 0) {
 		resolver->threads++;
+		resolver->starting++;
+	}
 	pthread_attr_destroy(&attr);
 }
 
@@ -281,9 +285,10 @@ struct resolver_query *resolver_ask(struct resolver *resolver, struct loop *loop
 			*resolver->queue_last = entry;
 			resolver->queue_last = &entry->next_queued;
 			resolver->queued++;
-			thread_start(resolver);
 			pthread_cond_signal(&resolver->wake);
 		}
+		/* Of one that is queued, too: no thread may have been to be had when it came. */
+		thread_start(resolver);
 	}
 	pthread_mutex_unlock(&resolver->lock);
 	return query;

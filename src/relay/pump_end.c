@@ -2,10 +2,13 @@
 #include <inttypes.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "relay/pump_internal.h"
 
-#define LINGER_LOOK_MS 10
+/* How soon the client is looked at again, after a time in which it took nothing. */
+#define LINGER_LOOK_MIN_MS 10
+#define LINGER_LOOK_MAX_MS 1000
 
 void pump_end_now(struct pump *pump)
 {
@@ -16,19 +19,32 @@ void pump_end_now(struct pump *pump)
 	pump->on_end(pump->arg);
 }
 
-/* A reset throws away what the client's kernel has not taken yet, so it waits until that is done. */
+/* What the client's kernel has not taken yet.  Of a connection that was reset SIOCOUTQ still tells what it was. */
+static bool has_unsent(const struct pump *pump)
+{
+	int fd = watch_fd(pump->client.watch), unsent = 0, error = 0;
+	socklen_t len = sizeof(error);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0 &&
+	    ioctl(fd, SIOCOUTQ, &unsent) == 0 && unsent > 0;
+}
+
+/* A reset throws that away, so it waits until that is done. */
 void pump_end_when_delivered(struct pump *pump)
 {
-	int unsent = 0;
+	int64_t look_ms = (loop_now_ms() - pump->last_ms) / 4;
 
 	if (!pump->client.broken && pump_side_pending(&pump->client))
 		return;
-	if (pump->client.broken || pump->client.bytes + pump->target.bytes == 0 ||
-	    ioctl(watch_fd(pump->client.watch), SIOCOUTQ, &unsent) != 0 || unsent == 0) {
+	if (pump->client.broken || pump->client.bytes + pump->target.bytes == 0 || !has_unsent(pump)) {
 		pump_end_now(pump);
 		return;
 	}
-	loop_timer_add(pump->linger, LINGER_LOOK_MS);
+	if (look_ms < LINGER_LOOK_MIN_MS)
+		look_ms = LINGER_LOOK_MIN_MS;
+	else if (look_ms > LINGER_LOOK_MAX_MS)
+		look_ms = LINGER_LOOK_MAX_MS;
+	loop_timer_add(pump->linger, look_ms);
 }
 
 static void on_linger(evutil_socket_t fd, short what, void *arg)

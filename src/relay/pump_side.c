@@ -99,5 +99,3 @@ bool pump_side_is_flushed(const struct pump_side *side)
 {
 	return side->out_shut && (side->broken || !pump_side_pending(side));
 }
-
-/* Nobody waits for anything: both sides can end. */

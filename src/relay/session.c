@@ -385,7 +385,11 @@ unsigned session_cut_all(struct session_context *context)
 		if (session->state == SESSION_CLOSED)
 			continue;
 		count++;
-		diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_RELAY_DRAINED, "midrelay stopped (drain_timeout)");
+		/* Who is being told why, or waits for the last bytes of a stream that was cut, keeps that reason. */
+		take_diagnosis(session);
+		if (session->diagnosis == NULL)
+			diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_RELAY_DRAINED,
+			    "midrelay stopped (drain_timeout)");
 		session_close(session);
 	}
 	return count;

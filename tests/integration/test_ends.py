@@ -2,6 +2,8 @@
 """Proves how streams end: half-close both ways, truncation and resets passed on as resets, close_notify always sent."""
 
 import json
+import os
+import re
 import socket
 
 import harness
@@ -55,6 +57,30 @@ def test_truncation_is_a_reset(case, version):
     assert end == "reset", end
     assert m.session()["end"] == "relay-truncated"
     assert int(m.session()["bytes_down"]) == 100000
+
+
+def wake_ups(m):
+    """How often its threads went to sleep so far."""
+    count = 0
+    for task in os.listdir("/proc/%d/task" % m.pid):
+        with open("/proc/%d/task/%s/status" % (m.pid, task)) as status:
+            count += int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read(), re.M)[1])
+    return count
+
+
+@harness.counts_dials
+def test_client_resets_before_its_last_bytes(case):
+    """What was decrypted of a cut stream waits for its client, quietly, and no longer than the client is there."""
+    instance = case.instance(mode="source", bytes=1 << 20, end="truncate")
+    m = case.relay(instance)
+    sock = m.connect(rcvbuf=8192)
+    harness.settled(lambda: instance.connections and instance.connections[0]["done"], 1)
+    before = wake_ups(m)
+    harness.pace(1)
+    assert harness.INSTRUMENTED or wake_ups(m) - before < 30, "%d times awake in a second" % (wake_ups(m) - before)
+    assert not m.events("session")
+    harness.reset(sock)
+    assert m.session()["end"] == "relay-truncated"
 
 
 @harness.counts_dials

@@ -93,6 +93,19 @@ def test_stops_while_dialling(case):
     assert m.session()["end"] != "ok"
 
 
+@harness.counts_dials
+def test_who_was_refused_before_keeps_its_reason(case):
+    """A client that was told why, and has not left when midrelay stops, was not cut for the stop."""
+    m = case.relay("instance.lab.test", [case.proxy(case.instance(), reply="403")], process={"drain_timeout": "300ms"})
+    with m.connect() as sock:
+        sock.sendall(harness.request_bytes())
+        assert harness.read_response(sock).status == 502
+        m.signal(signal.SIGTERM)
+        assert m.wait() == 0
+        read_all(sock)
+    assert m.session()["end"] == "proxy-denied"
+
+
 def http_client(m, path="/"):
     sock = m.connect()
     sock.sendall(("GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % path).encode())

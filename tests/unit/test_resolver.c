@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -50,6 +51,20 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 void freeaddrinfo(struct addrinfo *ai)
 {
 	free(ai);
+}
+
+static bool no_threads;
+static unsigned threads_made;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	if (no_threads)
+		return EAGAIN;
+	threads_made++;
+	return __real_pthread_create(thread, attr, start, arg);
 }
 
 struct asking {
@@ -134,11 +149,31 @@ static void test_the_same_name_is_asked_once(void **state)
 	unsigned i;
 
 	assert_non_null(loop);
-	asked = 0;
+	asked = threads_made = 0;
 	for (i = 0; i < 5; i++)
 		resolver_ask(resolver, loop, "same.test", on_answer, &all);
 	loop_run(loop);
 	assert_int_equal(asked, 1);
+	assert_int_equal(threads_made, 1);
+	loop_free(loop);
+	resolver_free(resolver);
+}
+
+/* A name that no thread could be started for is not lost: the next who asks starts one. */
+static void test_a_thread_is_tried_for_again(void **state)
+{
+	struct error err;
+	struct loop *loop = loop_new(0, &err);
+	struct asking both = {loop, 2};
+	struct resolver *resolver = resolver_new();
+
+	assert_non_null(loop);
+	no_threads = true;
+	resolver_ask(resolver, loop, "one.test", on_answer, &both);
+	no_threads = false;
+	resolver_ask(resolver, loop, "one.test", on_answer, &both);
+	loop_run(loop);
+	assert_int_equal(both.awaited, 0);
 	loop_free(loop);
 	resolver_free(resolver);
 }
@@ -149,6 +184,7 @@ int main(void)
 	    cmocka_unit_test(test_hanging_names_hold_up_no_other),
 	    cmocka_unit_test(test_two_questions_at_once_for_one_idle_thread),
 	    cmocka_unit_test(test_the_same_name_is_asked_once),
+	    cmocka_unit_test(test_a_thread_is_tried_for_again),
 	};
 
 	/* A question that is held up would be waited for for ever. */
