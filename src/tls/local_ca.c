@@ -195,7 +195,7 @@ bool local_ca_make(const char *host, bool host_is_ip, struct error *err)
 			ok = error_set(err, "OpenSSL cannot make a local CA for %s", host);
 		} else {
 			len = BIO_get_mem_data(bio, &bytes);
-			ok = replace_file(file, bytes, (size_t)len, 0600, err);
+			ok = replace_none(file, bytes, (size_t)len, 0600, err);
 		}
 	}
 	BIO_free(bio);

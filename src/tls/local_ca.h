@@ -26,7 +26,7 @@ char *local_ca_host_of(const char *file_name);
 
 /* Makes the directory for this user where there is none; to be called as who may. */
 bool local_ca_make_directory(uid_t uid, gid_t gid, struct error *err) MUST_CHECK;
-/* Makes the CA where there is none; one that is there is not looked at. */
+/* Makes the CA where there is none; one that is there, or comes meanwhile, is not looked at and stays. */
 bool local_ca_make(const char *host, bool host_is_ip, struct error *err) MUST_CHECK;
 
 struct local_ca {
