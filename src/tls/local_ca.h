@@ -2,8 +2,8 @@
  * local_ca: the CA that is made on this host for `listen_cert = auto`, one for each target's host.
  *
  * Whoever has its key can pretend to be that host to the clients that trust it, and nobody else to anyone:
- * name constraints (RFC 5280 4.2.1.10, critical) permit the target's host alone, and no IP address, or for an
- * IP target that address alone, and no name.  Certificate and key are one file, so that both are whole or not
+ * name constraints (RFC 5280 4.2.1.10, critical) permit the target's host, with the names below it, and no IP
+ * address, or for an IP target that address alone, and no name.  Certificate and key are one file, so that both are whole or not
  * there; it is the user's alone (0600), in a directory that is too (0700).
  */
 #ifndef MIDRELAY_TLS_LOCAL_CA_H
