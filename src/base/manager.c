@@ -133,22 +133,20 @@ bool manager_listens(void)
 	return manager.notify >= 0;
 }
 
-void manager_tell(const char *fmt, ...)
+bool manager_tell(const char *fmt, ...)
 {
 	char text[2048];
 	va_list args;
 	int len;
 
 	if (manager.notify < 0)
-		return;
+		return false;
 	va_start(args, fmt);
 	len = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	if (len >= (int)sizeof(text))
 		len = (int)sizeof(text) - 1;
-	/* Its queue may be full: it is told again. */
-	if (len > 0 && send(manager.notify, text, (size_t)len, MSG_NOSIGNAL) < 0)
-		return;
+	return len > 0 && send(manager.notify, text, (size_t)len, MSG_NOSIGNAL) == len;
 }
 
 void manager_tell_reloading(void)
@@ -156,7 +154,7 @@ void manager_tell_reloading(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	manager_tell("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reading the configuration and its files again",
+	(void)manager_tell("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=Reading the configuration and its files again",
 	    (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
 }
 

@@ -27,8 +27,8 @@ const char *manager_socket_names(void);
 
 /* Whether somebody listens to us. */
 bool manager_listens(void);
-/* Lines like "READY=1\nSTATUS=…"; at most 2 kB.  What cannot be delivered is lost. */
-void manager_tell(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* Lines like "READY=1\nSTATUS=…"; at most 2 kB.  Never waits: false when they could not be delivered. */
+bool manager_tell(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* "RELOADING=1" with the time that must go with it; a READY=1 ends it. */
 void manager_tell_reloading(void);
 

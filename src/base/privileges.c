@@ -67,6 +67,12 @@ void privileges_clear(struct privileges *privileges)
 	memset(privileges, 0, sizeof(*privileges));
 }
 
+/* A change of ids sets it to fs.suid_dumpable (proc(5)), which is 2 where systemd-coredump is: root's dumps again. */
+static void stay_undumpable(void)
+{
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
 static bool set_groups(const struct privileges *privileges, struct error *err)
 {
 	int failed;
@@ -88,6 +94,7 @@ bool privileges_lower(const struct privileges *privileges, struct error *err)
 		return false;
 	if (setegid(privileges->gid) != 0 || seteuid(privileges->uid) != 0)
 		return error_set_errno(err, errno, "cannot become the user and group of [midrelay]");
+	stay_undumpable();
 	return true;
 }
 
@@ -97,6 +104,7 @@ bool privileges_raise(const struct privileges *privileges, struct error *err)
 		return true;
 	if (seteuid(getuid()) != 0 || setegid(getgid()) != 0)
 		return error_set_errno(err, errno, "cannot go back to the starting user");
+	stay_undumpable();
 	return true;
 }
 
@@ -111,6 +119,7 @@ bool privileges_drop(const struct privileges *privileges, struct error *err)
 		return error_set_errno(err, errno, "cannot become the user and group of [midrelay]");
 	if (privileges->uid != 0 && setuid(0) == 0)
 		return error_set(err, "the privileges of root could be taken back; not going on");
+	stay_undumpable();
 	return true;
 }
 
@@ -119,7 +128,7 @@ void privileges_keep_memory_private(void)
 	struct rlimit none = {0, 0};
 
 	setrlimit(RLIMIT_CORE, &none);
-	prctl(PR_SET_DUMPABLE, 0);
+	stay_undumpable();
 }
 
 void privileges_lock_memory(void)

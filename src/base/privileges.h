@@ -24,7 +24,7 @@ bool privileges_find(struct privileges *privileges, const char *user, const char
     struct error *err) MUST_CHECK;
 void privileges_clear(struct privileges *privileges);
 
-/* For a while, and back again; only before threads exist. */
+/* For a while, and back again; only before threads exist.  Each change keeps the process's memory out of core dumps. */
 bool privileges_lower(const struct privileges *privileges, struct error *err) MUST_CHECK;
 bool privileges_raise(const struct privileges *privileges, struct error *err) MUST_CHECK;
 /* For good; checks that there is no way back. */

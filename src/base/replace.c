@@ -75,33 +75,68 @@ static void keep_owner(int fd, const struct stat *st)
 		return;
 }
 
+struct content {
+	const void *bytes;
+	size_t len;
+	mode_t mode;
+};
+
+/* The name, which is the caller's, of a whole file beside `path`; `like`: whose owner it gets, NULL: it is ours. */
+static char *write_beside(const char *path, const struct content *content, const struct stat *like, struct error *err)
+{
+	char *temporary = mem_printf("%s.XXXXXX", path);
+	int fd = mkostemp(temporary, O_CLOEXEC);
+
+	if (fd < 0) {
+		error_set_errno(err, errno, "%s: a file beside it cannot be made", path);
+		free(temporary);
+		return NULL;
+	}
+	if (like != NULL)
+		keep_owner(fd, like);
+	if (write_sync_close(fd, content->bytes, content->len, content->mode))
+		return temporary;
+	error_set_errno(err, errno, "%s: cannot be written", path);
+	(void)unlink(temporary);
+	free(temporary);
+	return NULL;
+}
+
 bool replace_file(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err)
 {
-	char *real = NULL, *temporary = NULL;
+	const struct content content = {bytes, len, mode};
+	char *real = NULL, *temporary;
 	struct stat st;
-	bool there, ok = false;
-	int fd;
+	bool there, ok;
 
 	if (!find_target(path, &real, &there, &st, err) || real == NULL)
 		return false;
-	temporary = mem_printf("%s.XXXXXX", real);
-	fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd < 0) {
-		error_set_errno(err, errno, "%s: a file beside it cannot be made", path);
-		goto done;
-	}
-	if (there)
-		keep_owner(fd, &st);
-	ok = write_sync_close(fd, bytes, len, mode) && rename(temporary, real) == 0;
+	temporary = write_beside(real, &content, there ? &st : NULL, err);
+	ok = temporary != NULL && rename(temporary, real) == 0;
 	if (ok) {
 		sync_directory(real);
-	} else {
+	} else if (temporary != NULL) {
 		error_set_errno(err, errno, "%s: cannot be written", path);
 		(void)unlink(temporary);
 	}
-done:
 	free(temporary);
 	free(real);
+	return ok;
+}
+
+bool replace_none(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err)
+{
+	const struct content content = {bytes, len, mode};
+	char *temporary = write_beside(path, &content, NULL, err);
+	bool ok;
+
+	if (temporary == NULL)
+		return false;
+	/* rename(2) would put it over what another process has made meanwhile. */
+	ok = link(temporary, path) == 0 || errno == EEXIST || error_set_errno(err, errno, "%s: cannot be made", path);
+	(void)unlink(temporary);
+	sync_directory(path);
+	free(temporary);
 	return ok;
 }
 

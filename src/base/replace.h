@@ -18,6 +18,9 @@
  */
 bool replace_file(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err) MUST_CHECK;
 
+/* Writes it as whole; but what is at `path` by then stays, and this is no error: of several who make it, one does. */
+bool replace_none(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err) MUST_CHECK;
+
 /* Makes a file that must not be there yet, not even as a symbolic link. */
 bool replace_create_file(
     const char *path, const void *bytes, size_t len, mode_t mode, struct error *err) MUST_CHECK;

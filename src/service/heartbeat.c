@@ -21,6 +21,7 @@ struct heartbeat {
 	struct service *service; /* borrowed */
 	struct event *status_timer, *beat_timer;
 	int64_t beat_ms;
+	const char *state; /* static; not told yet, "" for none */
 	char told[STATUS_BYTES];
 };
 
@@ -36,22 +37,33 @@ static void put_status(const struct service *service, char text[STATUS_BYTES])
 		expiry_describe_worst(service->expiry, (int64_t)time(NULL), text + used, STATUS_BYTES - (size_t)used);
 }
 
-static void tell(struct heartbeat *heartbeat, const char *state)
+/* The manager's queue may be full: what could not be told, is told with the next status line. */
+static void tell(struct heartbeat *heartbeat)
 {
 	char text[STATUS_BYTES];
 
 	put_status(heartbeat->service, text);
-	if (state[0] == '\0' && strcmp(text, heartbeat->told) == 0)
+	if (heartbeat->state[0] == '\0' && strcmp(text, heartbeat->told) == 0)
 		return;
+	if (!manager_tell("%sSTATUS=%s", heartbeat->state, text))
+		return;
+	heartbeat->state = "";
 	memcpy(heartbeat->told, text, sizeof(text));
-	manager_tell("%sSTATUS=%s", state, text);
+}
+
+static void tell_state(struct heartbeat *heartbeat, const char *state)
+{
+	if (heartbeat == NULL || !manager_listens())
+		return;
+	heartbeat->state = state;
+	tell(heartbeat);
 }
 
 static void on_status(evutil_socket_t fd, short what, void *arg)
 {
 	struct heartbeat *heartbeat = arg;
 
-	tell(heartbeat, "");
+	tell(heartbeat);
 	loop_timer_add(heartbeat->status_timer, STATUS_MS);
 }
 
@@ -85,7 +97,7 @@ static void on_beat(evutil_socket_t fd, short what, void *arg)
 	if (service->silent_workers > 0)
 		return;
 	if (manager_watchdog_ms() > 0)
-		manager_tell("WATCHDOG=1");
+		(void)manager_tell("WATCHDOG=1");
 	service->silent_workers = service->worker_count;
 	for (i = 0; i < service->worker_count; i++) {
 		atomic_store(&service->pulses[i].asked_us, now_us);
@@ -113,6 +125,7 @@ struct heartbeat *heartbeat_new(struct service *service, struct error *err)
 		return NULL;
 	heartbeat = mem_calloc(1, sizeof(*heartbeat));
 	heartbeat->service = service;
+	heartbeat->state = "";
 	heartbeat->beat_ms = beat_ms(service);
 	heartbeat->status_timer = evtimer_new(service->loop->base, on_status, heartbeat);
 	heartbeat->beat_timer = evtimer_new(service->loop->base, on_beat, heartbeat);
@@ -144,12 +157,10 @@ void heartbeat_free(struct heartbeat *heartbeat)
 
 void heartbeat_ready(struct heartbeat *heartbeat)
 {
-	if (heartbeat != NULL && manager_listens())
-		tell(heartbeat, "READY=1\n");
+	tell_state(heartbeat, "READY=1\n");
 }
 
 void heartbeat_stopping(struct heartbeat *heartbeat)
 {
-	if (heartbeat != NULL && manager_listens())
-		tell(heartbeat, "STOPPING=1\n");
+	tell_state(heartbeat, "STOPPING=1\n");
 }

@@ -34,6 +34,8 @@ struct rule {
 static struct {
 	char text[TEXT_BYTES];
 	bool files, ports; /* Landlock's rules are in force */
+	bool calls;        /* seccomp's filter is, */
+	struct sandbox_syscalls let; /* with these */
 	struct rule *rules;
 	size_t rule_count;
 	struct sandbox_port *port_rules;
@@ -152,6 +154,8 @@ static void enter_seccomp(const struct sandbox_needs *needs, bool log)
 		what.keep = what.keep || needs->files[i].access == SANDBOX_KEEP;
 	}
 	if (sandbox_syscalls_enforce(&what, &err)) {
+		force.calls = true;
+		force.let = what;
 		put("seccomp");
 	} else {
 		snprintf(text, sizeof(text), "no seccomp (%s)", err.text);
@@ -224,6 +228,13 @@ static bool is_inside(const char *path, unsigned access)
 	return inside;
 }
 
+static bool has_calls(unsigned access)
+{
+	if (!force.calls)
+		return true;
+	return ((access & SANDBOX_SOCKETS) == 0 || force.let.sockets) && ((access & SANDBOX_KEEP) == 0 || force.let.keep);
+}
+
 static bool has_port(const struct sandbox_port *port)
 {
 	size_t i;
@@ -290,12 +301,14 @@ bool sandbox_allows(const struct config *config, const struct listen_list *bound
 	size_t faults = report->fault_count, i;
 	struct sandbox_needs needs;
 
-	if (!force.files)
+	if (!force.files && !force.calls)
 		return true;
 	sandbox_needs_collect(&needs, config);
 	for (i = 0; i < needs.file_count; i++) {
-		if (needs.files[i].key != NULL && !is_inside(needs.files[i].path, needs.files[i].access))
-			refuse_file(&needs.files[i], report);
+		const struct sandbox_file *file = &needs.files[i];
+
+		if (file->key != NULL && !(has_calls(file->access) && is_inside(file->path, file->access)))
+			refuse_file(file, report);
 	}
 	for (i = 0; i < needs.port_count; i++) {
 		const struct sandbox_port *port = &needs.ports[i];
@@ -303,7 +316,7 @@ bool sandbox_allows(const struct config *config, const struct listen_list *bound
 		if (!has_port(port) && !is_bound(bound, port->addr))
 			refuse_port(port, report);
 	}
-	if (needs.module_line != 0)
+	if (force.files && needs.module_line != 0)
 		config_report_fault(report, needs.module_line, "client_key: the sandbox was entered without knowing of "
 		    "this key's module; this takes a restart");
 	sandbox_needs_clear(&needs);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -110,25 +109,18 @@ static bool add_port(int ruleset, const struct sandbox_port *port)
 	return syscall(CALL_ADD_RULE, ruleset, RULE_NET_PORT, &rule, 0) == 0;
 }
 
-/* The manager's socket may be an abstract one, of a process outside. */
-static uint64_t scopes(unsigned abi)
-{
-	const char *notify = getenv("NOTIFY_SOCKET");
-
-	if (abi < 6)
-		return 0;
-	return notify != NULL && notify[0] == '@' ? SCOPE_SIGNAL : SCOPE_SIGNAL | SCOPE_ABSTRACT_UNIX;
-}
-
 bool sandbox_landlock_enforce(const struct sandbox_needs *needs, unsigned abi)
 {
-	struct ruleset wanted = {.fs = handled_files(abi), .scoped = scopes(abi)};
+	struct ruleset wanted = {.fs = handled_files(abi)};
 	bool ok = true;
 	size_t i;
 	int ruleset, error;
 
 	if (abi >= SANDBOX_LANDLOCK_ABI_TCP)
 		wanted.net = NET_BIND_TCP | NET_CONNECT_TCP;
+	/* The manager's socket, which may be an abstract one of a process outside, is connected already (manager.c). */
+	if (abi >= 6)
+		wanted.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
 	ruleset = (int)syscall(CALL_CREATE_RULESET, &wanted, sizeof(wanted), 0);
 	if (ruleset < 0)
 		return false;

@@ -74,7 +74,7 @@ static const char *const plain[] = {
 /* Landlock does not ask about modes: root could open /etc/shadow to others. */
 static const char *const for_sockets[] = {"chmod", "fchmod", "fchmodat", "fchmodat2", "unlink", "unlinkat"};
 static const char *const for_keeping[] = {"fchmod", "fchown", "fchown32", "fdatasync", "fsync", "ftruncate",
-    "ftruncate64", "mkdir", "mkdirat", "rename", "renameat", "renameat2", "unlink", "unlinkat"};
+    "ftruncate64", "link", "linkat", "mkdir", "mkdirat", "rename", "renameat", "renameat2", "unlink", "unlinkat"};
 
 /* One argument decides: (argument & mask) == value. */
 static const struct {

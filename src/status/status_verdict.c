@@ -231,7 +231,7 @@ static void add_process(struct status_verdict *verdict, const struct status_repo
 		    mem_printf("the last reload failed, the configuration before it stays in force%s%s",
 			report->last_reload_error != NULL ? ": " : "",
 			report->last_reload_error != NULL ? report->last_reload_error : ""));
-	if (report->descriptor_limit > 0 && report->descriptors >= report->descriptor_limit / 100 * 85)
+	if (report->descriptor_limit > 0 && report->descriptors >= report->descriptor_limit / 100.0 * 85)
 		add(verdict, STATUS_WARN, STATUS_OF_PROCESS,
 		    mem_printf("descriptors are nearly used up: %u of %u", report->descriptors,
 			report->descriptor_limit));

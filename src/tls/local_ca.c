@@ -71,7 +71,7 @@ bool local_ca_make_directory(uid_t uid, gid_t gid, struct error *err)
 	bool ok = true;
 
 	if (mkdir(directory, 0700) == 0) {
-		if ((uid != geteuid() || gid != getegid()) && chown(directory, uid, gid) != 0) {
+		if ((uid != geteuid() || gid != getegid()) && lchown(directory, uid, gid) != 0) {
 			ok = error_set_errno(err, errno, "the state directory %s cannot be given to the "
 			    "user of midrelay", directory);
 			(void)rmdir(directory);
@@ -195,7 +195,7 @@ bool local_ca_make(const char *host, bool host_is_ip, struct error *err)
 			ok = error_set(err, "OpenSSL cannot make a local CA for %s", host);
 		} else {
 			len = BIO_get_mem_data(bio, &bytes);
-			ok = replace_file(file, bytes, (size_t)len, 0600, err);
+			ok = replace_none(file, bytes, (size_t)len, 0600, err);
 		}
 	}
 	BIO_free(bio);

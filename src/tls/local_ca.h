@@ -2,8 +2,8 @@
  * local_ca: the CA that is made on this host for `listen_cert = auto`, one for each target's host.
  *
  * Whoever has its key can pretend to be that host to the clients that trust it, and nobody else to anyone:
- * name constraints (RFC 5280 4.2.1.10, critical) permit the target's host alone, and no IP address, or for an
- * IP target that address alone, and no name.  Certificate and key are one file, so that both are whole or not
+ * name constraints (RFC 5280 4.2.1.10, critical) permit the target's host, with the names below it, and no IP
+ * address, or for an IP target that address alone, and no name.  Certificate and key are one file, so that both are whole or not
  * there; it is the user's alone (0600), in a directory that is too (0700).
  */
 #ifndef MIDRELAY_TLS_LOCAL_CA_H
@@ -26,7 +26,7 @@ char *local_ca_host_of(const char *file_name);
 
 /* Makes the directory for this user where there is none; to be called as who may. */
 bool local_ca_make_directory(uid_t uid, gid_t gid, struct error *err) MUST_CHECK;
-/* Makes the CA where there is none; one that is there is not looked at. */
+/* Makes the CA where there is none; one that is there, or comes meanwhile, is not looked at and stays. */
 bool local_ca_make(const char *host, bool host_is_ip, struct error *err) MUST_CHECK;
 
 struct local_ca {

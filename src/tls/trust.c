@@ -96,7 +96,7 @@ static bool load_dir_file(X509_STORE *store, struct trust_dir *dir, const char *
 	if (!trust_reads_name(name))
 		return true;
 	file = mem_printf("%s/%s", dir->path, name);
-	if (stat(file, &st) != 0 || (S_ISREG(st.st_mode) && access(file, R_OK) != 0)) {
+	if (stat(file, &st) != 0 || (S_ISREG(st.st_mode) && eaccess(file, R_OK) != 0)) {
 		/* A key that only root may read can lie beside the certificates, and links can be stale. */
 		snprintf(text, sizeof(text), "%s: left out: %s", file, strerror(errno));
 		dir->note(dir->note_arg, "trust", text);
@@ -165,7 +165,7 @@ static void note_empty_system_store(identity_note_fn *note, void *note_arg)
 		file = X509_get_default_cert_file();
 	if (dirs == NULL)
 		dirs = X509_get_default_cert_dir();
-	if (access(file, R_OK) == 0 || any_dir_filled(dirs))
+	if (eaccess(file, R_OK) == 0 || any_dir_filled(dirs))
 		return;
 	snprintf(text, sizeof(text),
 	    "the system has no CA certificates (neither %s nor anything in %s): no server can be "

@@ -606,10 +606,11 @@ def sign(case, ca, san, name):
 
 
 def test_local_ca_is_constrained(case):
-    """Whoever has its key can vouch for the target's host and for nothing else."""
+    """Whoever has its key can vouch for the target's host, names below it, and for nothing else."""
     _, where = auto(case, case.instance())
     ca = os.path.join(where, "local-ca-%s.pem" % NAME)
     assert sign(case, ca, "DNS:" + NAME, "own").returncode == 0
+    assert sign(case, ca, "DNS:www." + NAME, "below").returncode == 0
     for number, san in enumerate(("DNS:www.example.com", "DNS:lab.test", "IP:192.0.2.1", "IP:::1",
                                   "DNS:%s,DNS:www.example.com" % NAME)):
         done = sign(case, ca, san, "forged%d" % number)

@@ -377,6 +377,28 @@ def test_a_local_ca_comes_with_a_reload(case):
     assert not os.path.exists(case.path("none"))
 
 
+def test_a_reload_that_needs_more_calls(case):
+    """Where there is no Landlock, the system calls that no listener and no local CA needed at the start are missing."""
+    needs_a_sandbox()
+    instance = case.instance()
+    plain = case.keys(instance)
+    m = start(case, {"relay r": plain}, around=without("444,445,446", 38), env={"STATE_DIRECTORY": case.path("state")})
+    for keys, said in (
+            ({"listen": "unix:" + case.path("sock")}, "listen: %s was not a directory of UNIX sockets" % case.dir),
+            ({"listen": "tls://127.0.0.1:0", "listen_cert": "auto"}, "listen_cert: nothing was kept in")):
+        m.sections["relay r"] = dict(plain, **keys)
+        m.write()
+        failed = len(m.events("reload-failed"))
+        event = m.reload(ok=False)
+        assert event["msg"].startswith(said) and "restart" in event["msg"], event
+        assert len(m.events("reload-failed")) == failed + 1, m.events("reload-failed")[failed:]
+        assert m.get("/").status == 200
+    m.sections["relay r"] = dict(plain, trust=case.pki["root.pem"])
+    m.write()
+    m.reload()
+    assert m.get("/").status == 200
+
+
 # Refusals that are no loss: the C library takes another call, or asks whether it may.
 EXPECTED_REFUSALS = re.compile(r'^clone3\(|^access\("/etc/shadow"|^faccessat2?\(AT_FDCWD, "/etc/shadow"|^setuid\(0\)')
 

@@ -188,6 +188,20 @@ def test_notify(case):
     assert "WATCHDOG" not in {key for message in manager.messages() for key in message}
 
 
+def test_a_manager_that_is_busy(case):
+    """Its queue is full when we are ready: it is told later, or it would end the start as timed out."""
+    manager = Manager(case)
+    filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    filler.setblocking(False)
+    filler.connect(manager.path)
+    with filler:
+        harness.wait_until(lambda: not select.select([], [filler], [], 0)[1] or filler.send(b"OTHER=1\n") == 0, "a full queue")
+    m = case.start({"relay r": case.keys(case.instance())}, env={"NOTIFY_SOCKET": manager.path})
+    m.reload()   # behind which READY has been told in vain
+    assert manager.count("OTHER") > 0
+    manager.wait("READY")
+
+
 def test_abstract_notify_socket(case):
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     name = "midrelay-test-%d" % os.getpid()

@@ -84,6 +84,26 @@ def test_a_file_that_the_user_cannot_read_starts_nothing(case):
         assert "root-only.pem: Permission denied" in before.stderr, before.stderr
 
 
+def test_a_file_beside_the_anchors_that_only_root_may_read(case):
+    """It is left out with a word, at the start as at a reload."""
+    user = account()
+    instance = case.instance()
+    anchors = case.path("anchors")
+    os.mkdir(anchors)
+    os.chmod(anchors, 0o755)
+    shutil.copyfile(case.pki["root.pem"], os.path.join(anchors, "root.pem"))
+    shutil.copyfile(case.pki["client-bundle.pem"], os.path.join(anchors, "private.pem"))
+    os.chmod(os.path.join(anchors, "root.pem"), 0o644)
+    os.chmod(os.path.join(anchors, "private.pem"), 0o600)
+    m = relay_as(case, user, instance, trust=anchors)
+    for count in (1, 2):
+        notes = [event for event in m.events("config-note") if "private.pem: left out: Permission denied" in event["msg"]]
+        assert len(notes) == count, m.events("config-note")
+        with m.connect() as sock:
+            assert ask(sock, path="/").status == 200
+        m.reload()
+
+
 def test_a_configuration_that_the_user_cannot_read_starts_nothing(case):
     user = account()
     instance = case.instance()

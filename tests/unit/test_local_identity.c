@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,6 +76,57 @@ static void test_nothing_there(void **state)
 
 	assert_null(make_identity(&faults));
 	assert_int_equal(faults.count, 0);
+}
+
+/* One of several processes: makes the CA with the others, and tells which it is left with. */
+static int make_and_tell(int go, int to)
+{
+	unsigned char sha256[32];
+	struct local_ca ca;
+	struct error err;
+	bool there;
+	char byte;
+
+	if (read(go, &byte, 1) != 0 || !local_ca_make(HOST, false, &err) || !local_ca_load(HOST, &ca, &there, &err) ||
+	    !there || X509_digest(ca.cert, EVP_sha256(), sha256, NULL) != 1)
+		return 1;
+	local_ca_clear(&ca);
+	return write(to, sha256, sizeof(sha256)) == sizeof(sha256) ? 0 : 1;
+}
+
+static void test_several_make_one_ca(void **state)
+{
+	enum { PROCESSES = 16 };
+	unsigned char first[32], other[32];
+	char *file = local_ca_file(HOST);
+	int go[2], told[2], status, i;
+
+	assert_int_equal(pipe(go), 0);
+	assert_int_equal(pipe(told), 0);
+	for (i = 0; i < PROCESSES; i++) {
+		pid_t child = fork();
+
+		assert_true(child >= 0);
+		if (child == 0) {
+			close(go[1]);
+			_exit(make_and_tell(go[0], told[1]));
+		}
+	}
+	close(go[1]);
+	for (i = 0; i < PROCESSES; i++) {
+		assert_true(wait(&status) > 0);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+	assert_int_equal(read(told[0], first, sizeof(first)), sizeof(first));
+	for (i = 1; i < PROCESSES; i++) {
+		assert_int_equal(read(told[0], other, sizeof(other)), sizeof(other));
+		assert_memory_equal(first, other, sizeof(first));
+	}
+	close(go[0]);
+	close(told[0]);
+	close(told[1]);
+	assert_int_equal(unlink(file), 0);
+	free(file);
 }
 
 static void test_leaf_is_renewed_before_its_end(void **state)
@@ -153,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_nothing_there),
+	    cmocka_unit_test(test_several_make_one_ca),
 	    cmocka_unit_test(test_leaf_is_renewed_before_its_end),
 	    cmocka_unit_test(test_leaf_ends_with_its_ca),
 	    cmocka_unit_test(test_ended_ca_is_a_fault),

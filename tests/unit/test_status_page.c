@@ -155,6 +155,23 @@ static void test_the_gravest_comes_first(void **state)
 	status_report_free(report);
 }
 
+static void test_a_small_limit_is_no_problem(void **state)
+{
+	struct status_report *report = status_fixture_new("one-healthy");
+	struct status_verdict *verdict;
+	unsigned used;
+
+	(void)state;
+	report->descriptor_limit = 190;
+	for (used = 161; used <= 162; used++) {
+		report->descriptors = used;
+		verdict = status_verdict_new(report);
+		assert_int_equal(verdict->problem_count, used > 161);
+		status_verdict_free(verdict);
+	}
+	status_report_free(report);
+}
+
 static void test_certificates_by_days_left(void **state)
 {
 	struct status_report report = {.expiry_warning_s = 30 * DAY_S};
@@ -308,6 +325,7 @@ int main(void)
 	    cmocka_unit_test(test_one_sentence_says_it),
 	    cmocka_unit_test(test_nothing_is_known_at_first),
 	    cmocka_unit_test(test_the_gravest_comes_first),
+	    cmocka_unit_test(test_a_small_limit_is_no_problem),
 	    cmocka_unit_test(test_certificates_by_days_left),
 	    cmocka_unit_test(test_servers_certificates_are_others_to_renew),
 	    cmocka_unit_test(test_spans),
