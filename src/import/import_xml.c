@@ -115,7 +115,7 @@ static void add_parameter(struct reader *reader, const char **attributes)
 		else if (strcmp(attributes[i], "value") == 0)
 			value = attributes[i + 1];
 		else if (strcmp(attributes[i], "secure") == 0 || strcmp(attributes[i], "encrypt") == 0)
-			marked = strcasecmp(attributes[i + 1], "true") == 0;
+			marked = marked || strcasecmp(attributes[i + 1], "true") == 0;
 	}
 	if (name == NULL) {
 		config_report_note(reader->report, parameter.line, "a parameter without a name; it is left alone");
