@@ -135,7 +135,12 @@ static bool is_ours(const char *name)
 	return false;
 }
 
-/* The text without what we may change and without white space; *len bytes, to be wiped. */
+static bool is_in_value(const struct import_parameter *p, size_t at)
+{
+	return p->value != NULL && at >= p->value_start && at < p->value_start + p->value_len;
+}
+
+/* The text without what we may change and without white space between values; *len bytes, to be wiped. */
 static char *rest_of(const struct import_document *document, size_t *len)
 {
 	char *out = mem_calloc(1, document->len + 1);
@@ -143,11 +148,14 @@ static char *rest_of(const struct import_document *document, size_t *len)
 
 	*len = 0;
 	for (at = 0; at < document->len; at++) {
-		while (i < document->count && (document->parameters[i].end <= at || !is_ours(document->parameters[i].name)))
+		const struct import_parameter *p;
+
+		while (i < document->count && document->parameters[i].end <= at)
 			i++;
-		if (i < document->count && at >= document->parameters[i].start)
+		p = i < document->count && document->parameters[i].start <= at ? &document->parameters[i] : NULL;
+		if (p != NULL && is_ours(p->name))
 			continue;
-		if (strchr(" \t\r\n", document->text[at]) == NULL)
+		if (strchr(" \t\r\n", document->text[at]) == NULL || (p != NULL && is_in_value(p, at)))
 			out[(*len)++] = document->text[at];
 	}
 	return out;

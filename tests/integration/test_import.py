@@ -227,6 +227,7 @@ def test_revert_minds_what_came_since(case):
         b"mid_sys_id was added since": applied.replace(
             b"</parameters>", b'<parameter name="mid_sys_id" value="1"/></parameters>'),
         b"mid.instance.password was changed since": applied.replace(b"hunter2-instance", b"encrypted:hunter2"),
+        b"threads.max was changed since": applied.replace(b'value="40"', b'value="4 0"'),
         b"threads.max was taken out since": applied.replace(b'<parameter name="threads.max" value="40"/>', b""),
         b"comments or other text were changed since": applied.replace(b"the way there", b"our way there"),
     }
