@@ -101,6 +101,19 @@ static bool is_unchanged(const struct import_file *file, struct error *err)
 	return same ? true : error_set(err, "%s: was changed by somebody else just now; nothing was done", file->path);
 }
 
+/* Another account's could not be read by the MID Server, and another group's could be by more than should. */
+static bool is_of_same_account(const struct import_file *file, struct error *err)
+{
+	struct stat now;
+
+	if (stat(file->path, &now) != 0)
+		return error_set_errno(err, errno, "%s", file->path);
+	if (now.st_uid == file->st.st_uid && now.st_gid == file->st.st_gid)
+		return true;
+	return error_set(err, "%s: a new one cannot be given the owner and group of this one (%u:%u); change it by hand, or "
+	    "as an account that may give files away", file->path, (unsigned)file->st.st_uid, (unsigned)file->st.st_gid);
+}
+
 bool import_apply(const struct import_file *file, const char *bytes, size_t len, struct error *err)
 {
 	mode_t mode = file->st.st_mode & PERMISSIONS;
@@ -115,6 +128,10 @@ bool import_apply(const struct import_file *file, const char *bytes, size_t len,
 		error_set_errno(err, errno, "%s: cannot be made", backup);
 	} else {
 		ok = is_unchanged(file, err) && replace_file(file->path, bytes, len, mode, err);
+		if (ok && !is_of_same_account(file, err)) {
+			(void)rename(backup, file->path);
+			ok = false;
+		}
 		if (!ok)
 			(void)unlink(backup);
 	}

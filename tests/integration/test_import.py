@@ -205,6 +205,21 @@ def test_owner_is_kept(case):
     assert content(path) == content(CASES, "basic-behind-proxy", "config.xml")
 
 
+def test_owner_that_cannot_be_kept(case):
+    """Nothing changes: the MID Server could not read root's file, and a new group would read the passwords."""
+    if os.geteuid() != 0:
+        raise harness.Skip("needs root")
+    for uid in (12345, 0):
+        directory = room(case, "basic-behind-proxy", "-%d" % uid)
+        path = os.path.join(directory, "config.xml")
+        os.chown(path, uid, 54321)
+        before = os.stat(path)
+        done = run(directory, "config.xml", "--apply", around=["setpriv", "--bounding-set=-chown", "--inh-caps=-chown"])
+        assert done.returncode == 1 and b"(%d:54321)" % uid in done.stderr, done
+        assert os.stat(path).st_ino == before.st_ino and os.listdir(directory) == ["config.xml"]
+        assert content(path) == content(CASES, "basic-behind-proxy", "config.xml")
+
+
 def test_the_directory_tells_the_account(case):
     """Where root unpacked config.xml, the account is that of the directory."""
     if os.geteuid() != 0:
