@@ -295,6 +295,22 @@ def test_nothing_is_left_when_apply_fails(case):
     done = run(directory, "config.xml", "-o", "midrelay.ini", "--apply")
     assert done.returncode == 1 and b"--revert" in done.stderr, done
     assert sorted(os.listdir(directory)) == ["config.xml", "config.xml.midrelay-backup"]
+    assert b"nothing was written" in done.stderr, done
+
+
+def test_what_force_replaced_is_told(case):
+    """Where --apply fails behind it: nobody is told that nothing was written."""
+    if os.geteuid() != 0:
+        raise harness.Skip("needs root")
+    directory = room(case, "direct")
+    os.chown(os.path.join(directory, "config.xml"), 12345, 54321)
+    with open(os.path.join(directory, "midrelay.ini"), "w") as out:
+        out.write("other")
+    done = run(directory, "config.xml", "-o", "midrelay.ini", "--force", "--apply",
+               around=["setpriv", "--bounding-set=-chown", "--inh-caps=-chown"])
+    assert done.returncode == 1 and b"--force has replaced" in done.stderr and b"nothing was" not in done.stderr, done
+    assert content(directory, "midrelay.ini") != b"other"
+    assert content(directory, "config.xml") == content(CASES, "direct", "config.xml")
 
 
 def test_what_a_file_cannot_hold(case):
