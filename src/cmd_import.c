@@ -108,8 +108,12 @@ static bool plan_files(struct job *job, struct error *err)
 {
 	const struct import_args *args = job->args;
 	const char *out = args->out != NULL ? args->out : MIDRELAY_DEFAULT_CONFIG;
+	struct stat st;
 	char *copy;
 
+	/* --force is for what was written here before. */
+	if (args->out != NULL && stat(out, &st) == 0 && st.st_dev == job->file.st.st_dev && st.st_ino == job->file.st.st_ino)
+		return error_set(err, "-o: %s is the config.xml itself", out);
 	job->directory = directory_of(out);
 	if (job->directory == NULL && args->out != NULL)
 		return error_set_errno(err, errno, "%s: its directory", out);

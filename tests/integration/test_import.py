@@ -284,6 +284,11 @@ def test_files_and_modes(case):
         out.write("other")
     done = run(directory, "config.xml", "-o", "midrelay.ini", "--force")
     assert done.returncode == 0 and content(password) == b"hunter2-proxy\n" and content(directory, "midrelay.ini") == kept, done
+    os.symlink("config.xml", os.path.join(directory, "link"))
+    for out in ("config.xml", "link"):
+        done = run(directory, "config.xml", "-o", out, "--force")
+        assert done.returncode == 1 and b"config.xml itself" in done.stderr and b"<parameters>" in content(
+            directory, "config.xml"), done
     done = run(directory, "config.xml", "-o", "none/midrelay.ini")
     assert done.returncode == 1 and b"its directory" in done.stderr, done
 
