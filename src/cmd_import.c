@@ -108,8 +108,12 @@ static bool plan_files(struct job *job, struct error *err)
 {
 	const struct import_args *args = job->args;
 	const char *out = args->out != NULL ? args->out : MIDRELAY_DEFAULT_CONFIG;
+	struct stat st;
 	char *copy;
 
+	/* --force is for what was written here before. */
+	if (args->out != NULL && stat(out, &st) == 0 && st.st_dev == job->file.st.st_dev && st.st_ino == job->file.st.st_ino)
+		return error_set(err, "-o: %s is the config.xml itself", out);
 	job->directory = directory_of(out);
 	if (job->directory == NULL && args->out != NULL)
 		return error_set_errno(err, errno, "%s: its directory", out);
@@ -181,21 +185,25 @@ static bool write_password(const struct job *job, struct error *err)
 	return ok;
 }
 
-/* All of it or, what was not there before, nothing of it. */
-static bool write_all(const struct job *job, const char *changed, size_t changed_len, struct error *err)
+/* All of it or, what was not there before, nothing of it; *replaced: what --force has replaced stays so. */
+static bool write_all(const struct job *job, const char *changed, size_t changed_len, bool *replaced, struct error *err)
 {
 	const struct import_args *args = job->args;
 	bool new_password = job->writes_password && !is_there(job->password_file);
 	bool new_ini = args->out != NULL && !is_there(args->out), ok;
 
+	*replaced = false;
 	if ((args->out != NULL && !check_free(args, args->out, err)) ||
 	    (job->writes_password && !check_free(args, job->password_file, err)) ||
 	    (changed != NULL && !import_apply_check(&job->file, err)))
 		return false;
 	ok = !job->writes_password || write_password(job, err);
+	*replaced = job->writes_password && !new_password && ok;
 	new_password = new_password && ok;
-	if (ok && args->out != NULL)
+	if (ok && args->out != NULL) {
 		ok = write_file(args, args->out, job->ini, strlen(job->ini), INI_MODE, err);
+		*replaced = *replaced || (!new_ini && ok);
+	}
 	new_ini = new_ini && ok;
 	if (ok && changed != NULL)
 		ok = import_apply(&job->file, changed, changed_len, err);
@@ -206,7 +214,7 @@ static bool write_all(const struct job *job, const char *changed, size_t changed
 	return ok;
 }
 
-static bool write_outputs(const struct job *job, bool *changed, struct error *err)
+static bool write_outputs(const struct job *job, bool *changed, bool *replaced, struct error *err)
 {
 	struct import_edits edits = {0};
 	char *text = NULL, *bytes = NULL;
@@ -220,7 +228,7 @@ static bool write_outputs(const struct job *job, bool *changed, struct error *er
 		text = import_edits_apply(&edits, &job->document, &text_len);
 		import_text_encode(text, text_len, job->document.encoding, &bytes, &len);
 	}
-	ok = write_all(job, bytes, len, err);
+	ok = write_all(job, bytes, len, replaced, err);
 	if (text != NULL) {
 		explicit_bzero(text, text_len);
 		explicit_bzero(bytes, len);
@@ -298,7 +306,7 @@ static int finish(struct job *job, struct config_report *report)
 {
 	const struct import_args *args = job->args;
 	struct error err;
-	bool changed = false, shows_ini = args->out == NULL && !args->apply;
+	bool changed = false, replaced = false, shows_ini = args->out == NULL && !args->apply;
 
 	plan_listen(job);
 	if (args->diff)
@@ -312,8 +320,9 @@ static int finish(struct job *job, struct config_report *report)
 	config_print_report(report, stderr);
 	if (job->ini == NULL)
 		return EXIT_STATUS_CONFIG;
-	if (!write_outputs(job, &changed, &err)) {
-		fprintf(stderr, "midrelay: %s; nothing was written\n", err.text);
+	if (!write_outputs(job, &changed, &replaced, &err)) {
+		fprintf(stderr, "midrelay: %s; %s\n", err.text, replaced ?
+		    "config.xml is unchanged, but --force has replaced what was to be written beside it" : "nothing was written");
 		return EXIT_STATUS_FAILED;
 	}
 	if (shows_ini)

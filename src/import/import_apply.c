@@ -101,6 +101,19 @@ static bool is_unchanged(const struct import_file *file, struct error *err)
 	return same ? true : error_set(err, "%s: was changed by somebody else just now; nothing was done", file->path);
 }
 
+/* Another account's could not be read by the MID Server, and another group's could be by more than should. */
+static bool is_of_same_account(const struct import_file *file, struct error *err)
+{
+	struct stat now;
+
+	if (stat(file->path, &now) != 0)
+		return error_set_errno(err, errno, "%s", file->path);
+	if (now.st_uid == file->st.st_uid && now.st_gid == file->st.st_gid)
+		return true;
+	return error_set(err, "%s: a new one cannot be given the owner and group of this one (%u:%u); change it by hand, or "
+	    "as an account that may give files away", file->path, (unsigned)file->st.st_uid, (unsigned)file->st.st_gid);
+}
+
 bool import_apply(const struct import_file *file, const char *bytes, size_t len, struct error *err)
 {
 	mode_t mode = file->st.st_mode & PERMISSIONS;
@@ -115,6 +128,10 @@ bool import_apply(const struct import_file *file, const char *bytes, size_t len,
 		error_set_errno(err, errno, "%s: cannot be made", backup);
 	} else {
 		ok = is_unchanged(file, err) && replace_file(file->path, bytes, len, mode, err);
+		if (ok && !is_of_same_account(file, err)) {
+			(void)rename(backup, file->path);
+			ok = false;
+		}
 		if (!ok)
 			(void)unlink(backup);
 	}
@@ -135,7 +152,12 @@ static bool is_ours(const char *name)
 	return false;
 }
 
-/* The text without what we may change and without white space; *len bytes, to be wiped. */
+static bool is_in_value(const struct import_parameter *p, size_t at)
+{
+	return p->value != NULL && at >= p->value_start && at < p->value_start + p->value_len;
+}
+
+/* The text without what we may change and without white space between values; *len bytes, to be wiped. */
 static char *rest_of(const struct import_document *document, size_t *len)
 {
 	char *out = mem_calloc(1, document->len + 1);
@@ -143,11 +165,14 @@ static char *rest_of(const struct import_document *document, size_t *len)
 
 	*len = 0;
 	for (at = 0; at < document->len; at++) {
-		while (i < document->count && (document->parameters[i].end <= at || !is_ours(document->parameters[i].name)))
+		const struct import_parameter *p;
+
+		while (i < document->count && document->parameters[i].end <= at)
 			i++;
-		if (i < document->count && at >= document->parameters[i].start)
+		p = i < document->count && document->parameters[i].start <= at ? &document->parameters[i] : NULL;
+		if (p != NULL && is_ours(p->name))
 			continue;
-		if (strchr(" \t\r\n", document->text[at]) == NULL)
+		if (strchr(" \t\r\n", document->text[at]) == NULL || (p != NULL && is_in_value(p, at)))
 			out[(*len)++] = document->text[at];
 	}
 	return out;

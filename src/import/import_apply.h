@@ -28,7 +28,7 @@ char *import_backup_path(const struct import_file *file);
 bool import_apply_check(const struct import_file *file, struct error *err) MUST_CHECK;
 /*
  * Makes the backup, then replaces the file, which keeps owner and mode.  Fails, with nothing changed, when the file is not
- * what was read, or a backup is there.
+ * what was read, a backup is there, or owner and group cannot be kept.
  */
 bool import_apply(const struct import_file *file, const char *bytes, size_t len, struct error *err) MUST_CHECK;
 

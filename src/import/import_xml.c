@@ -115,7 +115,7 @@ static void add_parameter(struct reader *reader, const char **attributes)
 		else if (strcmp(attributes[i], "value") == 0)
 			value = attributes[i + 1];
 		else if (strcmp(attributes[i], "secure") == 0 || strcmp(attributes[i], "encrypt") == 0)
-			marked = strcasecmp(attributes[i + 1], "true") == 0;
+			marked = marked || strcasecmp(attributes[i + 1], "true") == 0;
 	}
 	if (name == NULL) {
 		config_report_note(reader->report, parameter.line, "a parameter without a name; it is left alone");
@@ -140,6 +140,26 @@ static void add_parameter(struct reader *reader, const char **attributes)
 	reader->open = &document->parameters[document->count++];
 }
 
+/* The document's own element. */
+static void begin_document(struct reader *reader, const char *element)
+{
+	struct import_document *document = reader->document;
+	char shown[SHOWN_BYTES];
+
+	document->root_end = (size_t)XML_GetCurrentByteIndex(reader->parser) +
+	    (size_t)XML_GetCurrentByteCount(reader->parser);
+	if (strcmp(element, "parameters") != 0)
+		config_report_fault(reader->report, line_now(reader),
+		    "the document is a <%s>, not the <parameters> of a MID Server's config.xml",
+		    text_escape(element, strlen(element), shown, sizeof(shown)));
+	/* Nothing can be added inside of <parameters/>. */
+	else if (document->text[document->root_end - 2] == '/')
+		config_report_fault(reader->report, line_now(reader), "<parameters/> is empty, which no config.xml is");
+	else
+		return;
+	stop(reader);
+}
+
 static void XMLCALL on_start(void *data, const XML_Char *element, const XML_Char **attributes)
 {
 	struct reader *reader = data;
@@ -149,14 +169,7 @@ static void XMLCALL on_start(void *data, const XML_Char *element, const XML_Char
 		return;
 	reader->depth++;
 	if (reader->depth == 1) {
-		reader->document->root_end = (size_t)XML_GetCurrentByteIndex(reader->parser) +
-		    (size_t)XML_GetCurrentByteCount(reader->parser);
-		if (strcmp(element, "parameters") == 0)
-			return;
-		config_report_fault(reader->report, line_now(reader),
-		    "the document is a <%s>, not the <parameters> of a MID Server's config.xml",
-		    text_escape(element, strlen(element), shown, sizeof(shown)));
-		stop(reader);
+		begin_document(reader, element);
 	} else if (reader->depth == 2 && strcmp(element, "parameter") == 0) {
 		add_parameter(reader, attributes);
 	} else if (reader->depth == 2 && strcasecmp(element, "parameter") == 0) {

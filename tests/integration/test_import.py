@@ -142,7 +142,7 @@ def test_diffs_apply(case):
             done = run(directory, "config.xml", "--way", way, "--diff", *args)
             assert os.listdir(directory) == ["config.xml"], name
             if done.returncode == 1:
-                assert name == "one-line" and b"--apply makes the change" in done.stderr, (name, done)
+                assert name in ("one-line", "secret-by-one-mark") and b"--apply makes the change" in done.stderr, (name, done)
                 continue
             assert done.returncode == 0, (name, done)
             if done.stdout and not name.startswith("utf-16"):
@@ -205,6 +205,21 @@ def test_owner_is_kept(case):
     assert content(path) == content(CASES, "basic-behind-proxy", "config.xml")
 
 
+def test_owner_that_cannot_be_kept(case):
+    """Nothing changes: the MID Server could not read root's file, and a new group would read the passwords."""
+    if os.geteuid() != 0:
+        raise harness.Skip("needs root")
+    for uid in (12345, 0):
+        directory = room(case, "basic-behind-proxy", "-%d" % uid)
+        path = os.path.join(directory, "config.xml")
+        os.chown(path, uid, 54321)
+        before = os.stat(path)
+        done = run(directory, "config.xml", "--apply", around=["setpriv", "--bounding-set=-chown", "--inh-caps=-chown"])
+        assert done.returncode == 1 and b"(%d:54321)" % uid in done.stderr, done
+        assert os.stat(path).st_ino == before.st_ino and os.listdir(directory) == ["config.xml"]
+        assert content(path) == content(CASES, "basic-behind-proxy", "config.xml")
+
+
 def test_the_directory_tells_the_account(case):
     """Where root unpacked config.xml, the account is that of the directory."""
     if os.geteuid() != 0:
@@ -227,6 +242,7 @@ def test_revert_minds_what_came_since(case):
         b"mid_sys_id was added since": applied.replace(
             b"</parameters>", b'<parameter name="mid_sys_id" value="1"/></parameters>'),
         b"mid.instance.password was changed since": applied.replace(b"hunter2-instance", b"encrypted:hunter2"),
+        b"threads.max was changed since": applied.replace(b'value="40"', b'value="4 0"'),
         b"threads.max was taken out since": applied.replace(b'<parameter name="threads.max" value="40"/>', b""),
         b"comments or other text were changed since": applied.replace(b"the way there", b"our way there"),
     }
@@ -268,6 +284,11 @@ def test_files_and_modes(case):
         out.write("other")
     done = run(directory, "config.xml", "-o", "midrelay.ini", "--force")
     assert done.returncode == 0 and content(password) == b"hunter2-proxy\n" and content(directory, "midrelay.ini") == kept, done
+    os.symlink("config.xml", os.path.join(directory, "link"))
+    for out in ("config.xml", "link"):
+        done = run(directory, "config.xml", "-o", out, "--force")
+        assert done.returncode == 1 and b"config.xml itself" in done.stderr and b"<parameters>" in content(
+            directory, "config.xml"), done
     done = run(directory, "config.xml", "-o", "none/midrelay.ini")
     assert done.returncode == 1 and b"its directory" in done.stderr, done
 
@@ -279,6 +300,22 @@ def test_nothing_is_left_when_apply_fails(case):
     done = run(directory, "config.xml", "-o", "midrelay.ini", "--apply")
     assert done.returncode == 1 and b"--revert" in done.stderr, done
     assert sorted(os.listdir(directory)) == ["config.xml", "config.xml.midrelay-backup"]
+    assert b"nothing was written" in done.stderr, done
+
+
+def test_what_force_replaced_is_told(case):
+    """Where --apply fails behind it: nobody is told that nothing was written."""
+    if os.geteuid() != 0:
+        raise harness.Skip("needs root")
+    directory = room(case, "direct")
+    os.chown(os.path.join(directory, "config.xml"), 12345, 54321)
+    with open(os.path.join(directory, "midrelay.ini"), "w") as out:
+        out.write("other")
+    done = run(directory, "config.xml", "-o", "midrelay.ini", "--force", "--apply",
+               around=["setpriv", "--bounding-set=-chown", "--inh-caps=-chown"])
+    assert done.returncode == 1 and b"--force has replaced" in done.stderr and b"nothing was" not in done.stderr, done
+    assert content(directory, "midrelay.ini") != b"other"
+    assert content(directory, "config.xml") == content(CASES, "direct", "config.xml")
 
 
 def test_what_a_file_cannot_hold(case):
