@@ -60,11 +60,11 @@ unsigned pen_width(const char *text)
 
 static bool is_fit_to_show(const struct pen *pen, const char *text)
 {
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f ||
-		    (!pen->utf8 && (unsigned char)*text > 0x7f))
-			return false;
-	return true;
+	const char *c = text;
+
+	while (*c != '\0' && (unsigned char)*c < 0x80)
+		c++;
+	return !text_has_control(text) && (pen->utf8 || *c == '\0');
 }
 
 /* Takes `text`; the caller frees what is returned. */
