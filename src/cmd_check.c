@@ -88,15 +88,6 @@ static int add_path(struct args *args, char *path)
 	return EXIT_STATUS_OK;
 }
 
-static bool has_control(const char *value)
-{
-	for (; value != NULL && *value != '\0'; value++) {
-		if ((unsigned char)*value < 0x20)
-			return true;
-	}
-	return false;
-}
-
 static int take_option(struct args *args, int id, char *value)
 {
 	static char direct[] = "direct";
@@ -230,7 +221,7 @@ static int run(int argc, char **argv)
 		if (id == '?')
 			return command_usage_error(&command_check, "there is no option %s", argv[optind - 1]);
 		/* Values become lines of a configuration. */
-		if (has_control(optarg))
+		if (optarg != NULL && text_has_control(optarg))
 			return command_usage_error(&command_check, "an option's value has a control "
 			    "character in it");
 		status = take_option(&args, id, optarg);

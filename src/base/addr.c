@@ -22,15 +22,6 @@ static bool all_digits(const char *text)
 	return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
 }
 
-static bool has_control(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return true;
-	}
-	return false;
-}
-
 static void set_in4(struct addr *addr, const struct in_addr *in, uint16_t port)
 {
 	memset(addr, 0, sizeof(*addr));
@@ -98,7 +89,7 @@ static bool parse_unix(const char *path, struct addr *addr, struct error *err)
 	if (path[0] != '/')
 		return error_set(
 		    err, "unix: needs an absolute path behind it: unix:/run/midrelay/relay.sock");
-	if (has_control(path))
+	if (text_has_control(path))
 		return error_set(err, "the socket's path has a control character in it");
 	if (len >= sizeof(addr->u.un.sun_path))
 		return error_set(err, "the socket's path is %zu bytes long; the system allows %zu", len,

@@ -54,17 +54,23 @@ char *mem_strndup(const char *from, size_t len)
 	return p;
 }
 
+char *mem_vprintf(const char *fmt, va_list ap)
+{
+	char *p = NULL;
+
+	if (vasprintf(&p, fmt, ap) < 0 || p == NULL)
+		out_of_memory();
+	return p;
+}
+
 char *mem_printf(const char *fmt, ...)
 {
 	va_list ap;
-	char *p = NULL;
-	int len;
+	char *p;
 
 	va_start(ap, fmt);
-	len = vasprintf(&p, fmt, ap);
+	p = mem_vprintf(fmt, ap);
 	va_end(ap);
-	if (len < 0 || p == NULL)
-		out_of_memory();
 	return p;
 }
 

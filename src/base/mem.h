@@ -19,6 +19,7 @@ void *mem_dup(const void *from, size_t bytes) __attribute__((malloc, returns_non
 char *mem_strdup(const char *from) __attribute__((malloc, returns_nonnull));
 char *mem_strndup(const char *from, size_t len) __attribute__((malloc, returns_nonnull));
 char *mem_printf(const char *fmt, ...) PRINTF_LIKE(1, 2) __attribute__((malloc, returns_nonnull));
+char *mem_vprintf(const char *fmt, va_list ap) PRINTF_LIKE(1, 0) __attribute__((malloc, returns_nonnull));
 
 /* An assertion that stays in release builds: for our own bugs only, never for input. */
 #define midrelay_assert(cond) \

@@ -38,6 +38,9 @@ bool text_is_uri(const char *text);
 /* The path behind "file:/…" or "file:///…" (RFC 8089), in the same string; any other text as it is. */
 const char *text_file_uri_path(const char *text);
 
+/* A byte below space, or DEL. */
+bool text_has_control(const char *text);
+
 /* Cuts white space (space, tab, CR, LF) at both ends, in place; returns the new beginning. */
 char *text_trim(char *text);
 

@@ -1,57 +1,31 @@
-/*
- * check_pen: see check_pen.h.  It answers for the width: what is written through it is counted.
- */
+/* check_pen: see check_pen.h. */
 #include "check/check_pen.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 
-/* Lines of text beyond this are hard to read, however wide the terminal. */
-#define TEXT_COLUMNS 100
-
-static const char *ink_sequence(enum check_ink ink)
-{
-	switch (ink) {
-	case CHECK_INK_PLAIN:
-		return "";
-	case CHECK_INK_BOLD:
-		return "\033[1m";
-	case CHECK_INK_DIM:
-		return "\033[2m";
-	case CHECK_INK_GOOD:
-		return "\033[32m";
-	case CHECK_INK_WARN:
-		return "\033[33m";
-	case CHECK_INK_BAD:
-		return "\033[1;31m";
-	}
-	return "";
-}
-
-/* Black or white letters on a ground; red is left to what failed. */
-static const char *stage_sequence(enum check_stage stage)
+static enum pen_ground stage_ground(enum check_stage stage)
 {
 	switch (stage) {
 	case CHECK_RESOLVE:
-		return "\033[30;47m";
+		return PEN_WHITE;
 	case CHECK_CONNECT:
-		return "\033[30;46m";
+		return PEN_CYAN;
 	case CHECK_PROXY:
-		return "\033[30;43m";
+		return PEN_YELLOW;
 	case CHECK_TLS:
-		return "\033[30;42m";
+		return PEN_GREEN;
 	case CHECK_CERT:
-		return "\033[97;45m";
+		return PEN_MAGENTA;
 	case CHECK_INSTANCE:
-		return "\033[97;44m";
+		return PEN_BLUE;
 	case CHECK_STAGE_COUNT:
 		break;
 	}
-	return "";
+	return PEN_WHITE;
 }
 
 char check_pen_letter(enum check_stage stage)
@@ -63,87 +37,12 @@ char check_pen_letter(enum check_stage stage)
 	return letters[stage];
 }
 
-/* Only the first byte of a character counts. */
-static unsigned columns_in(const char *text, size_t len)
+void check_pen_bar(struct pen *pen, enum check_stage stage, unsigned len)
 {
-	unsigned columns = 0;
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		columns += ((unsigned char)text[i] & 0xc0) != 0x80;
-	return columns;
+	pen_bar(pen, stage_ground(stage), check_pen_letter(stage), len);
 }
 
-unsigned check_pen_width(const char *text)
-{
-	return columns_in(text, strlen(text));
-}
-
-static void put(struct check_pen *pen, enum check_ink ink, const char *text, size_t len)
-{
-	const char *sequence = pen->colour ? ink_sequence(ink) : "";
-
-	fprintf(pen->out, "%s%.*s%s", sequence, (int)len, text, sequence[0] != '\0' ? "\033[0m" : "");
-	pen->at += columns_in(text, len);
-}
-
-void check_pen_print(struct check_pen *pen, enum check_ink ink, const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list ap;
-	int len;
-
-	va_start(ap, fmt);
-	len = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	midrelay_assert(len >= 0);
-	text = mem_calloc((size_t)len + 1, 1);
-	va_start(ap, fmt);
-	vsnprintf(text, (size_t)len + 1, fmt, ap);
-	va_end(ap);
-	put(pen, ink, text, (size_t)len);
-	free(text);
-}
-
-void check_pen_end_line(struct check_pen *pen)
-{
-	putc('\n', pen->out);
-	pen->at = 0;
-}
-
-void check_pen_go_to(struct check_pen *pen, unsigned column)
-{
-	if (column > pen->at) {
-		fprintf(pen->out, "%*s", (int)(column - pen->at), "");
-		pen->at = column;
-	}
-}
-
-void check_pen_wrap(struct check_pen *pen, enum check_ink ink, unsigned indent, const char *text)
-{
-	unsigned limit = pen->columns < TEXT_COLUMNS ? pen->columns : TEXT_COLUMNS;
-	bool first = true;
-
-	text += strspn(text, " ");
-	while (*text != '\0') {
-		size_t len = strcspn(text, " ");
-		unsigned gap = first ? 0 : 1;
-
-		if (pen->at + gap + columns_in(text, len) > limit && pen->at > indent) {
-			check_pen_end_line(pen);
-			check_pen_go_to(pen, indent);
-			gap = 0;
-		}
-		check_pen_go_to(pen, pen->at + gap);
-		put(pen, ink, text, len);
-		first = false;
-		text += len;
-		text += strspn(text, " ");
-	}
-	check_pen_end_line(pen);
-}
-
-const char *check_pen_mark_text(enum check_outcome outcome, bool utf8)
+static const char *mark_text(enum check_outcome outcome, bool utf8)
 {
 	switch (outcome) {
 	case CHECK_NOT_REACHED:
@@ -162,44 +61,27 @@ const char *check_pen_mark_text(enum check_outcome outcome, bool utf8)
 	return "?";
 }
 
-enum check_ink check_pen_mark_ink(enum check_outcome outcome)
+static enum pen_ink mark_ink(enum check_outcome outcome)
 {
 	switch (outcome) {
 	case CHECK_NOT_REACHED:
 	case CHECK_NOT_APPLICABLE:
-		return CHECK_INK_DIM;
+		return PEN_DIM;
 	case CHECK_UNDER_WAY:
-		return CHECK_INK_PLAIN;
+		return PEN_PLAIN;
 	case CHECK_PASSED:
-		return CHECK_INK_GOOD;
+		return PEN_GOOD;
 	case CHECK_WARNED:
-		return CHECK_INK_WARN;
+		return PEN_WARN;
 	case CHECK_FAILED:
-		return CHECK_INK_BAD;
+		return PEN_BAD;
 	}
-	return CHECK_INK_PLAIN;
+	return PEN_PLAIN;
 }
 
-void check_pen_mark(struct check_pen *pen, enum check_outcome outcome)
+void check_pen_mark(struct pen *pen, enum check_outcome outcome)
 {
-	const char *text = check_pen_mark_text(outcome, pen->utf8);
-
-	put(pen, check_pen_mark_ink(outcome), text, strlen(text));
-}
-
-void check_pen_bar(struct check_pen *pen, enum check_stage stage, unsigned len)
-{
-	unsigned i;
-
-	if (len == 0)
-		return;
-	if (pen->colour)
-		fputs(stage_sequence(stage), pen->out);
-	for (i = 0; i < len; i++)
-		putc(check_pen_letter(stage), pen->out);
-	if (pen->colour)
-		fputs("\033[0m", pen->out);
-	pen->at += len;
+	pen_print(pen, mark_ink(outcome), "%s", mark_text(outcome, pen->utf8));
 }
 
 const char *check_pen_time(int64_t us, char buf[CHECK_PEN_TIME_BYTES])

@@ -29,11 +29,11 @@ static void add_remark(struct remarks *remarks, const struct check_path *path,
 	remarks->all[remarks->count++] = (struct remark){.path = path, .diagnosis = diagnosis, .text = text};
 }
 
-static void print_heading(struct check_pen *pen, const char *text)
+static void print_heading(struct pen *pen, const char *text)
 {
-	check_pen_end_line(pen);
-	check_pen_print(pen, CHECK_INK_BOLD, "%s", text);
-	check_pen_end_line(pen);
+	pen_end_line(pen);
+	pen_print(pen, PEN_BOLD, "%s", text);
+	pen_end_line(pen);
 }
 
 static void append(char **text, const char *more, const char *between)
@@ -81,37 +81,37 @@ static size_t count_trouble(const struct remarks *remarks, const struct diagnosi
 
 /* A code, who failed with it and how, and what to do: which differs by the cause. */
 static void print_code(
-    const struct check_report *report, struct remarks *remarks, size_t first, struct check_pen *pen)
+    const struct check_report *report, struct remarks *remarks, size_t first, struct pen *pen)
 {
 	const struct diagnosis *trouble = remarks->all[first].diagnosis;
 	const char *cause = diagnosis_cause_info(trouble->cause)->name;
 	size_t count = count_trouble(remarks, trouble), i;
 	char *labels;
 
-	check_pen_go_to(pen, 2);
+	pen_go_to(pen, 2);
 	check_pen_mark(pen, CHECK_FAILED);
-	check_pen_print(pen, CHECK_INK_BAD, " %s", diagnosis_name(trouble->code));
+	pen_print(pen, PEN_BAD, " %s", diagnosis_name(trouble->code));
 	if (cause[0] != '\0')
-		check_pen_print(pen, CHECK_INK_PLAIN, " (%s)", cause);
+		pen_print(pen, PEN_PLAIN, " (%s)", cause);
 	if (count > 1)
-		check_pen_print(pen, CHECK_INK_PLAIN, " on %zu paths", count);
-	check_pen_end_line(pen);
+		pen_print(pen, PEN_PLAIN, " on %zu paths", count);
+	pen_end_line(pen);
 	for (i = first; i < remarks->count; i++) {
 		if (remarks->all[i].said || !same_trouble(remarks->all[i].diagnosis, trouble))
 			continue;
 		labels = labels_alike(report, remarks, i);
 		append(&labels, remarks->all[i].text, ": ");
-		check_pen_go_to(pen, 4);
-		check_pen_wrap(pen, CHECK_INK_PLAIN, 6, labels);
+		pen_go_to(pen, 4);
+		pen_wrap(pen, PEN_PLAIN, 6, labels);
 		free(labels);
 	}
-	check_pen_go_to(pen, 4);
-	check_pen_print(pen, CHECK_INK_BOLD, "Do:");
-	check_pen_go_to(pen, 8);
-	check_pen_wrap(pen, CHECK_INK_PLAIN, 8, diagnosis_remedy(trouble));
+	pen_go_to(pen, 4);
+	pen_print(pen, PEN_BOLD, "Do:");
+	pen_go_to(pen, 8);
+	pen_wrap(pen, PEN_PLAIN, 8, diagnosis_remedy(trouble));
 }
 
-static void print_failures(const struct check_report *report, struct check_pen *pen)
+static void print_failures(const struct check_report *report, struct pen *pen)
 {
 	struct remarks remarks = {0};
 	const struct check_path *path;
@@ -133,7 +133,7 @@ static void print_failures(const struct check_report *report, struct check_pen *
 	free(remarks.all);
 }
 
-static void print_notes(const struct check_report *report, struct check_pen *pen)
+static void print_notes(const struct check_report *report, struct pen *pen)
 {
 	struct remarks remarks = {0};
 	char *labels;
@@ -149,10 +149,10 @@ static void print_notes(const struct check_report *report, struct check_pen *pen
 			continue;
 		labels = labels_alike(report, &remarks, i);
 		append(&labels, remarks.all[i].text, ": ");
-		check_pen_go_to(pen, 2);
+		pen_go_to(pen, 2);
 		check_pen_mark(pen, CHECK_WARNED);
-		check_pen_go_to(pen, 4);
-		check_pen_wrap(pen, CHECK_INK_PLAIN, 6, labels);
+		pen_go_to(pen, 4);
+		pen_wrap(pen, PEN_PLAIN, 6, labels);
 		free(labels);
 	}
 	free(remarks.all);
@@ -167,7 +167,7 @@ static bool is_evidence_telling(const struct check_path *path)
 	       path->evidence->reasons != 0 || path->steps[CHECK_TLS].outcome == CHECK_FAILED;
 }
 
-static void print_pieces(const struct judge_evidence *evidence, struct check_pen *pen)
+static void print_pieces(const struct judge_evidence *evidence, struct pen *pen)
 {
 	struct judge_piece pieces[JUDGE_MAX_PIECES];
 	size_t count = judge_pieces(evidence, pieces), i;
@@ -176,7 +176,7 @@ static void print_pieces(const struct judge_evidence *evidence, struct check_pen
 	char *text;
 
 	for (i = 0; i < count; i++) {
-		width = check_pen_width(pieces[i].name);
+		width = pen_width(pieces[i].name);
 		if (pen->columns >= CHECK_TABLE_COLUMNS && 6 + width + 2 > text_column)
 			text_column = 6 + width + 2;
 	}
@@ -188,21 +188,21 @@ static void print_pieces(const struct judge_evidence *evidence, struct check_pen
 		text = pieces[i].says[0] != '\0' ? mem_printf("%s (%s)", pieces[i].seen, pieces[i].says)
 						 : mem_strdup(pieces[i].seen);
 		if (outcome == CHECK_FAILED) {
-			check_pen_go_to(pen, 4);
+			pen_go_to(pen, 4);
 			check_pen_mark(pen, outcome);
 		}
-		check_pen_go_to(pen, 6);
-		check_pen_print(pen, CHECK_INK_DIM, "%s", pieces[i].name);
+		pen_go_to(pen, 6);
+		pen_print(pen, PEN_DIM, "%s", pieces[i].name);
 		if (pen->columns < CHECK_TABLE_COLUMNS)
-			check_pen_end_line(pen);
-		check_pen_go_to(pen, text_column);
-		check_pen_wrap(pen, CHECK_INK_PLAIN, text_column, text);
+			pen_end_line(pen);
+		pen_go_to(pen, text_column);
+		pen_wrap(pen, PEN_PLAIN, text_column, text);
 		free(text);
 	}
 }
 
 /* Paths that were shown the same share a block. */
-static void print_evidence(const struct check_report *report, struct check_pen *pen)
+static void print_evidence(const struct check_report *report, struct pen *pen)
 {
 	struct remarks remarks = {0};
 	char text[JUDGE_MAX_PIECES * 320], *labels;
@@ -221,8 +221,8 @@ static void print_evidence(const struct check_report *report, struct check_pen *
 		if (remarks.all[i].said)
 			continue;
 		labels = labels_alike(report, &remarks, i);
-		check_pen_go_to(pen, 2);
-		check_pen_wrap(pen, CHECK_INK_PLAIN, 4, labels);
+		pen_go_to(pen, 2);
+		pen_wrap(pen, PEN_PLAIN, 4, labels);
 		print_pieces(remarks.all[i].path->evidence, pen);
 		free(labels);
 	}
@@ -231,7 +231,7 @@ static void print_evidence(const struct check_report *report, struct check_pen *
 	free(remarks.all);
 }
 
-static void print_items(const struct check_report *report, struct check_pen *pen)
+static void print_items(const struct check_report *report, struct pen *pen)
 {
 	const struct check_item *item;
 	size_t passed = 0, i;
@@ -247,28 +247,28 @@ static void print_items(const struct check_report *report, struct check_pen *pen
 		}
 		text = mem_printf("%s%s%s %s: %s", item->relay != NULL ? item->relay : "",
 		    item->relay != NULL ? ": " : "", item->what, item->subject, item->seen);
-		check_pen_go_to(pen, 2);
+		pen_go_to(pen, 2);
 		check_pen_mark(pen, item->outcome);
-		check_pen_go_to(pen, 4);
-		check_pen_wrap(pen, CHECK_INK_PLAIN, 6, text);
+		pen_go_to(pen, 4);
+		pen_wrap(pen, PEN_PLAIN, 6, text);
 		free(text);
 		if (item->remedy[0] == '\0')
 			continue;
-		check_pen_go_to(pen, 4);
-		check_pen_print(pen, CHECK_INK_BOLD, "Do:");
-		check_pen_go_to(pen, 8);
-		check_pen_wrap(pen, CHECK_INK_PLAIN, 8, item->remedy);
+		pen_go_to(pen, 4);
+		pen_print(pen, PEN_BOLD, "Do:");
+		pen_go_to(pen, 8);
+		pen_wrap(pen, PEN_PLAIN, 8, item->remedy);
 	}
 	if (passed > 0) {
-		check_pen_go_to(pen, 2);
+		pen_go_to(pen, 2);
 		check_pen_mark(pen, CHECK_PASSED);
-		check_pen_print(
-		    pen, CHECK_INK_PLAIN, " %zu local check%s passed", passed, passed == 1 ? "" : "s");
-		check_pen_end_line(pen);
+		pen_print(
+		    pen, PEN_PLAIN, " %zu local check%s passed", passed, passed == 1 ? "" : "s");
+		pen_end_line(pen);
 	}
 }
 
-static void print_findings(const struct check_report *report, struct check_pen *pen)
+static void print_findings(const struct check_report *report, struct pen *pen)
 {
 	bool several = false;
 	char *text;
@@ -281,15 +281,15 @@ static void print_findings(const struct check_report *report, struct check_pen *
 	for (i = 0; i < report->finding_count; i++) {
 		text = mem_printf("%s%s%s", several ? report->findings[i].target : "", several ? ": " : "",
 		    report->findings[i].text);
-		check_pen_go_to(pen, 2);
+		pen_go_to(pen, 2);
 		check_pen_mark(pen, report->findings[i].outcome);
-		check_pen_go_to(pen, 4);
-		check_pen_wrap(pen, CHECK_INK_PLAIN, 6, text);
+		pen_go_to(pen, 4);
+		pen_wrap(pen, PEN_PLAIN, 6, text);
 		free(text);
 	}
 }
 
-static void print_rules(const struct check_report *report, struct check_pen *pen)
+static void print_rules(const struct check_report *report, struct pen *pen)
 {
 	const struct check_path *path;
 	char *text, *label;
@@ -308,22 +308,22 @@ static void print_rules(const struct check_report *report, struct check_pen *pen
 			text = mem_printf("line %u: %s should be %s and is %s (%s)", path->expected_line,
 			    label, path->expected, check_verdict_name(path->verdict),
 			    diagnosis_name(path->diagnosis.code));
-		check_pen_go_to(pen, 2);
+		pen_go_to(pen, 2);
 		check_pen_mark(pen, path->as_expected ? CHECK_PASSED : CHECK_FAILED);
-		check_pen_go_to(pen, 4);
-		check_pen_wrap(pen, CHECK_INK_PLAIN, 6, text);
+		pen_go_to(pen, 4);
+		pen_wrap(pen, PEN_PLAIN, 6, text);
 		free(text);
 		free(label);
 	}
 	for (i = 0; report->with_rules && i < report->unmatched_count; i++) {
-		check_pen_go_to(pen, 2);
+		pen_go_to(pen, 2);
 		check_pen_mark(pen, CHECK_FAILED);
-		check_pen_go_to(pen, 4);
-		check_pen_wrap(pen, CHECK_INK_PLAIN, 6, report->unmatched[i]);
+		pen_go_to(pen, 4);
+		pen_wrap(pen, PEN_PLAIN, 6, report->unmatched[i]);
 	}
 }
 
-void check_print_below(const struct check_report *report, struct check_pen *pen)
+void check_print_below(const struct check_report *report, struct pen *pen)
 {
 	print_failures(report, pen);
 	print_evidence(report, pen);

@@ -10,7 +10,7 @@
  * Failures with remedies, evidence, notes, this host, comparison, expectations: each where there is something
  * to say.
  */
-void check_print_below(const struct check_report *report, struct check_pen *pen);
+void check_print_below(const struct check_report *report, struct pen *pen);
 
 /* "3 of 5 paths passed; …", with the rules first where there are some; the caller frees it. */
 char *check_print_summary(const struct check_report *report);

@@ -15,6 +15,8 @@
 #include "check/check_pen.h"
 #include "check/check_print_below.h"
 
+/* Lines of text beyond this are hard to read, however wide the terminal. */
+#define TEXT_COLUMNS 100
 #define LEAST_BAR_COLUMNS 24
 #define INDENT 2       /* the mark of the path, a blank */
 #define BAR_TAIL 6     /* the mark of the stop, a blank, the time */
@@ -40,7 +42,7 @@ static const char *heading(enum check_stage stage, bool wide)
 /* A cell holds a mark, a blank and a time, and its heading. */
 static unsigned cell_columns(enum check_stage stage, bool wide)
 {
-	unsigned columns = check_pen_width(heading(stage, wide));
+	unsigned columns = pen_width(heading(stage, wide));
 
 	return columns > 2 + TIME_COLUMNS ? columns : 2 + TIME_COLUMNS;
 }
@@ -62,7 +64,7 @@ static unsigned longest_name(const struct check_report *report, unsigned limit)
 	size_t i;
 
 	for (i = 0; i < report->path_count; i++) {
-		width = check_pen_width(report->paths[i].name);
+		width = pen_width(report->paths[i].name);
 		if (width <= limit && width > longest)
 			longest = width;
 	}
@@ -144,13 +146,13 @@ static enum check_outcome path_outcome(const struct check_path *path)
 
 /* One stage's share, which the mark of a bar that is cut may stand in. */
 static void print_share(
-    enum check_stage stage, unsigned from, unsigned to, unsigned mark, struct check_pen *pen)
+    enum check_stage stage, unsigned from, unsigned to, unsigned mark, struct pen *pen)
 {
-	unsigned width = check_pen_width(CUT_MARK);
+	unsigned width = pen_width(CUT_MARK);
 
 	if (from <= mark && mark < to) {
 		check_pen_bar(pen, stage, mark - from);
-		check_pen_print(pen, CHECK_INK_BOLD, CUT_MARK);
+		pen_print(pen, PEN_BOLD, CUT_MARK);
 		from = mark + width;
 	} else if (from > mark && from < mark + width) {
 		from = mark + width;
@@ -161,7 +163,7 @@ static void print_share(
 
 /* One character for each share of the scale, and the time.  Shares are rounded from the left, so that the sum
  * is right; a path that took time has one character at least. */
-static void print_bar(const struct check_path *path, const struct layout *layout, struct check_pen *pen)
+static void print_bar(const struct check_path *path, const struct layout *layout, struct pen *pen)
 {
 	int64_t total_us = check_pen_total_us(path), us = 0;
 	bool cut = total_us > layout->scale_us;
@@ -185,10 +187,10 @@ static void print_bar(const struct check_path *path, const struct layout *layout
 	if (stop != CHECK_STAGE_COUNT)
 		check_pen_mark(pen, CHECK_FAILED);
 	if (total_us > 0)
-		check_pen_print(pen, CHECK_INK_PLAIN, " %s", check_pen_time(total_us, time));
+		pen_print(pen, PEN_PLAIN, " %s", check_pen_time(total_us, time));
 }
 
-static void print_headings(const struct layout *layout, struct check_pen *pen)
+static void print_headings(const struct layout *layout, struct pen *pen)
 {
 	unsigned end = INDENT + layout->name_columns;
 	int stage;
@@ -197,14 +199,14 @@ static void print_headings(const struct layout *layout, struct check_pen *pen)
 		const char *text = heading((enum check_stage)stage, layout->wide);
 
 		end += layout->gap + cell_columns((enum check_stage)stage, layout->wide);
-		check_pen_go_to(pen, end - check_pen_width(text));
-		check_pen_print(pen, CHECK_INK_DIM, "%s", text);
+		pen_go_to(pen, end - pen_width(text));
+		pen_print(pen, PEN_DIM, "%s", text);
 	}
-	check_pen_end_line(pen);
+	pen_end_line(pen);
 }
 
 /* Mark and time as one, right-aligned, so that neither is read as its neighbour's. */
-static void print_cell(const struct check_step *step, unsigned end, struct check_pen *pen)
+static void print_cell(const struct check_step *step, unsigned end, struct pen *pen)
 {
 	bool timed = step->outcome != CHECK_NOT_APPLICABLE && step->us >= 0;
 	char time[CHECK_PEN_TIME_BYTES] = "";
@@ -213,14 +215,14 @@ static void print_cell(const struct check_step *step, unsigned end, struct check
 		return;
 	if (timed)
 		check_pen_time(step->us, time);
-	check_pen_go_to(pen, end - 1 - (timed ? 1 + check_pen_width(time) : 0));
+	pen_go_to(pen, end - 1 - (timed ? 1 + pen_width(time) : 0));
 	check_pen_mark(pen, step->outcome);
 	if (timed)
-		check_pen_print(pen, CHECK_INK_PLAIN, " %s", time);
+		pen_print(pen, PEN_PLAIN, " %s", time);
 }
 
 /* The cells after the one that failed are empty: the code goes there, if there is room, else below. */
-static void print_row(const struct check_path *path, const struct layout *layout, struct check_pen *pen)
+static void print_row(const struct check_path *path, const struct layout *layout, struct pen *pen)
 {
 	const char *code = diagnosis_name(path->diagnosis.code);
 	unsigned end = INDENT + layout->name_columns, last = end + cells_columns(layout->wide, layout->gap);
@@ -228,30 +230,30 @@ static void print_row(const struct check_path *path, const struct layout *layout
 	bool told = path->diagnosis.code == DIAGNOSIS_OK;
 	int stage;
 
-	check_pen_go_to(pen, INDENT - 2);
+	pen_go_to(pen, INDENT - 2);
 	check_pen_mark(pen, path_outcome(path));
-	check_pen_print(pen, CHECK_INK_PLAIN, " %s", path->name);
-	if (check_pen_width(path->name) > layout->name_columns)
-		check_pen_end_line(pen);
+	pen_print(pen, PEN_PLAIN, " %s", path->name);
+	if (pen_width(path->name) > layout->name_columns)
+		pen_end_line(pen);
 	for (stage = 0; stage < CHECK_STAGE_COUNT; stage++) {
 		end += layout->gap + cell_columns((enum check_stage)stage, layout->wide);
 		print_cell(&path->steps[stage], end, pen);
-		if (stage == (int)stop && !told && end + 1 + check_pen_width(code) <= last) {
-			check_pen_print(pen, CHECK_INK_BAD, " %s", code);
+		if (stage == (int)stop && !told && end + 1 + pen_width(code) <= last) {
+			pen_print(pen, PEN_BAD, " %s", code);
 			told = true;
 			break;
 		}
 	}
 	if (layout->wide && check_pen_total_us(path) > 0) {
-		check_pen_go_to(pen, last + 2);
+		pen_go_to(pen, last + 2);
 		print_bar(path, layout, pen);
 	}
-	check_pen_end_line(pen);
+	pen_end_line(pen);
 	if (told)
 		return;
-	check_pen_go_to(pen, last - check_pen_width(code));
-	check_pen_print(pen, CHECK_INK_BAD, "%s", code);
-	check_pen_end_line(pen);
+	pen_go_to(pen, last - pen_width(code));
+	pen_print(pen, PEN_BAD, "%s", code);
+	pen_end_line(pen);
 }
 
 static bool first_of_group(const struct check_report *report, size_t i)
@@ -269,15 +271,15 @@ static bool several_groups(const struct check_report *report)
 	return false;
 }
 
-static void print_group(const struct check_path *path, struct check_pen *pen)
+static void print_group(const struct check_path *path, struct pen *pen)
 {
 	char *text = check_pen_group(path, pen->utf8);
 
-	check_pen_wrap(pen, CHECK_INK_BOLD, 2, text);
+	pen_wrap(pen, PEN_BOLD, 2, text);
 	free(text);
 }
 
-static void print_legend(const struct layout *layout, unsigned indent, struct check_pen *pen)
+static void print_legend(const struct layout *layout, unsigned indent, struct pen *pen)
 {
 	char text[160];
 	size_t used = 0;
@@ -289,20 +291,20 @@ static void print_legend(const struct layout *layout, unsigned indent, struct ch
 	if (layout->cut)
 		used += (size_t)snprintf(text + used, sizeof(text) - used, " " CUT_MARK "=not to scale");
 	midrelay_assert(used < sizeof(text));
-	check_pen_wrap(pen, CHECK_INK_DIM, indent, text);
+	pen_wrap(pen, PEN_DIM, indent, text);
 }
 
 /* The bars alone, where they have no room in the rows. */
-static void print_chart(const struct check_report *report, struct layout *layout, struct check_pen *pen)
+static void print_chart(const struct check_report *report, struct layout *layout, struct pen *pen)
 {
 	unsigned name = longest_name(report, (pen->columns - INDENT) / 2);
 	const struct check_path *path;
 	size_t i;
 
 	layout->bar_columns = pen->columns - (2 + name + 2 + BAR_TAIL);
-	check_pen_end_line(pen);
-	check_pen_print(pen, CHECK_INK_BOLD, "Time");
-	check_pen_go_to(pen, 6);
+	pen_end_line(pen);
+	pen_print(pen, PEN_BOLD, "Time");
+	pen_go_to(pen, 6);
 	print_legend(layout, 6, pen);
 	for (i = 0; i < report->path_count; i++) {
 		path = &report->paths[i];
@@ -310,24 +312,24 @@ static void print_chart(const struct check_report *report, struct layout *layout
 			print_group(path, pen);
 		if (check_pen_total_us(path) == 0)
 			continue;
-		check_pen_go_to(pen, 2);
-		check_pen_print(pen, CHECK_INK_PLAIN, "%s", path->name);
-		if (check_pen_width(path->name) > name)
-			check_pen_end_line(pen);
-		check_pen_go_to(pen, 2 + name + 2);
+		pen_go_to(pen, 2);
+		pen_print(pen, PEN_PLAIN, "%s", path->name);
+		if (pen_width(path->name) > name)
+			pen_end_line(pen);
+		pen_go_to(pen, 2 + name + 2);
 		print_bar(path, layout, pen);
-		check_pen_end_line(pen);
+		pen_end_line(pen);
 	}
 }
 
-static void print_rows(const struct check_report *report, struct check_pen *pen)
+static void print_rows(const struct check_report *report, struct pen *pen)
 {
 	struct layout layout = lay_out(report, pen->columns);
 	size_t i;
 
 	for (i = 0; i < report->path_count; i++) {
 		if (first_of_group(report, i)) {
-			check_pen_end_line(pen);
+			pen_end_line(pen);
 			print_group(&report->paths[i], pen);
 			print_headings(&layout, pen);
 		}
@@ -336,15 +338,15 @@ static void print_rows(const struct check_report *report, struct check_pen *pen)
 	if (!layout.wide)
 		print_chart(report, &layout, pen);
 	else {
-		check_pen_end_line(pen);
-		check_pen_print(pen, CHECK_INK_DIM, "Bars");
-		check_pen_go_to(pen, 6);
+		pen_end_line(pen);
+		pen_print(pen, PEN_DIM, "Bars");
+		pen_go_to(pen, 6);
 		print_legend(&layout, 6, pen);
 	}
 }
 
 /* Below 60 columns: a block for each path, a line for each stage that it came to. */
-static void print_list(const struct check_report *report, struct check_pen *pen)
+static void print_list(const struct check_report *report, struct pen *pen)
 {
 	char time[CHECK_PEN_TIME_BYTES];
 	const struct check_path *path;
@@ -353,26 +355,26 @@ static void print_list(const struct check_report *report, struct check_pen *pen)
 
 	for (i = 0; i < report->path_count; i++) {
 		path = &report->paths[i];
-		check_pen_end_line(pen);
+		pen_end_line(pen);
 		if (first_of_group(report, i))
 			print_group(path, pen);
 		check_pen_mark(pen, path_outcome(path));
-		check_pen_print(pen, CHECK_INK_PLAIN, " %s", path->name);
-		check_pen_end_line(pen);
+		pen_print(pen, PEN_PLAIN, " %s", path->name);
+		pen_end_line(pen);
 		for (stage = 0; stage < CHECK_STAGE_COUNT; stage++) {
 			if (path->steps[stage].us < 0)
 				continue;
-			check_pen_go_to(pen, 2);
+			pen_go_to(pen, 2);
 			check_pen_mark(pen, path->steps[stage].outcome);
-			check_pen_print(pen, CHECK_INK_PLAIN, " %-11s %4s",
+			pen_print(pen, PEN_PLAIN, " %-11s %4s",
 			    check_stage_name((enum check_stage)stage),
 			    check_pen_time(path->steps[stage].us, time));
-			check_pen_end_line(pen);
+			pen_end_line(pen);
 		}
 	}
 }
 
-static void print_title(const struct check_report *report, struct check_pen *pen)
+static void print_title(const struct check_report *report, struct pen *pen)
 {
 	char *file = check_pen_clean(report->file != NULL ? report->file : ""), *text, when[32] = "";
 	time_t began = (time_t)report->began_s;
@@ -381,7 +383,7 @@ static void print_title(const struct check_report *report, struct check_pen *pen
 	if (gmtime_r(&began, &tm) != NULL)
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	text = mem_printf("%s%s%s, times in ms", file, file[0] != '\0' ? ", " : "", when);
-	check_pen_wrap(pen, CHECK_INK_DIM, 0, text);
+	pen_wrap(pen, PEN_DIM, 0, text);
 	free(text);
 	free(file);
 }
@@ -389,9 +391,10 @@ static void print_title(const struct check_report *report, struct check_pen *pen
 void check_print_table(
     const struct check_report *report, const struct check_print_options *options, FILE *out)
 {
-	struct check_pen pen = {
+	struct pen pen = {
 	    .out = out,
 	    .columns = options->columns,
+	    .text_columns = options->columns < TEXT_COLUMNS ? options->columns : TEXT_COLUMNS,
 	    .colour = options->colour,
 	    .utf8 = options->utf8,
 	};
@@ -403,8 +406,8 @@ void check_print_table(
 	else
 		print_list(report, &pen);
 	check_print_below(report, &pen);
-	check_pen_end_line(&pen);
-	check_pen_wrap(
-	    &pen, check_report_exit_status(report) == 0 ? CHECK_INK_GOOD : CHECK_INK_BAD, 0, summary);
+	pen_end_line(&pen);
+	pen_wrap(
+	    &pen, check_report_exit_status(report) == 0 ? PEN_GOOD : PEN_BAD, 0, summary);
 	free(summary);
 }

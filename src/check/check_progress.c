@@ -80,7 +80,7 @@ static void add_width(struct check_progress *progress, unsigned width)
 }
 
 /* What is left of the old line goes away, and of the old frame after the last. */
-static void end_line(struct check_progress *progress, struct check_pen *pen, bool last)
+static void end_line(struct check_progress *progress, struct pen *pen, bool last)
 {
 	add_width(progress, pen->at);
 	fputs(last ? "\033[J" : "\033[K\n", pen->out);
@@ -112,17 +112,17 @@ static enum check_outcome state_of(const struct check_path *path)
 }
 
 /* The end of a name tells it from others as much as its beginning: what is too long loses its middle. */
-static void print_name(struct check_pen *pen, const char *name, unsigned room)
+static void print_name(struct pen *pen, const char *name, unsigned room)
 {
 	size_t len = strlen(name), tail = (room - 3) / 2, head = room - 3 - tail;
 
 	if (len <= room)
-		check_pen_print(pen, CHECK_INK_PLAIN, "%s", name);
+		pen_print(pen, PEN_PLAIN, "%s", name);
 	else
-		check_pen_print(pen, CHECK_INK_PLAIN, "%.*s...%s", (int)head, name, name + len - tail);
+		pen_print(pen, PEN_PLAIN, "%.*s...%s", (int)head, name, name + len - tail);
 }
 
-static void print_path(struct check_pen *pen, const struct check_report *report,
+static void print_path(struct pen *pen, const struct check_report *report,
     const struct check_path *path, unsigned name_columns, int64_t now_us)
 {
 	enum check_outcome state = state_of(path);
@@ -131,28 +131,28 @@ static void print_path(struct check_pen *pen, const struct check_report *report,
 	char seconds[32];
 
 	check_pen_mark(pen, state);
-	check_pen_go_to(pen, 2);
+	pen_go_to(pen, 2);
 	print_name(pen, label, name_columns);
 	free(label);
 	/* A narrow terminal has no room for more. */
 	if (at + STATE_COLUMNS > pen->columns)
 		return;
-	check_pen_go_to(pen, at);
+	pen_go_to(pen, at);
 	if (state == CHECK_UNDER_WAY)
-		check_pen_print(pen, CHECK_INK_PLAIN, "%s", check_stage_name(stage_of(path)));
+		pen_print(pen, PEN_PLAIN, "%s", check_stage_name(stage_of(path)));
 	else if (state == CHECK_FAILED)
-		check_pen_print(pen, CHECK_INK_BAD, "%s", check_stage_name(stage_of(path)));
+		pen_print(pen, PEN_BAD, "%s", check_stage_name(stage_of(path)));
 	else
-		check_pen_print(pen, CHECK_INK_DIM, "%s", state == CHECK_PASSED ? "done" : "waiting");
+		pen_print(pen, PEN_DIM, "%s", state == CHECK_PASSED ? "done" : "waiting");
 	if (state == CHECK_NOT_REACHED)
 		return;
 	snprintf(seconds, sizeof(seconds), "%.1f s",
 	    (double)((path->ended_us != 0 ? path->ended_us : now_us) - path->began_us) / 1e6);
-	check_pen_go_to(pen, at + STATE_COLUMNS - 2 - check_pen_width(seconds));
-	check_pen_print(pen, CHECK_INK_PLAIN, "%s", seconds);
+	pen_go_to(pen, at + STATE_COLUMNS - 2 - pen_width(seconds));
+	pen_print(pen, PEN_PLAIN, "%s", seconds);
 }
 
-static void print_rest(struct check_pen *pen, size_t under_way, size_t waiting, size_t done)
+static void print_rest(struct pen *pen, size_t under_way, size_t waiting, size_t done)
 {
 	char parts[3][40] = {"", "", ""}, *text;
 
@@ -163,7 +163,7 @@ static void print_rest(struct check_pen *pen, size_t under_way, size_t waiting, 
 	if (done > 0)
 		snprintf(parts[2], sizeof(parts[2]), ", %zu done", done);
 	text = mem_printf("  %zu more%s%s%s", under_way + waiting + done, parts[0], parts[1], parts[2]);
-	check_pen_print(pen, CHECK_INK_DIM, "%.*s", (int)pen->columns - 1, text);
+	pen_print(pen, PEN_DIM, "%.*s", (int)pen->columns - 1, text);
 	free(text);
 }
 
@@ -185,7 +185,7 @@ static unsigned name_columns(const struct check_report *report, unsigned columns
 
 	for (i = 0; i < report->path_count; i++) {
 		label = check_pen_label(report, &report->paths[i]);
-		width = check_pen_width(label);
+		width = pen_width(label);
 		free(label);
 		if (width > longest)
 			longest = width;
@@ -194,7 +194,7 @@ static unsigned name_columns(const struct check_report *report, unsigned columns
 }
 
 static void print_frame(
-    struct check_progress *progress, const struct check_report *report, struct check_pen *pen, unsigned rows)
+    struct check_progress *progress, const struct check_report *report, struct pen *pen, unsigned rows)
 {
 	size_t room = rows > 2 ? rows - 1 : 1,
 	       shown = report->path_count <= room ? report->path_count : room - 1;
@@ -233,7 +233,7 @@ static void send_frame(struct check_progress *progress, char *frame, size_t len)
 
 void check_progress_draw(struct check_progress *progress, const struct check_report *report)
 {
-	struct check_pen pen = {.colour = progress->colour, .utf8 = progress->utf8};
+	struct pen pen = {.colour = progress->colour, .utf8 = progress->utf8};
 	char *frame = NULL;
 	size_t len = 0;
 	unsigned rows;

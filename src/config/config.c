@@ -9,8 +9,14 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "config/config_draft.h"
 #include "config/config_table.h"
+
+const char *config_shown(const char *text, char buf[CONFIG_SHOWN_BYTES])
+{
+	return text_escape(text, strlen(text), buf, CONFIG_SHOWN_BYTES);
+}
 
 void config_string_wipe(char *text)
 {

@@ -13,7 +13,6 @@
 #include "config/config_table.h"
 #include "config/config_value.h"
 
-#define SHOWN_BYTES 100
 /* Where a MID Server gets its own upgrades. */
 #define CONNECT_ALLOW_DEFAULT "install.service-now.com:443"
 
@@ -48,25 +47,25 @@ static void check_pair(const struct config_lines *lines, enum config_section_kin
 /* An account by name, or a number: a container may run under ids that have no name. */
 static void check_accounts(const struct config_process *process, struct config_report *report)
 {
-	char shown[SHOWN_BYTES];
+	char shown[CONFIG_SHOWN_BYTES];
 	uint64_t id;
 
 	if (process->user != NULL && !text_parse_uint(process->user, 0, UINT32_MAX - 1, &id) &&
 	    getpwnam(process->user) == NULL)
 		config_report_fault(report, given(&process->lines, CONFIG_SECTION_MIDRELAY, "user"),
 		    "user: there is no user \"%s\" on this host",
-		    text_escape(process->user, strlen(process->user), shown, sizeof(shown)));
+		    config_shown(process->user, shown));
 	if (process->group != NULL && !text_parse_uint(process->group, 0, UINT32_MAX - 1, &id) &&
 	    getgrnam(process->group) == NULL)
 		config_report_fault(report, given(&process->lines, CONFIG_SECTION_MIDRELAY, "group"),
 		    "group: there is no group \"%s\" on this host",
-		    text_escape(process->group, strlen(process->group), shown, sizeof(shown)));
+		    config_shown(process->group, shown));
 }
 
 static void find_users(struct config_relay *relay, struct config_report *report)
 {
 	unsigned line = given(&relay->lines, CONFIG_SECTION_RELAY, "allow_user");
-	char shown[SHOWN_BYTES];
+	char shown[CONFIG_SHOWN_BYTES];
 	size_t i;
 
 	relay->allow_uids = mem_calloc(relay->allow_user.count, sizeof(*relay->allow_uids));
@@ -81,7 +80,7 @@ static void find_users(struct config_relay *relay, struct config_report *report)
 			relay->allow_uids[i] = account->pw_uid;
 		} else {
 			config_report_fault(report, line, "allow_user: there is no user \"%s\" on this host",
-			    text_escape(text, strlen(text), shown, sizeof(shown)));
+			    config_shown(text, shown));
 		}
 	}
 }

@@ -51,6 +51,11 @@ struct config_draft {
 #define CONFIG_MAX_RELAYS 1000
 #define CONFIG_MAX_PROXIES 1000
 
+/* How much of a wrong value is shown. */
+#define CONFIG_SHOWN_BYTES 100
+
+const char *config_shown(const char *text, char buf[CONFIG_SHOWN_BYTES]);
+
 void config_relay_clear(struct config_relay *relay);
 void config_process_clear(struct config_process *process);
 void config_headers_free(struct config_header *headers, size_t count);

@@ -17,8 +17,6 @@
 #include "config/config_table.h"
 #include "config/config_value.h"
 
-#define SHOWN_BYTES 100
-
 struct loader {
 	struct config_draft draft;
 	struct config_report *report;
@@ -231,7 +229,7 @@ static bool find_kind(struct loader *loader, const struct config_section *sectio
 {
 	const char *names[CONFIG_SECTION_KINDS + 1] = {NULL};
 	const char *nearest;
-	char shown[SHOWN_BYTES];
+	char shown[CONFIG_SHOWN_BYTES];
 	unsigned i;
 
 	for (i = 0; i < CONFIG_SECTION_KINDS; i++)
@@ -244,7 +242,7 @@ static bool find_kind(struct loader *loader, const struct config_section *sectio
 	}
 	if (*exact || section->faulty)
 		return nearest != NULL;
-	text_escape(section->text, strlen(section->text), shown, sizeof(shown));
+	config_shown(section->text, shown);
 	if (nearest == NULL)
 		config_report_fault(loader->report, section->line,
 		    "unknown section [%s]; there are [midrelay], [relay NAME] and [proxy NAME]", shown);

@@ -11,8 +11,6 @@
 #include "config/config_table.h"
 #include "config/config_value.h"
 
-#define SHOWN_BYTES 100
-
 static char *dup_or_null(const char *text)
 {
 	return text == NULL ? NULL : mem_strdup(text);
@@ -69,7 +67,7 @@ static void report_undefined(
 {
 	const char **names;
 	const char *nearest;
-	char shown[SHOWN_BYTES];
+	char shown[CONFIG_SHOWN_BYTES];
 	size_t i;
 
 	if (strchr(item->text, '@') != NULL) {
@@ -79,7 +77,7 @@ static void report_undefined(
 		    "into proxy_user and proxy_password");
 		return;
 	}
-	text_escape(item->text, strlen(item->text), shown, sizeof(shown));
+	config_shown(item->text, shown);
 	names = mem_calloc(draft->proxy_count + 2, sizeof(*names));
 	for (i = 0; i < draft->proxy_count; i++)
 		names[i] = draft->proxies[i].name;

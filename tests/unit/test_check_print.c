@@ -99,7 +99,7 @@ static void assert_fits(const char *name, const char *line, unsigned columns)
 {
 	const char *text = line + strspn(line, " ");
 
-	if (check_pen_width(line) <= columns)
+	if (pen_width(line) <= columns)
 		return;
 	if (strlen(text) > 2 &&
 	    (strncmp(text, "X ", 2) == 0 || strncmp(text, "+ ", 2) == 0 || strncmp(text, "! ", 2) == 0))
