@@ -292,6 +292,20 @@ void session_relay(struct session *session, struct tunnel *tunnel)
 		set_pump_deadline(session);
 }
 
+static void look_at_client(struct session *session)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(watch_fd(session->client), SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0) {
+		loop_timer_add(session->timer, SESSION_LOOK_MS);
+		return;
+	}
+	diagnosis_set(diagnosis_need(&session->diagnosis), DIAGNOSIS_RELAY_RESET,
+	    "the client reset the connection while it was dialled for");
+	session_close(session);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct session *session = arg;
@@ -301,9 +315,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	case SESSION_HALF_CLOSED:
 		on_pump_timer(session);
 		break;
+	case SESSION_DIALING: /* reach keeps setup_timeout */
+		look_at_client(session);
+		break;
 	case SESSION_ASKING:   /* asking keeps its own */
 	case SESSION_GREETING: /* greeting keeps tls_timeout */
-	case SESSION_DIALING:  /* reach keeps setup_timeout */
 	case SESSION_REFUSING: /* refusal keeps its own */
 	case SESSION_CLOSED:
 		break;

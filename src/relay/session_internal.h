@@ -14,6 +14,11 @@
 #include "relay/session.h"
 
 /* RFC 9110 section 9.3.6: a 2xx to CONNECT has no body. */
+/*
+ * How often a client that is dialled for is looked at: one that has reset leaves its place to others.  By looking, since
+ * its bytes are not read yet, and would wake the loop; one that is done sending may still want the answer.
+ */
+#define SESSION_LOOK_MS 500
 #define CONNECTED "HTTP/1.1 200 Connection established\r\n\r\n"
 
 enum session_state {

@@ -82,6 +82,7 @@ static void start_dialing(struct session *session, const struct hostport *connec
 	};
 
 	session_enter(session, SESSION_DIALING);
+	loop_timer_add(session->timer, SESSION_LOOK_MS);
 	if (connect_only == NULL)
 		ready_dial_begun(session->context->ready);
 	session->reach = reach_start(&params);

@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 """Proves that many clients at once are dialled for in order, so many at a time, each within its deadline."""
 
-import socket
-
 import harness
 from harness import read_response, request_bytes
 
@@ -92,14 +90,17 @@ def test_those_who_wait_have_a_deadline(case):
 def test_those_who_leave_make_room(case):
     """Clients that go away while they wait, or are dialled for, leave their place to others."""
     instance = case.instance(mode="http")
-    proxy = case.proxy(instance, delay=0.5)
+    proxy = case.proxy(instance, delay=600)
     m = case.relay(instance, [proxy], process={"log_level": "info", "workers": "1"}, **PATIENT)
-    for sock in burst(m, WIDTH + 100):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        sock.close()
+    socks = burst(m, WIDTH + 100)
+    harness.wait_until(lambda: len(proxy.connections) >= WIDTH, "a full house at the proxy")
+    proxy.configure(target=harness.address(instance))
+    for sock in socks:
+        harness.reset(sock)
     with m.connect() as sock:
         sock.sendall(request_bytes())
-        assert read_response(sock).status == 200
+        response = read_response(sock)
+        assert response.status == 200, (response.status, response.reason, m.tail())
 
 
 if __name__ == "__main__":

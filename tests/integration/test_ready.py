@@ -121,12 +121,16 @@ def test_auto_follows_demand_and_goes_to_zero(case):
     wait_until(lambda: m.descriptors() == m.baseline, "all to be let go of")
     made = count(instance)
     assert 12 <= made <= 15, made
-    ends = [record["end"] for record in records_done(instance) if record["bytes_in"] == 0]
-    assert ends == ["close_notify"] * (made - 9), ends
+    unused = [record for record in records_done(instance) if record["bytes_in"] == 0]
+    # A dial to replace one that was too old is cut when the demand is over meanwhile.
+    cut = [record for record in unused if not record["handshake_done"]]
+    let_go = made - 9 - len(cut)
+    ends = [record["end"] for record in unused if record["handshake_done"]]
+    assert ends == ["close_notify"] * let_go and len(cut) <= 1, ends
     assert settled(lambda: count(instance), seconds=1.5) == made, "an idle relay makes no traffic"
     found = totals(m)
-    assert (found["hits"], found["misses"], found["made"]) == (early + 3, 6 - early, made - 6 + early), found
-    assert found["let_go"] == made - 9 and not found["died"] and not found["failed"], found
+    assert (found["hits"], found["misses"], found["made"]) == (early + 3, 6 - early, made - 6 + early - len(cut)), found
+    assert found["let_go"] == let_go and not found["died"] and not found["failed"], found
 
 
 def test_an_old_tunnel_is_replaced(case):
