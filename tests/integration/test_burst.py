@@ -72,15 +72,17 @@ def test_those_who_wait_have_a_deadline(case):
     """A proxy that never answers sees no more than the width, and everybody is told in time."""
     instance = case.instance(mode="http")
     proxy = case.proxy(instance, silent=True)
-    m = case.relay(instance, [proxy], process={"workers": "1"}, setup_timeout="%dms" % (3000 * harness.SLOW), proxy_timeout="60s")
+    m = case.relay(instance, [proxy], process={"workers": "1"}, setup_timeout="%dms" % (5000 * harness.SLOW), proxy_timeout="60s")
     socks = burst(m)
     began = harness.time.monotonic()
     harness.wait_until(lambda: len(proxy.connections) >= WIDTH, "a full house at the proxy")
-    assert harness.settled(lambda: len(proxy.connections), 0.3) == WIDTH
+    seen = harness.settled(lambda: len(proxy.connections), 0.3)
+    assert seen == WIDTH, (seen, harness.time.monotonic() - began)
     found = statuses(socks)
-    assert harness.time.monotonic() - began < 8 * harness.SLOW
+    assert harness.time.monotonic() - began < 10 * harness.SLOW
     assert set(found) == {503, 504}, found.keys()
-    assert len(found[504]) == WIDTH and all("proxy-timeout" in reason for reason in found[504])
+    # Who came later than the first has some time left when their places are free.
+    assert len(found[504]) >= WIDTH and all("proxy-timeout" in reason for reason in found[504]), set(found[504])
     assert all("local-limit" in reason and "setup_timeout" in reason for reason in found[503])
     line = m.session(end="local-limit", cause="dials")
     assert "%d clients of this relay" % WIDTH in line["msg"], line

@@ -112,6 +112,7 @@ def http_client(m, path="/"):
     return sock
 
 
+@harness.counts_dials
 def test_who_waits_for_nothing_holds_nothing_up(case):
     """Clients that have said nothing, and kept connections between messages, get a FIN at once."""
     def serve(stream):
@@ -138,6 +139,7 @@ def test_who_waits_for_nothing_holds_nothing_up(case):
     target.done()
 
 
+@harness.counts_dials
 def test_what_is_under_way_is_finished(case):
     """A request that was sent gets its answer, and then the end; so does one whose head is not whole yet."""
     go = threading.Event()
