@@ -532,7 +532,8 @@ void dial_cancel(struct dial *dial)
 	if (dial->phase == DIAL_DONE) {
 		if (dial->result.tunnel != NULL)
 			stream_end_trace(dial->result.tunnel->stream);
-		/* The job is on the loop's list already and frees it. */
+		/* The job is on the loop's list already and frees it, when the route may be gone. */
+		dial_pipeline_end(dial);
 		dial->done = NULL;
 		return;
 	}

@@ -105,7 +105,7 @@ void dial_pipeline_answered(struct dial *dial);
 void dial_pipeline_worked(struct dial *dial);
 /* The attempt failed: completes its diagnosis, and remembers.  True when it is to be done again without. */
 bool dial_pipeline_falls_back(struct dial *dial);
-/* Whatever it was that ended the dial. */
+/* Whatever it was that ended the dial; the path is not looked at behind the first call. */
 void dial_pipeline_end(struct dial *dial);
 
 /* The stream to the target, not begun; NULL when the dial is finished for want of one. */
