@@ -1,8 +1,9 @@
 /*
- * dial_tls: the TLS stage of a dial: the stream to the target, and the tunnel that comes of it; with connect_only the
- * tunnel without it.
+ * dial_tls: the TLS stage of a dial: the stream to the target, and the tunnel that comes of it; with
+ * connect_only the tunnel without it.
  *
- * How the server is judged is tls/stream's business; when the stage begins and how long it may take is dial.c's.
+ * How the server is judged is tls/stream's business; when the stage begins and how long it may take is
+ * dial.c's.
  */
 #include <string.h>
 
