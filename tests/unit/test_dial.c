@@ -91,6 +91,7 @@ static void open_room(struct room *room)
 static void close_room(struct room *room)
 {
 	event_free(room->woken);
+	resolver_close(room->resolver);
 	loop_free(room->loop);
 	resolver_free(room->resolver);
 	close(room->listener);
