@@ -57,6 +57,10 @@ bool privileges_find(struct privileges *privileges, const char *user, const char
 		return false;
 	if (group != NULL && !find_group(privileges, group, err))
 		return false;
+	/* Without an entry it has no group of its own, and would keep that of who started us. */
+	if (group == NULL && privileges->uid != geteuid() && privileges->user_name == NULL)
+		return error_set(err, "user '%s' is not in this host's user database, so that its group is not known: "
+		    "set group as well", user);
 	privileges->change = privileges->uid != geteuid() || privileges->gid != getegid();
 	return true;
 }

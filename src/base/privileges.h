@@ -19,7 +19,10 @@ struct privileges {
 	char *user_name; /* for the supplementary groups; NULL: none are set */
 };
 
-/* Looks names up (numbers are taken too).  user and group may be NULL. */
+/*
+ * Looks names up (numbers are taken too).  user and group may be NULL; a number that is no user of this host needs a
+ * group, unless it is who we are.
+ */
 bool privileges_find(struct privileges *privileges, const char *user, const char *group,
     struct error *err) MUST_CHECK;
 void privileges_clear(struct privileges *privileges);

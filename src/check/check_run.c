@@ -290,6 +290,7 @@ static void clear(struct check_run *run)
 			event_free(run->signals[i]);
 	}
 	/* What was cancelled ends here, before the routes and the resolver that it borrows from. */
+	resolver_close(run->resolver);
 	loop_free(run->loop);
 	resolver_free(run->resolver);
 	check_setup_clear(&run->setup);

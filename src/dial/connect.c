@@ -94,11 +94,12 @@ static void finish(struct connector *connector)
 	loop_defer(connector->loop, &connector->job);
 }
 
-static void note_error(struct connector *connector, const struct addr *addr, int error)
+static void note_error(struct connector *connector, const struct addr *addr, int error, bool bad_source)
 {
 	if (connector->result.error == 0) {
 		connector->result.error = error;
 		connector->result.addr = *addr;
+		connector->result.bad_source = bad_source;
 	}
 }
 
@@ -111,6 +112,7 @@ static bool attempt_start(struct attempt *attempt)
 	const struct addr *addr = attempt->addr;
 	int one = 1;
 	int fd = socket(addr->u.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool bad_source = false;
 
 	if (fd < 0)
 		goto fail;
@@ -118,7 +120,8 @@ static bool attempt_start(struct attempt *attempt)
 	if (connector->has_source) {
 		/* The port is chosen at connect, when the whole 4-tuple is known. */
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-		if (bind(fd, &connector->source.u.sa, connector->source.len) != 0)
+		bad_source = bind(fd, &connector->source.u.sa, connector->source.len) != 0;
+		if (bad_source)
 			goto fail;
 	}
 	if (connect(fd, &addr->u.sa, addr->len) != 0 && errno != EINPROGRESS)
@@ -129,7 +132,7 @@ static bool attempt_start(struct attempt *attempt)
 	connector->open++;
 	return true;
 fail:
-	note_error(connector, addr, errno);
+	note_error(connector, addr, errno, bad_source);
 	if (fd >= 0)
 		close(fd);
 	return false;
@@ -178,7 +181,7 @@ static void on_connected(void *arg, bool readable, bool writable)
 		finish(connector);
 		return;
 	}
-	note_error(connector, attempt->addr, error);
+	note_error(connector, attempt->addr, error, false);
 	watch_free(attempt->watch, false);
 	attempt->watch = NULL;
 	connector->open--;
@@ -214,7 +217,7 @@ static void leave_out_other_family(struct connector *connector)
 			connector->addrs[kept++] = connector->addrs[i];
 	}
 	if (kept == 0)
-		note_error(connector, &connector->addrs[0], EAFNOSUPPORT);
+		note_error(connector, &connector->addrs[0], EAFNOSUPPORT, true);
 	connector->addr_count = kept;
 }
 

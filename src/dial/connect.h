@@ -5,6 +5,7 @@
 #ifndef MIDRELAY_DIAL_CONNECT_H
 #define MIDRELAY_DIAL_CONNECT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct connect_result {
 	struct watch *watch; /* the connected descriptor, now the receiver's; NULL: none connected */
 	struct addr addr;    /* of the one that connected, or of the one whose error is told */
 	int error;           /* errno of the first attempt that failed */
+	bool bad_source;     /* that attempt failed because of the address to dial from */
 };
 
 struct connector;

@@ -2,7 +2,7 @@
  * dial: see dial.h.
  *
  * Answers for the order of the stages and for their deadlines; this is the only file that knows both.  How
- * each stage is done stands in resolver, connect, dial_proxy and tls/stream; which path is dialled is reach's
+ * each stage is done stands in resolver, connect, dial_proxy and dial_tls; which path is dialled is reach's
  * business.
  */
 #include "dial/dial.h"
@@ -14,8 +14,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "dial/dial_internal.h"
-
-static void step_tls(struct dial *dial);
 
 void tunnel_free(struct tunnel *tunnel, bool reset)
 {
@@ -140,8 +138,7 @@ void dial_finish(struct dial *dial)
 	loop_defer(dial->params.loop, &dial->job);
 }
 
-/* Sets the timer to the end of this stage, or of the whole set-up where that comes first. */
-static void set_deadline(struct dial *dial, int64_t stage_ms)
+void dial_set_deadline(struct dial *dial, int64_t stage_ms)
 {
 	int64_t setup_ms = dial->params.deadline_ms - loop_now_ms();
 
@@ -161,7 +158,7 @@ void dial_enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms)
 {
 	end_phase(dial);
 	dial->phase = phase;
-	set_deadline(dial, stage_ms);
+	dial_set_deadline(dial, stage_ms);
 	tell_phase(dial);
 }
 
@@ -215,7 +212,7 @@ static void start_resolve(struct dial *dial)
 		 * is known.
 		 */
 		dial->tries_stale = true;
-		set_deadline(dial, dial_relay(dial)->connect_timeout_ms / 2);
+		dial_set_deadline(dial, dial_relay(dial)->connect_timeout_ms / 2);
 		dial->query =
 		    resolver_ask(dial->params.resolver, dial->params.loop, dial->peer->host, on_resolved,
 		    dial);
@@ -233,9 +230,7 @@ static void on_ready(void *arg, bool readable, bool writable)
 		dial_step_proxy(dial, readable);
 		break;
 	case DIAL_TLS:
-		if (readable)
-			stream_set_readable(dial->stream);
-		step_tls(dial);
+		dial_step_tls(dial, readable);
 		break;
 	case DIAL_RESOLVE:
 	case DIAL_CONNECT:
@@ -295,121 +290,6 @@ static void start_connect(struct dial *dial, struct addr *addrs, size_t count)
 		    "no timer for a connection attempt");
 		dial_finish(dial);
 	}
-}
-
-/* ---- TLS ---- */
-
-static void open_plain(struct dial *dial, const char *prefix, size_t prefix_len);
-
-struct stream *dial_new_stream(struct dial *dial, const char *prefix, size_t prefix_len)
-{
-	struct stream *stream;
-	const struct config_relay *relay = dial_relay(dial);
-	const struct identity_use *use = dial->params.use;
-	struct stream_params params = {
-	    .identity = use != NULL ? use->identity : dial->params.route->identity,
-	    .host = relay->target.host,
-	    .host_is_ip = relay->target.is_ip,
-	    .require_cert_request = relay->require_client_cert_request,
-	    .slot = relay_path_slot(dial->params.path, dial->params.loop->index, use),
-	    .outer = dial->outer,
-	    .fd = watch_fd(dial->watch),
-	    .pool = &dial->params.loop->pool,
-	    .prefix = prefix,
-	    .prefix_len = prefix_len,
-	    .trace = dial->params.trace,
-	    .trace_arg = dial->params.trace_arg,
-	    .trace_peer = "target",
-	};
-
-	stream = stream_new(&params);
-	if (stream == NULL) {
-		diagnosis_set(&dial->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT,
-		    "OpenSSL could not make a TLS session");
-		dial_finish(dial);
-	}
-	return stream;
-}
-
-void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len)
-{
-	if (dial->params.connect_only != NULL) {
-		open_plain(dial, prefix, prefix_len);
-		return;
-	}
-	dial_enter(dial, DIAL_TLS, dial_pipeline_patience(dial, DIAL_TLS, dial_relay(dial)->tls_timeout_ms));
-	wire_clear(&dial->wire);
-	if (dial->hello_sent)
-		stream_begin_reading(dial->stream, prefix, prefix_len);
-	else
-		dial->stream = dial_new_stream(dial, prefix, prefix_len);
-	if (dial->stream == NULL)
-		return;
-	dial->outer = NULL; /* the stream's now */
-	step_tls(dial);
-}
-
-static void open_tunnel(struct dial *dial)
-{
-	struct tunnel *tunnel = mem_calloc(1, sizeof(*tunnel));
-
-	dial_finish(dial);
-	dial->result.nothing_sent = false;
-	tunnel->watch = dial->watch;
-	tunnel->stream = dial->stream;
-	dial->watch = NULL;
-	dial->stream = NULL;
-	dial->result.tunnel = tunnel;
-}
-
-/* The stream with an https:// proxy is part of the tunnel. */
-static void open_plain(struct dial *dial, const char *prefix, size_t prefix_len)
-{
-	wire_clear(&dial->wire);
-	dial_finish(dial); /* what the proxy's TLS showed is nobody's evidence of a target */
-	dial->stream = dial->outer;
-	dial->outer = NULL;
-	open_tunnel(dial);
-	if (prefix_len > 0) {
-		dial->result.tunnel->prefix = mem_realloc(NULL, prefix_len);
-		memcpy(dial->result.tunnel->prefix, prefix, prefix_len);
-		dial->result.tunnel->prefix_len = prefix_len;
-	}
-}
-
-static void step_tls(struct dial *dial)
-{
-	char peer[192], addr[ADDR_TEXT_BYTES];
-	enum stream_status status;
-
-	if (stream_pending(dial->stream) && stream_flush(dial->stream) == STREAM_BLOCKED) {
-		watch_want(dial->watch, true, true);
-		return;
-	}
-	status = stream_handshake(dial->stream);
-	if (!dial->answered && stream_was_answered(dial->stream)) {
-		if (dial->waits_for_hello)
-			set_deadline(dial, dial_relay(dial)->tls_timeout_ms - (loop_clock_us() -
-			    dial->phase_began_us) / 1000);
-		dial_pipeline_answered(dial);
-	}
-	if (status == STREAM_OK) {
-		dial_pipeline_worked(dial);
-		relay_path_saw_server(dial->params.route->set, dial->params.path, dial->stream);
-		open_tunnel(dial);
-		return;
-	}
-	if (status == STREAM_BLOCKED) {
-		watch_want(dial->watch, true, stream_pending(dial->stream));
-		return;
-	}
-	dial_diagnose_stream(dial->stream, &dial->result.diagnosis);
-	if (dial_path(dial)->direct)
-		diagnosis_append(&dial->result.diagnosis, " (at %s)", addr_format(&dial->peer_addr, addr));
-	else
-		diagnosis_append(&dial->result.diagnosis, " (through %s)", dial_peer_text(dial, peer,
-		    sizeof(peer)));
-	dial_finish(dial);
 }
 
 /* ---- deadlines, start, cancel ---- */
@@ -485,7 +365,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 			start_connect(dial, answer.addrs, answer.count);
 			return;
 		}
-		set_deadline(dial, dial_relay(dial)->connect_timeout_ms - spent_ms);
+		dial_set_deadline(dial, dial_relay(dial)->connect_timeout_ms - spent_ms);
 		return;
 	}
 	time_out(dial);
@@ -532,7 +412,8 @@ void dial_cancel(struct dial *dial)
 	if (dial->phase == DIAL_DONE) {
 		if (dial->result.tunnel != NULL)
 			stream_end_trace(dial->result.tunnel->stream);
-		/* The job is on the loop's list already and frees it. */
+		/* The job is on the loop's list already and frees it, when the route may be gone. */
+		dial_pipeline_end(dial);
 		dial->done = NULL;
 		return;
 	}

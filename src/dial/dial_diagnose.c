@@ -42,7 +42,7 @@ struct verdict {
 
 static struct verdict verdict_of_errno(const struct dial *dial, const struct connect_result *result)
 {
-	bool direct = dial_path(dial)->direct, has_source = dial->params.route->source.len != 0;
+	bool direct = dial_path(dial)->direct;
 
 	switch (result->error) {
 	case ECONNREFUSED:
@@ -62,7 +62,7 @@ static struct verdict verdict_of_errno(const struct dial *dial, const struct con
 		return (struct verdict){DIAGNOSIS_LOCAL_LIMIT, DIAGNOSIS_CAUSE_LIMIT_MEMORY};
 	case EADDRNOTAVAIL:
 	case EAFNOSUPPORT:
-		if (has_source)
+		if (result->bad_source)
 			return (struct verdict){DIAGNOSIS_CONNECT_UNREACHABLE,
 			    DIAGNOSIS_CAUSE_SOURCE_ADDRESS};
 		/* ip(7): no port is free; a host without IPv6 says the same of an IPv6 address. */

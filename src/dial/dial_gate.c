@@ -58,8 +58,3 @@ void dial_gate_leave(struct dial_gate *gate, struct dial_gate_place *place)
 	place->state = DIAL_GATE_OUTSIDE;
 	admit(gate);
 }
-
-bool dial_gate_is_busy(const struct dial_gate *gate)
-{
-	return gate->inside >= gate->width / 2;
-}

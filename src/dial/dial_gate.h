@@ -46,7 +46,5 @@ void dial_gate_init(struct dial_gate *gate, unsigned loop_count);
 bool dial_gate_enter(struct dial_gate *gate, struct dial_gate_place *place);
 /* From any state; the next in order may come in. */
 void dial_gate_leave(struct dial_gate *gate, struct dial_gate_place *place);
-/* What is not urgent has no business here now: half the places are taken. */
-bool dial_gate_is_busy(const struct dial_gate *gate);
 
 #endif

@@ -1,4 +1,4 @@
-/* dial_internal: what dial.c and dial_proxy.c share; for nobody else. */
+/* dial_internal: what dial.c and the files of its stages (dial_proxy.c, dial_tls.c …) share; for nobody else. */
 #ifndef MIDRELAY_DIAL_DIAL_INTERNAL_H
 #define MIDRELAY_DIAL_DIAL_INTERNAL_H
 
@@ -73,6 +73,8 @@ static inline const struct secret *dial_request(const struct dial *dial)
 
 /* Ends the stage before it and sets the deadline of this one. */
 void dial_enter(struct dial *dial, enum dial_phase phase, int64_t stage_ms);
+/* Sets the timer to the end of this stage, or of the whole set-up where that comes first. */
+void dial_set_deadline(struct dial *dial, int64_t stage_ms);
 /* The dial is over; what it yields, or its diagnosis, stands in the result.  Any number of times. */
 void dial_finish(struct dial *dial);
 /* "the proxy NAME" or "the target NAME", for sentences; once connected, with the address if NAME is none. */
@@ -105,12 +107,14 @@ void dial_pipeline_answered(struct dial *dial);
 void dial_pipeline_worked(struct dial *dial);
 /* The attempt failed: completes its diagnosis, and remembers.  True when it is to be done again without. */
 bool dial_pipeline_falls_back(struct dial *dial);
-/* Whatever it was that ended the dial. */
+/* Whatever it was that ended the dial; the path is not looked at behind the first call. */
 void dial_pipeline_end(struct dial *dial);
 
 /* The stream to the target, not begun; NULL when the dial is finished for want of one. */
 struct stream *dial_new_stream(struct dial *dial, const char *prefix, size_t prefix_len);
 /* TLS: behind the proxy's answer, or on the connected watch.  With connect_only the dial is done instead. */
 void dial_start_tls(struct dial *dial, const char *prefix, size_t prefix_len);
+/* The descriptor is ready. */
+void dial_step_tls(struct dial *dial, bool readable);
 
 #endif

@@ -150,4 +150,5 @@ void dial_pipeline_end(struct dial *dial)
 	/* A client that did not wait for the end of the trial may not have to wait for the next one. */
 	if (dial->pipeline == DIAL_PIPELINE_TRIAL && !dial->answered)
 		(void)change(dial, RELAY_PIPELINE_TRIAL, RELAY_PIPELINE_UNKNOWN);
+	dial->pipeline = DIAL_PLAIN;
 }

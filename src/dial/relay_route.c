@@ -1,8 +1,8 @@
 /*
  * relay_route: see relay_route.h.
  *
- * Answers for bringing configuration, secrets and identity together.  The state of paths stands in
- * relay_path.c; what is wrong inside a certificate file is tls/'s to say.
+ * Answers for bringing configuration, requests and identities together.  How an identity comes out of the
+ * configuration stands in relay_identity.c, the state of paths in relay_path.c.
  */
 #include "dial/relay_route.h"
 
@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "dial/http_connect.h"
+#include "dial/relay_identity.h"
 #include "dial/relay_local.h"
 
 /* Squid takes 64 kB, others 8; what we send at once is bounded as well. */
@@ -53,24 +54,6 @@ static void route_clear(struct relay_route *route, unsigned loop_count)
 	free(route->own_hosts);
 }
 
-/* A reference as it stands in the configuration, to be opened with the keys of the routes built so far. */
-static struct secret *get_secret(struct relay_set *set, const char *ref, const char *key, unsigned line,
-    struct config_report *report)
-{
-	struct identity **identities = mem_calloc(set->route_count, sizeof(struct identity *));
-	struct relay_secret_request request = {
-	    .ref = ref, .key = key, .line = line, .identities = identities,
-	    .identity_count = set->route_count};
-	struct secret *secret;
-	size_t i;
-
-	for (i = 0; i < set->route_count; i++)
-		identities[i] = set->routes[i].identity;
-	secret = relay_secrets_get(&set->secrets, &request, report);
-	free(identities);
-	return secret;
-}
-
 static struct secret *build_request(struct relay_set *set, const struct config_path *config,
     const struct config_relay *relay, struct config_report *report)
 {
@@ -88,7 +71,7 @@ static struct secret *build_request(struct relay_set *set, const struct config_p
 	request.header_values = values;
 	request.header_count = config->header_count;
 	if (config->user != NULL)
-		password = get_secret(set, config->password_ref, "password", config->password_line, report);
+		password = relay_identity_secret(set, config->password_ref, "password", config->password_line, report);
 	if (config->user == NULL || password != NULL) {
 		request.password = password;
 		head = http_connect_build(&request);
@@ -103,220 +86,6 @@ static struct secret *build_request(struct relay_set *set, const struct config_p
 	return head;
 }
 
-struct note_place {
-	struct config_report *report;
-	const struct config_relay *relay;
-};
-
-static void on_identity_note(void *arg, const char *key, const char *text)
-{
-	const struct note_place *place = arg;
-
-	config_report_note(place->report, config_relay_line(place->relay, key), "%s: %s", key, text);
-}
-
-static int tls_version(enum config_tls_version version)
-{
-	switch (version) {
-	case CONFIG_TLS_1_2:
-		return TLS1_2_VERSION;
-	case CONFIG_TLS_1_3:
-		return TLS1_3_VERSION;
-	}
-	return 0;
-}
-
-static enum judge_inspection judge_inspection(enum config_inspection inspection)
-{
-	switch (inspection) {
-	case CONFIG_INSPECTION_REFUSE:
-		return JUDGE_INSPECTION_REFUSE;
-	case CONFIG_INSPECTION_WARN:
-		return JUDGE_INSPECTION_WARN;
-	case CONFIG_INSPECTION_IGNORE:
-		return JUDGE_INSPECTION_IGNORE;
-	}
-	return JUDGE_INSPECTION_REFUSE;
-}
-
-/* The relay of the same name and target, which may know of a certificate that is accepted there. */
-static const struct relay_route *find_before(const struct relay_set *previous,
-    const struct config_relay *relay)
-{
-	size_t i;
-
-	for (i = 0; previous != NULL && i < previous->route_count; i++) {
-		const struct config_relay *before = previous->routes[i].config;
-
-		if (strcmp(before->name, relay->name) == 0 && strcmp(before->target.host,
-		    relay->target.host) == 0 && before->target.port == relay->target.port)
-			return &previous->routes[i];
-	}
-	return NULL;
-}
-
-/* An old certificate that the policy in force does not permit is none. */
-static void build_choice(struct relay_route *route, const struct relay_route *before,
-    struct identity_params params)
-{
-	struct identity *from = identity_choice_init(&route->choice, route->identity,
-	    before != NULL ? &before->choice : NULL);
-	struct identity_faults faults;
-	struct identity *old;
-
-	if (from == NULL)
-		return;
-	params.cert_of = from;
-	params.trust_of = route->identity;
-	old = identity_new(&params, NULL, NULL, &faults);
-	if (old != NULL)
-		stream_prepare_identity(old);
-	identity_choice_set_old(&route->choice, old);
-	identity_unref(from);
-}
-
-static void build_identity(struct relay_set *set, size_t at, const struct relay_set *previous,
-    struct config_report *report)
-{
-	const struct config_relay *relay = &set->config->relays[at];
-	struct relay_route *route = &set->routes[at];
-	struct note_place place = {report, relay};
-	struct identity_faults faults;
-	struct secret *passphrase = NULL;
-	unsigned i;
-	struct identity_params params = {
-	    .bundle_file = relay->client_bundle,
-	    .cert_file = relay->client_cert,
-	    .key_file = relay->client_key,
-	    .chain_file = relay->client_chain,
-	    .trust = relay->trust,
-	    .tls_min = tls_version(relay->tls_min),
-	    .tls_max = tls_version(relay->tls_max),
-	    .ciphers = relay->tls_ciphers,
-	    .ciphersuites = relay->tls_ciphersuites,
-	    .groups = relay->tls_groups,
-	    .rules =
-		{
-		    .inspection = judge_inspection(relay->inspection),
-		    .staple = (relay->revocation & CONFIG_REVOCATION_STAPLE) != 0,
-		    .crl = (relay->revocation & CONFIG_REVOCATION_CRL) != 0,
-		    .pins = relay->pin.items,
-		    .pin_count = relay->pin.count,
-		    .issuers = relay->expect_issuer.items,
-		    .issuer_count = relay->expect_issuer.count,
-		},
-	    .crl_file = relay->crl_file,
-	};
-
-	if (relay->client_passphrase_ref != NULL) {
-		passphrase = get_secret(set, relay->client_passphrase_ref, "client_passphrase",
-		    config_relay_line(relay, "client_passphrase"), report);
-		if (passphrase == NULL)
-			return;
-	}
-	params.passphrase = passphrase;
-	route->identity = identity_new(&params, on_identity_note, &place, &faults);
-	secret_free(passphrase);
-	params.passphrase = NULL;
-	for (i = 0; i < faults.count; i++)
-		config_report_fault(report, config_relay_line(relay, faults.items[i].key), "%s: %s",
-		    faults.items[i].key, faults.items[i].err.text);
-	if (route->identity == NULL)
-		return;
-	stream_prepare_identity(route->identity);
-	build_choice(route, find_before(previous, relay), params);
-}
-
-/* ---- the identity for an https:// proxy ---- */
-
-struct proxy_place {
-	struct config_report *report;
-	const struct config_path *path;
-};
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-/* The line and the name of the configuration key behind a parameter of the identity. */
-static unsigned proxy_key(const struct config_path *path, const char *parameter, const char **key)
-{
-	bool own = strstr(path->name, "://") != NULL;
-	bool trust = strcmp(parameter, "trust") == 0;
-	unsigned line = trust ? path->trust_line : path->client_bundle_line;
-
-	if (trust)
-		*key = own ? "proxy_trust" : "trust";
-	else
-		*key = own ? "proxy_client_bundle" : "client_bundle";
-	return line != 0 ? line : path->line;
-}
-
-static void on_proxy_identity_note(void *arg, const char *parameter, const char *text)
-{
-	const struct proxy_place *place = arg;
-	const char *key;
-	unsigned line = proxy_key(place->path, parameter, &key);
-
-	config_report_note(place->report, line, "%s: %s", key, text);
-}
-
-/* One that was built for the same words of the configuration serves again: a system's trust is large. */
-static const struct relay_path *find_alike(const struct relay_set *set, const struct config_path *config)
-{
-	size_t i, j;
-
-	for (i = 0; i < set->route_count; i++) {
-		for (j = 0; j < set->routes[i].path_count; j++) {
-			const struct relay_path *path = &set->routes[i].paths[j];
-
-			if (path->config == config)
-				return NULL;
-			if (path->config->tls && same_text(path->config->trust, config->trust) &&
-			    same_text(path->config->client_bundle, config->client_bundle) &&
-			    path->config->trust_line == config->trust_line &&
-			    path->config->client_bundle_line == config->client_bundle_line)
-				return path;
-		}
-	}
-	return NULL;
-}
-
-static struct identity *build_proxy_identity(const struct relay_set *set, const struct config_path *config,
-    struct config_report *report)
-{
-	struct proxy_place place = {report, config};
-	const struct relay_path *alike = find_alike(set, config);
-	struct identity_params params = {
-	    .bundle_file = config->client_bundle,
-	    .trust = config->trust,
-	    .tls_min = TLS1_2_VERSION,
-	    .tls_max = TLS1_3_VERSION,
-	    /*
-	     * A company's proxy has a company's certificate: whether a path is inspected is asked of the
-	     * target.
-	     */
-	    .rules = {.inspection = JUDGE_INSPECTION_OFF},
-	};
-	struct identity_faults faults;
-	struct identity *identity;
-	unsigned i;
-
-	if (alike != NULL) /* without one its faults have been reported */
-		return alike->proxy_identity == NULL ? NULL : identity_ref(alike->proxy_identity);
-	identity = identity_new(&params, on_proxy_identity_note, &place, &faults);
-	for (i = 0; i < faults.count; i++) {
-		const char *key;
-		unsigned line = proxy_key(config, faults.items[i].key, &key);
-
-		config_report_fault(report, line, "%s: %s", key, faults.items[i].err.text);
-	}
-	if (identity != NULL)
-		stream_prepare_identity(identity);
-	return identity;
-}
-
 static void path_build(struct relay_path *path, struct relay_set *set, const struct config_relay *relay,
     struct config_report *report)
 {
@@ -329,7 +98,7 @@ static void path_build(struct relay_path *path, struct relay_set *set, const str
 	if (!path->config->tls)
 		return;
 	path->proxy_slots = mem_calloc(set->loop_count, sizeof(*path->proxy_slots));
-	path->proxy_identity = build_proxy_identity(set, path->config, report);
+	path->proxy_identity = relay_identity_build_proxy(set, path->config, report);
 }
 
 static void build_http_rules(struct relay_route *route)
@@ -396,7 +165,7 @@ static void build_identities(struct relay_set *set, const struct relay_set *prev
 	for (round = 0; round < 2; round++) {
 		for (i = 0; i < set->route_count; i++) {
 			if (has_sealed_passphrase(&set->config->relays[i]) == (round == 1))
-				build_identity(set, i, previous, report);
+				relay_identity_build(set, i, previous, report);
 		}
 	}
 }
@@ -418,14 +187,14 @@ static void check_files(struct relay_set *set, struct config_report *report)
 
 		/* Files that do not go together were a fault already. */
 		if (one_form && whole && relay->tls_min <= relay->tls_max)
-			build_identity(set, i, NULL, report);
+			relay_identity_build(set, i, NULL, report);
 		if (relay->listen_key == NULL || !config_relay_makes_cert(relay))
 			local_identity_free(relay_local_build(relay, report));
 		for (j = 0; j < relay->path_count; j++) {
 			const struct config_path *path = &relay->paths[j];
 
 			if (path->password_ref != NULL)
-				secret_free(get_secret(set, path->password_ref, "password",
+				secret_free(relay_identity_secret(set, path->password_ref, "password",
 				    path->password_line, report));
 		}
 	}

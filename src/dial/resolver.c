@@ -183,6 +183,16 @@ struct resolver *resolver_new(void)
 	return resolver;
 }
 
+void resolver_close(struct resolver *resolver)
+{
+	if (resolver == NULL)
+		return;
+	pthread_mutex_lock(&resolver->lock);
+	resolver->closed = true;
+	pthread_cond_broadcast(&resolver->wake);
+	pthread_mutex_unlock(&resolver->lock);
+}
+
 void resolver_free(struct resolver *resolver)
 {
 	struct timespec until;
@@ -199,8 +209,7 @@ void resolver_free(struct resolver *resolver)
 		until.tv_nsec -= 1000000000L;
 	}
 	pthread_mutex_lock(&resolver->lock);
-	resolver->closed = true;
-	pthread_cond_broadcast(&resolver->wake);
+	midrelay_assert(resolver->closed);
 	for (entry = resolver->entries; entry != NULL; entry = entry->next) {
 		while ((query = entry->waiting) != NULL) {
 			entry->waiting = query->next;

@@ -39,7 +39,9 @@ struct resolver_query;
 typedef void resolver_done_fn(void *arg, const struct resolver_answer *answer);
 
 struct resolver *resolver_new(void);
-/* Every loop has ended.  A thread that hangs in getaddrinfo is left behind with what it needs. */
+/* Nothing is posted to a loop any more, nor answered: before the first loop that asked is freed. */
+void resolver_close(struct resolver *resolver);
+/* It is closed.  A thread that hangs in getaddrinfo is left behind with what it needs. */
 void resolver_free(struct resolver *resolver);
 
 struct resolver_query *resolver_ask(struct resolver *resolver, struct loop *loop, const char *host,

@@ -397,7 +397,8 @@ unsigned session_cut_all(struct session_context *context)
 	struct session *session;
 	unsigned count = 0;
 
-	TAILQ_FOREACH(session, &context->sessions, entry) {
+	/* The last to come first: they wait for their turn to be dialled for, and are not to get it on the way out. */
+	TAILQ_FOREACH_REVERSE(session, &context->sessions, session_list, entry) {
 		if (session->state == SESSION_CLOSED)
 			continue;
 		count++;

@@ -206,6 +206,7 @@ static void end(struct service *service)
 	unsigned i;
 
 	service_status_free(service->status);
+	resolver_close(service->resolver);
 	for (i = 0; i < service->worker_count; i++)
 		worker_end(&service->workers[i]);
 	resolver_free(service->resolver);

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Proves that many clients at once are dialled for in order, so many at a time, each within its deadline."""
 
+import signal
+
 import harness
 from harness import read_response, request_bytes
 
@@ -103,6 +105,22 @@ def test_those_who_leave_make_room(case):
         sock.sendall(request_bytes())
         response = read_response(sock)
         assert response.status == 200, (response.status, response.reason, m.tail())
+
+
+@harness.counts_dials
+def test_a_stop_lets_nobody_in(case):
+    """Those who wait for their turn when everybody is cut are not dialled for on the way out."""
+    proxy = case.proxy(case.instance(mode="http"), silent=True)
+    m = case.relay("instance.lab.test", [proxy], process={"log_level": "info", "workers": "1"}, **PATIENT)
+    socks = burst(m, WIDTH + 100)
+    harness.wait_until(lambda: len(proxy.connections) >= WIDTH, "a full house at the proxy")
+    m.signal(signal.SIGTERM)
+    m.wait_event("draining")
+    m.signal(signal.SIGTERM)
+    assert m.wait() == 0
+    for sock in socks:
+        sock.close()
+    assert harness.settled(lambda: len(proxy.connections)) == WIDTH
 
 
 if __name__ == "__main__":

@@ -248,6 +248,27 @@ def with_route(case, kind, *facts):
                  start={"around": around}, listen="unix:" + case.path("listener"))
 
 
+def without_ports(case, **keys):
+    """A network of its own, in which the kernel has no port to dial from."""
+    around = in_namespaces(case, "cd /proc/sys/net/ipv4; ip link set lo up; echo 40000 40001 > ip_local_port_range; "
+                           "echo 40000-40001 > ip_local_reserved_ports", net=True)
+    return relay(case, "instance.lab.test", ["http://127.0.0.1:3128"], "127.0.0.1:3128",
+                 "Cannot assign requested address", start={"around": around}, listen="unix:" + case.path("listener"),
+                 **keys)
+
+
+@case_of("local-limit", "ports", only="run")
+def no_port_left(case):
+    """The kernel has no port to dial from."""
+    return without_ports(case)
+
+
+@case_of("local-limit", "ports", only="run")
+def no_port_left_at_the_source_address(case):
+    """The same of a source_address, which is not what is wrong."""
+    return without_ports(case, source_address="127.0.0.2")
+
+
 @case_of("connect-unreachable", "host-unreachable")
 def host_unreachable(case):
     """A way that ends in "host unreachable"."""

@@ -123,6 +123,28 @@ def test_unknown_user(case):
         assert done.returncode == 78 and "midrelay.ini:2:" in done.stderr and "no-such-user" in done.stderr, done.stderr
 
 
+def stranger():
+    """A number that is no user of this host."""
+    known = {entry.pw_uid for entry in pwd.getpwall()}
+    return next(number for number in range(40000, 60000) if number not in known)
+
+
+def test_a_number_without_an_entry_needs_a_group(case):
+    """It would keep root's group otherwise."""
+    account()
+    number = stranger()
+    text = "[relay r]\nlisten = 127.0.0.1:0\ntarget = h\n"
+    os.chmod(case.dir, 0o711)
+    config = case.write("midrelay.ini", "[midrelay]\nuser = %d\n%s" % (number, text), mode=0o644)
+    for command in ("run", "config", "check"):
+        done = case.run(command, "-c", config)
+        assert done.returncode == 78 and "midrelay.ini:2:" in done.stderr and "set group" in done.stderr, done.stderr
+    m = case.start("[midrelay]\nuser = %d\ngroup = %d\n%s" % (number, number, text))
+    now = status(m.process.pid)
+    assert now["Uid"].split() == now["Gid"].split() == [str(number)] * 4, now
+    assert now["Groups"].split() == [str(number)], now["Groups"]
+
+
 def test_config_and_check_read_as_the_user(case):
     user = account()
     os.chmod(case.dir, 0o711)

@@ -82,6 +82,16 @@ static void on_answer(void *arg, const struct resolver_answer *answer)
 		loop_stop(asking->loop);
 }
 
+static bool is_hanging(void)
+{
+	bool is;
+
+	pthread_mutex_lock(&lock);
+	is = hanging > 0;
+	pthread_mutex_unlock(&lock);
+	return is;
+}
+
 static void release(void)
 {
 	pthread_mutex_lock(&lock);
@@ -113,6 +123,7 @@ static void test_hanging_names_hold_up_no_other(void **state)
 	release();
 	loop_run(loop);
 	assert_int_equal(slow.awaited, 0);
+	resolver_close(resolver);
 	loop_free(loop);
 	resolver_free(resolver);
 }
@@ -136,6 +147,7 @@ static void test_two_questions_at_once_for_one_idle_thread(void **state)
 	assert_int_equal(slow.awaited, 1);
 	release();
 	loop_run(loop);
+	resolver_close(resolver);
 	loop_free(loop);
 	resolver_free(resolver);
 }
@@ -155,6 +167,7 @@ static void test_the_same_name_is_asked_once(void **state)
 	loop_run(loop);
 	assert_int_equal(asked, 1);
 	assert_int_equal(threads_made, 1);
+	resolver_close(resolver);
 	loop_free(loop);
 	resolver_free(resolver);
 }
@@ -174,8 +187,29 @@ static void test_a_thread_is_tried_for_again(void **state)
 	resolver_ask(resolver, loop, "one.test", on_answer, &both);
 	loop_run(loop);
 	assert_int_equal(both.awaited, 0);
+	resolver_close(resolver);
 	loop_free(loop);
 	resolver_free(resolver);
+}
+
+/* The end of the process: a name server that answers only then must find no loop. */
+static void test_nothing_is_posted_once_closed(void **state)
+{
+	struct error err;
+	struct loop *loop = loop_new(0, &err);
+	struct asking late = {loop, 1};
+	struct resolver *resolver = resolver_new();
+
+	assert_non_null(loop);
+	released = false;
+	resolver_ask(resolver, loop, "hang.test", on_answer, &late);
+	while (!is_hanging())
+		continue;
+	resolver_close(resolver);
+	release();
+	resolver_free(resolver); /* once its thread has gone */
+	loop_free(loop);         /* runs what was posted */
+	assert_int_equal(late.awaited, 1);
 }
 
 int main(void)
@@ -185,6 +219,7 @@ int main(void)
 	    cmocka_unit_test(test_two_questions_at_once_for_one_idle_thread),
 	    cmocka_unit_test(test_the_same_name_is_asked_once),
 	    cmocka_unit_test(test_a_thread_is_tried_for_again),
+	    cmocka_unit_test(test_nothing_is_posted_once_closed),
 	};
 
 	/* A question that is held up would be waited for for ever. */
