@@ -58,7 +58,8 @@ struct service {
 	struct privileges privileges;
 	struct event *on_hup, *on_term, *on_int, *drain_timer, *log_timer;
 	unsigned busy_workers; /* while draining: those that have not told that they are empty */
-	unsigned cut;          /* sessions that drain_timeout ended */
+	bool cutting;          /* no session is waited for any more */
+	unsigned cut;          /* sessions that drain_timeout, or a second signal, ended */
 	int64_t began_ms;
 	struct file_watch *files; /* what the running configuration, and one that failed since, was read from */
 	struct renewal renewal;
