@@ -605,6 +605,30 @@ def test_the_command(case):
     assert done.returncode == 1 and done.stdout == "" and "unix:%s cannot be reached: nobody answers" % path in done.stderr
 
 
+def test_the_command_asks_somebody_else(case):
+    """Whoever took the port while midrelay does not run: no more than lines and colours come to the terminal."""
+    said = "one\n\033[1;31mred\033[0m \033]0;title\007 \033[2J\033[6n \r\b\x7f \u009b2J b\u00fcro\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve():
+            for _ in range(3):
+                sock, _peer = server.accept()
+                with sock:
+                    request = sock.recv(4096)
+                    code = "503 No" if b"/readyz" in request else "200 OK"
+                    body = said.encode()
+                    sock.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (code.encode(), len(body), body))
+        config = case.path("other.ini")
+        harness.write_config(config, {"midrelay": {"status": "127.0.0.1:%d" % server.getsockname()[1]},
+                                      "relay r": relay(case, case.instance())})
+        served = in_thread(serve)
+        done = case.run("status", "-c", config)
+        probed = case.run("status", "-c", config, "--probe", "live")
+        served()
+    seen = "one\n\033[1;31mred\033[0m ?]0;title? ?[2J?[6n ??? ?2J b\u00fcro\n"
+    assert (done.returncode, done.stdout, probed.stdout) == (1, seen, seen), (done, probed)
+    assert done.stderr == "midrelay: not ready: one\n", done.stderr
+
+
 def test_the_command_as_a_probe(case):
     instance = case.instance(mode="http")
     m = start(case, {"relay r": relay(case, instance, [case.proxy(instance, reply="403")])},
