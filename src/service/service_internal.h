@@ -90,6 +90,9 @@ struct plan {
 /* One line for each fault or note. */
 void service_log_report(const struct config_report *report, const struct config_fault *list, size_t count,
     enum log_level level, const char *event);
+#define SERVICE_LISTEN_TEXT_BYTES (ADDR_TEXT_BYTES + 8)
+/* Where it listens, "tls://" before it where that is so; returns buf. */
+const char *service_listen_text(const struct listen_socket *sock, char buf[SERVICE_LISTEN_TEXT_BYTES]);
 void service_log_listening(const struct service *service);
 /* Before workers know the set. */
 void service_note_listens(struct relay_set *set, const struct listen_list *listens);

@@ -259,6 +259,19 @@ def test_status_json(case):
     clean(case, json.dumps(seen))
 
 
+def test_a_tls_listener_is_told_as_one(case):
+    """As in the log, and after a reload that makes it a plain one."""
+    keys = relay(case, case.instance(), listen=["tls://127.0.0.1:0", "127.0.0.1:0"], listen_cert="auto")
+    m = case.start({"midrelay": {"status": "127.0.0.1:0"}, "relay r": keys}, env={"STATE_DIRECTORY": case.path("state")})
+    where = m.wait_event("status-listening")["address"]
+    listens = status(where)["relays"][0]["listen"]
+    assert listens == [event["address"] for event in m.events("listening")] and listens[0].startswith("tls://"), listens
+    m.sections["relay r"].update(listen=[listens[0].removeprefix("tls://"), listens[1]], listen_cert=None)
+    m.write()
+    m.reload()
+    assert status(where)["relays"][0]["listen"] == [listens[0].removeprefix("tls://"), listens[1]]
+
+
 def test_the_same_failure_counts_up(case):
     instance = case.instance()
     m = start(case, {"relay r": relay(case, instance, [case.proxy(instance, reply="403")])})
