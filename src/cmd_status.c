@@ -108,6 +108,46 @@ static int unreachable(const struct addr *addr, const struct error *err)
 	return EXIT_STATUS_FAILED;
 }
 
+/* Of a sequence that sets colours (ECMA-48 SGR), in bytes; 0: none begins here. */
+static size_t ink_len(const char *text)
+{
+	size_t len;
+
+	if (text[0] != '\033' || text[1] != '[')
+		return 0;
+	len = 2 + strspn(text + 2, "0123456789;");
+	return text[len] == 'm' ? len + 1 : 0;
+}
+
+/* C0 without the LF, DEL, and C1 as UTF-8 has them; in bytes. */
+static size_t control_len(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f)
+		return 2;
+	return (at[0] < 0x20 && at[0] != '\n') || at[0] == 0x7f;
+}
+
+/* Where midrelay does not run, anybody may answer at its port: nothing but lines and colours comes through. */
+static void show(FILE *out, const char *text, size_t len)
+{
+	const char *end = text + len;
+	size_t n;
+
+	while (text < end) {
+		if ((n = ink_len(text)) > 0) {
+			fwrite(text, 1, n, out);
+		} else if ((n = control_len(text)) > 0) {
+			putc('?', out);
+		} else {
+			putc(*text, out);
+			n = 1;
+		}
+		text += n;
+	}
+}
+
 /* /readyz is asked first: it is what the exit status tells. */
 static int ask(const struct wish *wish, const struct addr *addr)
 {
@@ -123,11 +163,14 @@ static int ask(const struct wish *wish, const struct addr *addr)
 		error_set(&err, "it answers %u", got != 200 ? got : ready);
 		status = unreachable(addr, &err);
 	} else {
-		fputs(body, stdout);
-		if (ready == 200)
+		show(stdout, body, strlen(body));
+		if (ready == 200) {
 			status = EXIT_STATUS_OK;
-		else
-			fprintf(stderr, "midrelay: not ready: %.*s\n", (int)strcspn(reasons, "\n"), reasons);
+		} else {
+			fputs("midrelay: not ready: ", stderr);
+			show(stderr, reasons, strcspn(reasons, "\n"));
+			putc('\n', stderr);
+		}
 	}
 	free(path);
 	free(reasons);
@@ -144,7 +187,7 @@ static int probe(const struct wish *wish, const struct addr *addr)
 
 	if (!status_client_get(addr, wish->probe, &got, &body, &err))
 		return unreachable(addr, &err);
-	fputs(body, stdout);
+	show(stdout, body, strlen(body));
 	free(body);
 	return got == 200 ? EXIT_STATUS_OK : EXIT_STATUS_FAILED;
 }

@@ -82,6 +82,7 @@ void service_cut_all(struct service *service)
 {
 	unsigned i;
 
+	service->cutting = true;
 	for (i = 0; i < service->worker_count; i++) {
 		struct cut_mail *mail = mem_calloc(1, sizeof(*mail));
 
@@ -108,6 +109,9 @@ static void accepting_ended(void *arg)
 	service->busy_workers = service->worker_count;
 	for (i = 0; i < service->worker_count; i++)
 		worker_call(&service->workers[i], worker_drain, service, NULL, NULL);
+	/* Of those that were on their way from the acceptor to a worker then, no cut has heard. */
+	if (service->cutting)
+		service_cut_all(service);
 }
 
 void service_drain(struct service *service)

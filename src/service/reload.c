@@ -186,9 +186,17 @@ void service_keep_ready(struct service *service)
 		worker_call(&service->workers[i], follow, relay_set_ref(service->set), NULL, NULL);
 }
 
+const char *service_listen_text(const struct listen_socket *sock, char buf[SERVICE_LISTEN_TEXT_BYTES])
+{
+	char text[ADDR_TEXT_BYTES];
+
+	snprintf(buf, SERVICE_LISTEN_TEXT_BYTES, "%s%s", sock->tls ? "tls://" : "", addr_format(&sock->bound, text));
+	return buf;
+}
+
 void service_log_listening(const struct service *service)
 {
-	char text[ADDR_TEXT_BYTES], address[ADDR_TEXT_BYTES + 8];
+	char address[SERVICE_LISTEN_TEXT_BYTES];
 	struct log_line line;
 	size_t i;
 
@@ -198,9 +206,7 @@ void service_log_listening(const struct service *service)
 		if (!log_begin(&line, LOG_INFO, "listening"))
 			return;
 		log_str(&line, "relay", sock->relay->name);
-		snprintf(address, sizeof(address), "%s%s", sock->tls ? "tls://" : "",
-		    addr_format(&sock->bound, text));
-		log_str(&line, "address", address);
+		log_str(&line, "address", service_listen_text(sock, address));
 		log_str(&line, "target", service->set->routes[sock->relay_index].target_text);
 		log_end(&line);
 	}

@@ -58,7 +58,8 @@ struct service {
 	struct privileges privileges;
 	struct event *on_hup, *on_term, *on_int, *drain_timer, *log_timer;
 	unsigned busy_workers; /* while draining: those that have not told that they are empty */
-	unsigned cut;          /* sessions that drain_timeout ended */
+	bool cutting;          /* no session is waited for any more */
+	unsigned cut;          /* sessions that drain_timeout, or a second signal, ended */
 	int64_t began_ms;
 	struct file_watch *files; /* what the running configuration, and one that failed since, was read from */
 	struct renewal renewal;
@@ -89,6 +90,9 @@ struct plan {
 /* One line for each fault or note. */
 void service_log_report(const struct config_report *report, const struct config_fault *list, size_t count,
     enum log_level level, const char *event);
+#define SERVICE_LISTEN_TEXT_BYTES (ADDR_TEXT_BYTES + 8)
+/* Where it listens, "tls://" before it where that is so; returns buf. */
+const char *service_listen_text(const struct listen_socket *sock, char buf[SERVICE_LISTEN_TEXT_BYTES]);
 void service_log_listening(const struct service *service);
 /* Before workers know the set. */
 void service_note_listens(struct relay_set *set, const struct listen_list *listens);

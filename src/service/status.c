@@ -169,7 +169,7 @@ void service_status_follow(struct service_status *status)
 	struct place *places, *old_places;
 	struct relay_set *old_set;
 	size_t old_count, i;
-	char text[ADDR_TEXT_BYTES];
+	char text[SERVICE_LISTEN_TEXT_BYTES];
 
 	if (status == NULL)
 		return;
@@ -177,7 +177,7 @@ void service_status_follow(struct service_status *status)
 	places = mem_calloc(service->listens.count + 1, sizeof(*places));
 	for (i = 0; i < service->listens.count; i++) {
 		places[i].relay = service->listens.sockets[i].relay_index;
-		places[i].text = mem_strdup(addr_format(&service->listens.sockets[i].bound, text));
+		places[i].text = mem_strdup(service_listen_text(&service->listens.sockets[i], text));
 	}
 	pthread_mutex_lock(&status->lock);
 	old_set = status->set;

@@ -95,7 +95,7 @@ static bool keep_small(struct kept *block, size_t size)
 
 	if (ended || size < SMALL_FIRST || SMALL_KEPT_BYTES == 0)
 		return false;
-	while (smalls.bytes >= SMALL_KEPT_BYTES)
+	while (smalls.bytes + size > SMALL_KEPT_BYTES)
 		drop_small();
 	block->next = smalls.first[i];
 	smalls.first[i] = block;

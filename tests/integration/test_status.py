@@ -252,11 +252,25 @@ def test_status_json(case):
                                  check=True, capture_output=True, text=True).stdout.strip().split("=")[1]
     assert certs["client"]["sha256"] == fingerprint and certs["client"]["days_left"] > 100, certs
     assert certs["client"]["not_before"] < certs["client"]["not_after"]
-    # The one of its chain that ends first: a second may lie between what the lab has made.
-    assert certs["server"]["subject"] in ("CN=instance.lab.test,O=Lab", "CN=Lab Intermediate CA,O=Lab"), a["certificates"]
+    # The one of its chain that ends first: a second may lie between any two that the lab has made.
+    assert certs["server"]["subject"] in ("CN=instance.lab.test,O=Lab", "CN=Lab Intermediate CA,O=Lab",
+                                          "CN=Lab Root CA,O=Lab"), a["certificates"]
     assert certs["server"]["path"] == m.good, a["certificates"]
     assert not b["ready"] and "proxy-denied" in b["unready"] and b["paths"][0]["state"] == "failed"
     clean(case, json.dumps(seen))
+
+
+def test_a_tls_listener_is_told_as_one(case):
+    """As in the log, and after a reload that makes it a plain one."""
+    keys = relay(case, case.instance(), listen=["tls://127.0.0.1:0", "127.0.0.1:0"], listen_cert="auto")
+    m = case.start({"midrelay": {"status": "127.0.0.1:0"}, "relay r": keys}, env={"STATE_DIRECTORY": case.path("state")})
+    where = m.wait_event("status-listening")["address"]
+    listens = status(where)["relays"][0]["listen"]
+    assert listens == [event["address"] for event in m.events("listening")] and listens[0].startswith("tls://"), listens
+    m.sections["relay r"].update(listen=[listens[0].removeprefix("tls://"), listens[1]], listen_cert=None)
+    m.write()
+    m.reload()
+    assert status(where)["relays"][0]["listen"] == [listens[0].removeprefix("tls://"), listens[1]]
 
 
 def test_the_same_failure_counts_up(case):
@@ -603,6 +617,30 @@ def test_the_command(case):
     m.assert_ends_clean()
     done = case.run("status", "-c", m.config)
     assert done.returncode == 1 and done.stdout == "" and "unix:%s cannot be reached: nobody answers" % path in done.stderr
+
+
+def test_the_command_asks_somebody_else(case):
+    """Whoever took the port while midrelay does not run: no more than lines and colours come to the terminal."""
+    said = "one\n\033[1;31mred\033[0m \033]0;title\007 \033[2J\033[6n \r\b\x7f \u009b2J b\u00fcro\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve():
+            for _ in range(3):
+                sock, _peer = server.accept()
+                with sock:
+                    request = sock.recv(4096)
+                    code = "503 No" if b"/readyz" in request else "200 OK"
+                    body = said.encode()
+                    sock.sendall(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (code.encode(), len(body), body))
+        config = case.path("other.ini")
+        harness.write_config(config, {"midrelay": {"status": "127.0.0.1:%d" % server.getsockname()[1]},
+                                      "relay r": relay(case, case.instance())})
+        served = in_thread(serve)
+        done = case.run("status", "-c", config)
+        probed = case.run("status", "-c", config, "--probe", "live")
+        served()
+    seen = "one\n\033[1;31mred\033[0m ?]0;title? ?[2J?[6n ??? ?2J b\u00fcro\n"
+    assert (done.returncode, done.stdout, probed.stdout) == (1, seen, seen), (done, probed)
+    assert done.stderr == "midrelay: not ready: one\n", done.stderr
 
 
 def test_the_command_as_a_probe(case):

@@ -64,6 +64,37 @@ def test_second_signal_stops_at_once(case):
         m.session()
 
 
+def test_second_signal_right_behind_the_first(case):
+    """Clients that are on their way from the acceptor to a worker just then are not forgotten."""
+    instance = case.instance(mode="echo")
+
+    def come(port, come_no_more, socks):
+        while not come_no_more.is_set() and len(socks) < 1000:
+            try:
+                sock = socket.create_connection(("127.0.0.1", port), harness.LIMIT)
+            except OSError:
+                return
+            socks.append(sock)
+            harness.try_send(sock, b"x")
+    for _ in range(8):
+        m = case.relay(instance, process={"drain_timeout": "60s", "workers": "3"}, ready_tunnels="off")
+        m.opened = None
+        come_no_more, socks = threading.Event(), []
+        clients = [harness.in_thread(come, m.port(), come_no_more, socks) for _ in range(4)]
+        harness.wait_until(lambda: len(socks) > 150, "clients")
+        m.signal(signal.SIGTERM)
+        m.signal(signal.SIGINT)
+        began = time.monotonic()
+        assert m.wait() == 0
+        assert time.monotonic() - began < 5 * SLOW
+        m.status = 0
+        come_no_more.set()
+        for client in clients:
+            client()
+        for sock in socks:
+            sock.close()
+
+
 def test_sighup_while_draining_changes_nothing(case):
     m = case.relay(case.instance(mode="echo"), process={"drain_timeout": "10s"})
     with m.connect() as sock:
