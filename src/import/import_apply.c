@@ -124,17 +124,6 @@ bool import_apply(const struct import_file *file, const char *bytes, size_t len,
 
 /* ---- back ---- */
 
-static bool is_ours(const char *name)
-{
-	size_t i;
-
-	for (i = 0; import_way_parameters[i] != NULL; i++) {
-		if (strcmp(import_way_parameters[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The text without what we may change and without white space; *len bytes, to be wiped. */
 static char *rest_of(const struct import_document *document, size_t *len)
 {
@@ -143,7 +132,8 @@ static char *rest_of(const struct import_document *document, size_t *len)
 
 	*len = 0;
 	for (at = 0; at < document->len; at++) {
-		while (i < document->count && (document->parameters[i].end <= at || !is_ours(document->parameters[i].name)))
+		while (i < document->count && (document->parameters[i].end <= at ||
+						 !import_way_may_edit(document->parameters[i].name)))
 			i++;
 		if (i < document->count && at >= document->parameters[i].start)
 			continue;
@@ -176,7 +166,7 @@ static void report_differences(const struct import_document *in, const struct im
 	for (i = 0; i < in->count; i++) {
 		const struct import_parameter *p = &in->parameters[i], *q = import_document_find(other, p->name);
 
-		if (is_ours(p->name))
+		if (import_way_may_edit(p->name))
 			continue;
 		text_escape(p->written, strlen(p->written), shown, sizeof(shown));
 		if (q == NULL)
