@@ -1,6 +1,6 @@
 /*
  * config_check: what no value alone can tell: values that belong together or exclude each other, and names
- * that must be defined somewhere else.  It also turns each relay's `proxy` list into paths.
+ * that must be defined somewhere else.  A relay's list of proxies is config_paths's.
  */
 #include <grp.h>
 #include <pwd.h>

@@ -141,17 +141,6 @@ bool import_apply(const struct import_file *file, const char *bytes, size_t len,
 
 /* ---- back ---- */
 
-static bool is_ours(const char *name)
-{
-	size_t i;
-
-	for (i = 0; import_way_parameters[i] != NULL; i++) {
-		if (strcmp(import_way_parameters[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool is_in_value(const struct import_parameter *p, size_t at)
 {
 	return p->value != NULL && at >= p->value_start && at < p->value_start + p->value_len;
@@ -170,7 +159,7 @@ static char *rest_of(const struct import_document *document, size_t *len)
 		while (i < document->count && document->parameters[i].end <= at)
 			i++;
 		p = i < document->count && document->parameters[i].start <= at ? &document->parameters[i] : NULL;
-		if (p != NULL && is_ours(p->name))
+		if (p != NULL && import_way_may_edit(p->name))
 			continue;
 		if (strchr(" \t\r\n", document->text[at]) == NULL || (p != NULL && is_in_value(p, at)))
 			out[(*len)++] = document->text[at];
@@ -201,7 +190,7 @@ static void report_differences(const struct import_document *in, const struct im
 	for (i = 0; i < in->count; i++) {
 		const struct import_parameter *p = &in->parameters[i], *q = import_document_find(other, p->name);
 
-		if (is_ours(p->name))
+		if (import_way_may_edit(p->name))
 			continue;
 		text_escape(p->written, strlen(p->written), shown, sizeof(shown));
 		if (q == NULL)

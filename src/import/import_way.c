@@ -12,8 +12,18 @@
 #define UPGRADE_HOST "glide.mid.autoupgrade.proxy_host"
 #define UPGRADE_PORT "glide.mid.autoupgrade.proxy_port"
 
-const char *const import_way_parameters[] = {"url", "mid.proxy.use_proxy", "mid.instance.use_proxy", "mid.proxy.host",
-    "mid.proxy.port", UPGRADE_HOST, UPGRADE_PORT, NULL};
+bool import_way_may_edit(const char *parameter)
+{
+	static const char *const ours[] = {"url", "mid.proxy.use_proxy", "mid.instance.use_proxy", "mid.proxy.host",
+	    "mid.proxy.port", UPGRADE_HOST, UPGRADE_PORT};
+	size_t i;
+
+	for (i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		if (strcmp(ours[i], parameter) == 0)
+			return true;
+	}
+	return false;
+}
 
 const char *import_way_name(enum import_way way)
 {

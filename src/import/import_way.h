@@ -4,6 +4,7 @@
 #ifndef MIDRELAY_IMPORT_IMPORT_WAY_H
 #define MIDRELAY_IMPORT_IMPORT_WAY_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "import/import_edit.h"
@@ -27,8 +28,8 @@ char *import_way_listen(enum import_way way, const struct import_mid *mid);
 void import_way_edits(enum import_way way, const struct import_mid *mid, const char *listen,
     const struct import_document *document, struct import_edits *edits);
 
-/* The parameters that import_way_edits() may touch; ends in NULL. */
-extern const char *const import_way_parameters[];
+/* Whether import_way_edits() may touch this parameter. */
+bool import_way_may_edit(const char *parameter);
 
 /* What else there is to do and to know on this way, and whatever the way, in words. */
 void import_way_print_rest(enum import_way way, const struct import_mid *mid, const char *listen, FILE *to);

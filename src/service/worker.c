@@ -1,11 +1,11 @@
 /* worker: see worker.h. */
 #include "service/worker.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "tls/record_buffers.h"
 
 struct call {
@@ -42,17 +42,8 @@ static void *thread_main(void *arg)
 
 bool worker_start(struct worker *worker, struct error *err)
 {
-	sigset_t all, before;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	error = pthread_create(&worker->thread, NULL, thread_main, worker);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error != 0)
-		return error_set_errno(err, error, "a worker thread cannot be started");
-	worker->started = true;
-	return true;
+	worker->started = thread_start(&worker->thread, thread_main, worker, "a worker thread", err);
+	return worker->started;
 }
 
 static void run_then(struct loop_job *job)

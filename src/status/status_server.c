@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 #include "base/unix_socket.h"
 #include "loop/loop.h"
 #include "status/status_answer.h"
@@ -324,9 +324,6 @@ const struct addr *status_server_addr(const struct status_server *server)
 
 bool status_server_start(struct status_server *server, struct error *err)
 {
-	sigset_t all, before;
-	int error;
-
 	server->loop = loop_new(0, err);
 	if (server->loop == NULL)
 		return false;
@@ -336,14 +333,9 @@ bool status_server_start(struct status_server *server, struct error *err)
 	if (server->pause == NULL || server->listener == NULL)
 		return error_set(err, "libevent has no event for the status endpoint");
 	evconnlistener_set_error_cb(server->listener, on_accept_failed);
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	error = pthread_create(&server->thread, NULL, thread_main, server);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error != 0)
-		return error_set_errno(err, error, "the thread of the status endpoint cannot be started");
-	server->started = true;
-	return true;
+	server->started =
+	    thread_start(&server->thread, thread_main, server, "the thread of the status endpoint", err);
+	return server->started;
 }
 
 void status_server_free(struct status_server *server)

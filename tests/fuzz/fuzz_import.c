@@ -13,17 +13,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool is_ours(const char *name)
-{
-	size_t i;
-
-	for (i = 0; import_way_parameters[i] != NULL; i++) {
-		if (strcmp(import_way_parameters[i], name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void check_document(const struct import_document *document, const uint8_t *data, size_t size)
 {
 	char *bytes;
@@ -51,7 +40,7 @@ static const struct import_parameter *next_foreign(const struct import_document 
 	while (*i < document->count) {
 		const struct import_parameter *p = &document->parameters[(*i)++];
 
-		if (!is_ours(p->name))
+		if (!import_way_may_edit(p->name))
 			return p;
 	}
 	return NULL;

@@ -10,7 +10,6 @@ import inspect
 import json
 import os
 import re
-import socket
 import subprocess
 
 import harness
@@ -152,14 +151,6 @@ def remedy_of(info, cause):
 
 
 # Places
-
-def closed_port(case):
-    """A port that is taken, and where nobody listens."""
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    case.cleanups.append(sock.close)
-    return sock.getsockname()[1]
-
 
 def in_namespaces(case, script, net=False, files=None):
     """

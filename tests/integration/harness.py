@@ -237,6 +237,16 @@ def read_all(sock):
     return bytes(got), "eof"
 
 
+def read_head(sock):
+    """The head of an answer, and nothing of what stands behind it."""
+    got = b""
+    while not got.endswith(b"\r\n\r\n"):
+        part = sock.recv(1)
+        assert part, got
+        got += part
+    return got
+
+
 def try_send(sock, data):
     """Sends to a peer that may be gone already; what it did is seen by reading."""
     try:
@@ -255,6 +265,20 @@ def read_hashed(sock):
     except (ConnectionResetError, BrokenPipeError):
         return count, digest.hexdigest(), "reset"
     return count, digest.hexdigest(), "eof"
+
+
+class Upload:
+    """Sends the pattern and a FIN, in a thread; `sent` is how far it has come."""
+
+    def __init__(self, sock, size):
+        self.sent = 0
+        self.wait = in_thread(self._send, sock, size)
+
+    def _send(self, sock, size):
+        for part in pattern_stream(size):
+            sock.sendall(part)
+            self.sent += len(part)
+        sock.shutdown(socket.SHUT_WR)
 
 
 def both_versions(function):
@@ -435,6 +459,13 @@ class Midrelay:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def assert_idle(self):
+        """Less than a fifth of a CPU over a while in which nothing moves."""
+        cpu, began = self.cpu_seconds(), time.monotonic()
+        wait_until(lambda: time.monotonic() - began > 0.5 * SLOW, "half a second")
+        used = (self.cpu_seconds() - cpu) / (time.monotonic() - began)
+        assert INSTRUMENTED or used < 0.2, "%.0f %% of a CPU while nothing moves" % (used * 100)
+
     def signal(self, number):
         self.process.send_signal(number)
 
@@ -571,6 +602,13 @@ class Case:
 
     def path(self, name):
         return os.path.join(self.dir, name)
+
+    def closed_port(self):
+        """A port that is taken, and where nobody listens."""
+        sock = socket.socket()
+        sock.bind(("127.0.0.1", 0))
+        self.cleanups.append(sock.close)
+        return sock.getsockname()[1]
 
     def write(self, name, text, mode=0o600):
         with open(self.path(name), "w") as out:

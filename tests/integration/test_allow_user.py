@@ -3,7 +3,6 @@
 
 import os
 import pwd
-import socket
 import subprocess
 import sys
 

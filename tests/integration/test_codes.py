@@ -206,7 +206,7 @@ def name_servers_swallow(case):
 @case_of("connect-refused")
 def proxy_port_closed(case):
     """Nobody listens on the proxy's port."""
-    port = codes.closed_port(case)
+    port = case.closed_port()
     return relay(case, "instance.lab.test", ["http://127.0.0.1:%d" % port], "the proxy http://127.0.0.1:%d" % port,
                  "Connection refused")
 
@@ -214,7 +214,7 @@ def proxy_port_closed(case):
 @case_of("connect-refused", "target")
 def target_port_closed(case):
     """Nobody listens on the target's port, on a direct path."""
-    port = codes.closed_port(case)
+    port = case.closed_port()
     return relay(case, "instance.lab.test:%d" % port, (), "the target instance.lab.test:%d at 127.0.0.1:%d" % (port, port),
                  "Connection refused", target_address="127.0.0.1")
 

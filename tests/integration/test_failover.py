@@ -9,34 +9,26 @@ import harness
 import replies
 
 
-def closed_port():
-    """A port that refuses: bound, not listening; the caller keeps the socket."""
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    return sock
-
-
 @harness.counts_dials
 def test_each_failure_before_tls_moves_on(case):
     instance = case.instance()
-    with closed_port() as dead:
-        firsts = {"refused": "http://127.0.0.1:%d" % dead.getsockname()[1],
-                  "resolve": "http://no-such-proxy.invalid:1"}
-        for name, scenario in {"closed": {"close_at": "request"}, "reset": {"close_at": "accept", "how": "reset"},
-                               "malformed": {"reply": "http2"}, "timeout": {"silent": True},
-                               "407": {"reply": "squid-407"}, "401": {"reply": "tinyproxy-401"},
-                               "ntlm": {"reply": "ntlm-407"}, "503": {"reply": "squid-dns-503"},
-                               "status": {"reply": "429"}}.items():
-            firsts[name] = case.proxy(instance, **scenario)
-        good = case.proxy(instance)
-        m = case.start({"relay " + name: case.keys("instance.lab.test", [first, good], auth=True, proxy_timeout="1500ms")
-                        for name, first in firsts.items()})
-        for name in firsts:
-            assert m.get("/" + name, relay=name).status == 200, name
-            session = m.wait_event("session", relay=name)
-            assert session["end"] == "ok" and str(good.port) in session["path"], session
-            assert m.events("path-failed", relay=name), name
-        assert len(good.connections) == len(firsts)
+    firsts = {"refused": "http://127.0.0.1:%d" % case.closed_port(),
+              "resolve": "http://no-such-proxy.invalid:1"}
+    for name, scenario in {"closed": {"close_at": "request"}, "reset": {"close_at": "accept", "how": "reset"},
+                           "malformed": {"reply": "http2"}, "timeout": {"silent": True},
+                           "407": {"reply": "squid-407"}, "401": {"reply": "tinyproxy-401"},
+                           "ntlm": {"reply": "ntlm-407"}, "503": {"reply": "squid-dns-503"},
+                           "status": {"reply": "429"}}.items():
+        firsts[name] = case.proxy(instance, **scenario)
+    good = case.proxy(instance)
+    m = case.start({"relay " + name: case.keys("instance.lab.test", [first, good], auth=True, proxy_timeout="1500ms")
+                    for name, first in firsts.items()})
+    for name in firsts:
+        assert m.get("/" + name, relay=name).status == 200, name
+        session = m.wait_event("session", relay=name)
+        assert session["end"] == "ok" and str(good.port) in session["path"], session
+        assert m.events("path-failed", relay=name), name
+    assert len(good.connections) == len(firsts)
 
 
 def test_403_is_an_answer(case):

@@ -37,11 +37,7 @@ def denied(m, authority, *facts):
 
 def opened(sock):
     """Reads the answer that opens the tunnel, and nothing behind it."""
-    got = b""
-    while not got.endswith(b"\r\n\r\n"):
-        part = sock.recv(1)
-        assert part, got
-        got += part
+    got = harness.read_head(sock)
     assert got.startswith(b"HTTP/1.1 200 "), got
     return got
 
@@ -143,7 +139,7 @@ def test_allowed_through_an_https_proxy(case):
 def test_failover(case):
     """A path that fails is passed by, as for the target."""
     server = Plain(case)
-    m = case.relay(case.instance(), ["http://127.0.0.1:%d" % codes.closed_port(case), "direct"], mode="http",
+    m = case.relay(case.instance(), ["http://127.0.0.1:%d" % case.closed_port(), "direct"], mode="http",
                    connect_allow="127.0.0.1:%d" % server.port)
     with m.connect() as sock:
         sock.sendall(connect_bytes("127.0.0.1:%d" % server.port))
@@ -155,7 +151,7 @@ def test_failover(case):
 
 def test_failure_is_told_and_says_nothing_of_the_target(case):
     """No tunnel to the other host: its code and address; the path to the target works on, and is not said to have failed."""
-    port = codes.closed_port(case)
+    port = case.closed_port()
     m = case.relay(case.instance(), mode="http", connect_allow="127.0.0.1:%d" % port)
     with m.connect() as sock:
         sock.sendall(connect_bytes("127.0.0.1:%d" % port))

@@ -99,9 +99,7 @@ def test_client_hello_right_behind(case):
         hello = out.read()
         with m.connect() as sock:
             sock.sendall(connect_bytes(authority) + hello[:part])
-            got = b""
-            while not got.endswith(b"\r\n\r\n"):
-                got += sock.recv(1)
+            got = harness.read_head(sock)
             assert got.startswith(b"HTTP/1.1 200 "), got
             sock.sendall(hello[part:] if part else b"")
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 
@@ -22,14 +21,6 @@ def told(events):
     return sum(1 + int(event.get("repeated", 0)) for event in events)
 
 
-def dead_path(case):
-    """The URL of a proxy whose port is bound and does not listen."""
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    case.cleanups.append(sock.close)
-    return "http://127.0.0.1:%d" % sock.getsockname()[1]
-
-
 def storm(m, count):
     def some(n):
         for _ in range(n):
@@ -43,7 +34,7 @@ def storm(m, count):
 @harness.counts_dials
 def test_a_storm(case):
     for workers in ("1", "2"):
-        m = case.relay("instance.lab.test", [dead_path(case)], process={"log_level": "info", "workers": workers})
+        m = case.relay("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()], process={"log_level": "info", "workers": workers})
         storm(m, STORM)
         # The one line, until the minute is over or midrelay ends.
         assert len(m.events("session")) == 1 and len(m.events("path-failed")) == 1, m.tail()
@@ -138,7 +129,7 @@ def test_a_path_that_works_again_after_a_reload(case):
 
 
 def test_debug_leaves_nothing_out(case):
-    m = case.relay("instance.lab.test", [dead_path(case)], process={"log_level": "info"})
+    m = case.relay("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()], process={"log_level": "info"})
     storm(m, 3 * AT_ONCE)
     assert len(m.events("session")) == 1
     m.sections["midrelay"]["log_level"] = "debug"
@@ -158,7 +149,7 @@ def test_the_minute_ends(case):
     """One minute: only when asked for."""
     if not os.environ.get("MIDRELAY_LONG"):
         raise Skip("takes 65 s; set MIDRELAY_LONG")
-    m = case.relay("instance.lab.test", [dead_path(case)], process={"log_level": "info"})
+    m = case.relay("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()], process={"log_level": "info"})
     storm(m, 3 * AT_ONCE)
     assert m.session(2, timeout=70)["repeated"] == str(3 * AT_ONCE - 2)
 

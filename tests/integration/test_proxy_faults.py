@@ -85,10 +85,8 @@ def test_plain_text_instead_of_tls(case):
 
 
 def test_refuses_connections(case):
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        m = case.relay("instance.lab.test", ["http://127.0.0.1:%d" % closed.getsockname()[1]])
-        m.fails("connect-refused")
+    m = case.relay("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()])
+    m.fails("connect-refused")
 
 
 def test_never_accepts(case):

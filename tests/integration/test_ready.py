@@ -4,7 +4,6 @@ Proves that tunnels are dialled ahead of need, handed over only alive and once, 
 quiet; what was dialled for whom is the lab's count of connections.
 """
 
-import asyncio
 import contextlib
 import datetime
 import os
@@ -219,7 +218,6 @@ def half_dead(case, end, **scenario):
         sock.sendall(request_bytes(method="POST", path="/once", body=b"b" * 100))
         case.lab.call(instance.end_all(end))
         wait_until(lambda: proxy.connections[0]["eof_down"] or proxy.connections[0]["done"], "the end to be there")
-        case.lab.call(asyncio.sleep(0))  # what is noted is done a moment later
     finally:
         m.signal(signal.SIGCONT)
     with sock:

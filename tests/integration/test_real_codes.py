@@ -86,7 +86,7 @@ def squid_denies_a_port(case):
 @case_of("proxy-upstream-failed", "connect")
 def squid_cannot_connect(case):
     """A target that refuses connections, behind Squid."""
-    port = codes.closed_port(case)
+    port = case.closed_port()
     return squid(case, '"HTTP/1.1 503 Service Unavailable"', "X-Squid-Error: ERR_CONNECT_FAIL 111", port=port,
                  open_port=port)
 
@@ -168,7 +168,7 @@ def tinyproxy_filters(case):
 @case_of("proxy-upstream-failed", "connect")
 def tinyproxy_cannot_connect(case):
     """A target that refuses connections."""
-    port = codes.closed_port(case)
+    port = case.closed_port()
     return tinyproxy(case, "500 Unable to connect", "Server: tinyproxy/", port=port, open_port=port)
 
 
@@ -203,7 +203,7 @@ def apache_denies_a_port(case):
 @case_of("proxy-upstream-failed")
 def apache_cannot_connect(case):
     """A target that refuses connections; Apache says so in the page alone."""
-    return apache(case, "503 Service Unavailable", port=codes.closed_port(case))
+    return apache(case, "503 Service Unavailable", port=case.closed_port())
 
 
 # Servers as the target, and in a proxy's place

@@ -402,11 +402,7 @@ def continues(case, which):
         with sock:
             for number in range(3):
                 sock.sendall(head("POST", "/%d" % number, "Content-Length: 5", "Expect: 100-continue", host=host))
-                got = b""
-                while not got.endswith(b"\r\n\r\n"):
-                    part = sock.recv(1)
-                    assert part, got
-                    got += part
+                got = harness.read_head(sock)
                 assert got.startswith(b"HTTP/1.1 100 "), got
                 sock.sendall(b"after")
                 answer = harness.read_response(sock)

@@ -11,7 +11,7 @@ import threading
 
 import harness
 import real
-from harness import PASSWORD, USER, Skip, wait_until
+from harness import wait_until
 
 VERSIONS = ("1.2", "1.3")
 

@@ -1,10 +1,8 @@
 #!/usr/bin/python3
 """Proves that a slow reader holds the writer, memory stays bounded, no CPU is burnt meanwhile, and no byte is lost."""
 
-import socket
-
 import harness
-from harness import SLOW, in_thread, pattern_sha256, pattern_stream, read_hashed, records_done, settled
+from harness import SLOW, Upload, pattern_sha256, read_hashed, records_done, settled
 
 SIZE = 128 << 20
 BOUND_KB = 16 * 1024
@@ -13,14 +11,6 @@ BOUND_KB = 16 * 1024
 def grows_little(m, before):
     after = m.rss_kb()
     assert harness.INSTRUMENTED or after - before < BOUND_KB, "memory grew from %d to %d kB" % (before, after)
-
-
-def is_idle(m):
-    """Less than a fifth of a CPU over a while in which nothing moves."""
-    cpu, began = m.cpu_seconds(), harness.time.monotonic()
-    harness.wait_until(lambda: harness.time.monotonic() - began > 0.5 * SLOW, "half a second")
-    used = (m.cpu_seconds() - cpu) / (harness.time.monotonic() - began)
-    assert harness.INSTRUMENTED or used < 0.2, "%.0f %% of a CPU while nothing moves" % (used * 100)
 
 
 def test_client_reads_slowly(case):
@@ -32,7 +22,7 @@ def test_client_reads_slowly(case):
         held = settled(lambda: instance.connections[0]["bytes_out"])
         assert held < SIZE // 2, "the target was not held"
         grows_little(m, before)
-        is_idle(m)
+        m.assert_idle()
         count, _, end = read_hashed(sock)
         assert (count, end) == (SIZE - 1, "eof")
         grows_little(m, before)
@@ -43,24 +33,16 @@ def test_client_reads_slowly(case):
 def test_target_reads_slowly(case):
     instance = case.instance(mode="sink", pause_after=1 << 20, rcvbuf=16384)
     m = case.relay(instance)
-    sent = [0]
-
-    def send(sock):
-        for part in pattern_stream(SIZE):
-            sock.sendall(part)
-            sent[0] += len(part)
-        sock.shutdown(socket.SHUT_WR)
-
     with m.connect() as sock:
         sock.settimeout(60 * SLOW)
         before = m.rss_kb()
-        sender = in_thread(send, sock)
+        upload = Upload(sock, SIZE)
         harness.wait_until(lambda: instance.connections and instance.connections[0].get("paused"), "the pause")
-        assert settled(lambda: sent[0]) < SIZE // 2, "the client was not held"
+        assert settled(lambda: upload.sent) < SIZE // 2, "the client was not held"
         grows_little(m, before)
-        is_idle(m)
+        m.assert_idle()
         case.lab.loop.call_soon_threadsafe(instance.release)
-        sender()
+        upload.wait()
         got, end = harness.read_all(sock)
     assert records_done(instance)[0]["sha256_in"] == pattern_sha256(SIZE) and end == "eof"
 

@@ -140,7 +140,7 @@ def drive(case):
     """Two relays; on `a` 3 clients that work, 1 path that fails before, 1 stranger; on `b` nothing works."""
     instance = case.instance(mode="http")
     good = case.proxy(instance)
-    closed = "http://127.0.0.1:%d" % free_port()
+    closed = "http://127.0.0.1:%d" % case.closed_port()
     m = start(case, {
         "relay a": relay(case, instance, [closed, good]),
         "relay b": relay(case, instance, [case.proxy(instance, reply="403")]),
@@ -148,12 +148,6 @@ def drive(case):
     })
     m.good, m.closed = harness.url(good), closed
     return m
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def test_counters_are_what_was_driven(case):
@@ -574,8 +568,8 @@ def test_a_thousand_scrapes_a_second(case):
 def test_scraping_while_all_happens(case):
     """For ThreadSanitizer: clients on two workers, reloads, failures and scrapes at the same time."""
     instance = case.instance(mode="http")
-    m = start(case, {"relay a": relay(case, instance, ["http://127.0.0.1:%d" % free_port(), "direct"]),
-                     "relay b": relay(case, "127.0.0.1:%d" % free_port())}, workers="2", max_connections="100")
+    m = start(case, {"relay a": relay(case, instance, ["http://127.0.0.1:%d" % case.closed_port(), "direct"]),
+                     "relay b": relay(case, "127.0.0.1:%d" % case.closed_port())}, workers="2", max_connections="100")
     m.opened = None
     stop, counted = threading.Event(), []
     readers = [in_thread(scrape, m.where, stop, counted) for _ in range(2)]

@@ -349,8 +349,8 @@ class Proxy:
             while True:
                 part = await loop.sock_recv(source, CHUNK)
                 if not part:
-                    record["eof_" + direction] = True
                     sink.shutdown(socket.SHUT_WR)
+                    record["eof_" + direction] = True
                     return None
                 if direction in limits:
                     left = limits[direction] - record["bytes_" + direction]

@@ -18,6 +18,7 @@
 #include "check/check_pen.h"
 #include "check/check_print.h"
 #include "check_fixture.h"
+#include "golden.h"
 
 static char *printed(const char *name, unsigned columns, bool utf8, bool colour)
 {
@@ -35,46 +36,12 @@ static char *printed(const char *name, unsigned columns, bool utf8, bool colour)
 	return text;
 }
 
-static char *golden_file(const char *name, unsigned columns, bool utf8, bool colour)
-{
-	const char *top = getenv("srcdir");
-
-	return mem_printf("%s/tests/check/print/%s-%u%s%s.txt", top != NULL ? top : ".", name, columns,
-	    utf8 ? "-utf8" : "", colour ? "-colour" : "");
-}
-
-static char *read_file(const char *file)
-{
-	FILE *in = fopen(file, "r");
-	char *text = mem_calloc(1, 1 << 18);
-
-	if (in == NULL)
-		fail_msg("%s is missing", file);
-	text[fread(text, 1, (1 << 18) - 1, in)] = '\0';
-	fclose(in);
-	return text;
-}
-
-static void write_file(const char *file, const char *text)
-{
-	FILE *out = fopen(file, "w");
-
-	assert_non_null(out);
-	fputs(text, out);
-	assert_int_equal(fclose(out), 0);
-}
-
 static void assert_golden(const char *name, unsigned columns, bool utf8, bool colour)
 {
-	char *file = golden_file(name, columns, utf8, colour);
-	char *text = printed(name, columns, utf8, colour), *golden;
+	char *file = mem_printf("check/print/%s-%u%s%s.txt", name, columns, utf8 ? "-utf8" : "", colour ? "-colour" : "");
+	char *text = printed(name, columns, utf8, colour);
 
-	if (getenv("UPDATE_GOLDEN") != NULL)
-		write_file(file, text);
-	golden = read_file(file);
-	if (strcmp(text, golden) != 0)
-		fail_msg("not as in %s:\n%s", file, text);
-	free(golden);
+	golden_assert(file, text);
 	free(text);
 	free(file);
 }

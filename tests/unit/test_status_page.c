@@ -17,6 +17,7 @@
 #include "status/status_page.h"
 #include "status/status_page_style.h"
 #include "status/status_verdict.h"
+#include "golden.h"
 #include "status_fixture.h"
 
 #define DAY_S 86400
@@ -34,42 +35,17 @@ static char *page_of(const char *name)
 	return page;
 }
 
-static char *read_file(const char *file)
-{
-	FILE *in = fopen(file, "r");
-	char *text = mem_calloc(1, 1 << 20);
-
-	if (in == NULL)
-		fail_msg("%s is missing", file);
-	text[fread(text, 1, (1 << 20) - 1, in)] = '\0';
-	fclose(in);
-	return text;
-}
-
 static void test_pages_are_as_they_were(void **state)
 {
-	const char *top = getenv("srcdir");
 	size_t i;
 
 	(void)state;
 	for (i = 0; status_fixture_names[i] != NULL; i++) {
 		const char *name = status_fixture_names[i];
-		char *file = mem_printf("%s/tests/status/%s.html", top != NULL ? top : ".", name);
-		char *page = page_of(name), *golden;
+		char *file = mem_printf("status/%s.html", name), *page = page_of(name);
 
-		if (strcmp(name, "endless") != 0) {
-			if (getenv("UPDATE_GOLDEN") != NULL) {
-				FILE *out = fopen(file, "w");
-
-				assert_non_null(out);
-				fputs(page, out);
-				assert_int_equal(fclose(out), 0);
-			}
-			golden = read_file(file);
-			if (strcmp(page, golden) != 0)
-				fail_msg("not as in %s: see `tests/show-page %s`", file, name);
-			free(golden);
-		}
+		if (strcmp(name, "endless") != 0)
+			golden_assert(file, page);
 		free(page);
 		free(file);
 	}

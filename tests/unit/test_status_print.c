@@ -16,9 +16,9 @@
 #include "base/mem.h"
 #include "status/status_print.h"
 #include "status/status_text.h"
+#include "golden.h"
 #include "status_fixture.h"
 
-#define GOLDEN_BYTES (1 << 20)
 #define COLUMNS 80
 
 enum form { JSON, METRICS, TEXT, COLOUR };
@@ -41,33 +41,6 @@ static char *printed(const struct status_report *report, enum form form, size_t 
 	return NULL;
 }
 
-static char *golden_file(const char *name, enum form form)
-{
-	const char *top = getenv("srcdir");
-
-	return mem_printf("%s/tests/status/%s.%s", top != NULL ? top : ".", name, endings[form]);
-}
-
-static void compare(const char *name, enum form form, const char *text)
-{
-	char *file = golden_file(name, form), *expected = mem_calloc(1, GOLDEN_BYTES);
-	bool update = getenv("UPDATE_GOLDEN") != NULL;
-	FILE *golden = fopen(file, update ? "w" : "r");
-
-	if (golden == NULL)
-		fail_msg("%s is missing", file);
-	if (update) {
-		fputs(text, golden);
-	} else {
-		expected[fread(expected, 1, GOLDEN_BYTES - 1, golden)] = '\0';
-		if (strcmp(expected, text) != 0)
-			fail_msg("%s is no more what is printed:\n%s", file, text);
-	}
-	fclose(golden);
-	free(expected);
-	free(file);
-}
-
 static void test_golden(void **state)
 {
 	size_t i, len;
@@ -78,11 +51,13 @@ static void test_golden(void **state)
 
 		assert_non_null(report);
 		for (form = JSON; form <= COLOUR; form++) {
-			char *text = printed(report, (enum form)form, &len);
+			char *text = printed(report, (enum form)form, &len), *file;
 
 			assert_non_null(text);
 			assert_int_equal(len, strlen(text));
-			compare(golden_names[i], (enum form)form, text);
+			file = mem_printf("status/%s.%s", golden_names[i], endings[form]);
+			golden_assert(file, text);
+			free(file);
 			free(text);
 		}
 		status_report_free(report);
