@@ -1,4 +1,7 @@
-"""A fresh root for contrib/test-packages and contrib/test-container: a minimal Debian that ends with the test."""
+"""
+A fresh root for contrib/test-packages, contrib/test-container and contrib/test-systemd: a minimal Debian that ends with
+the test.
+"""
 
 import os
 import re
@@ -9,6 +12,9 @@ import sys
 import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TOP, "tests", "lab"))
+import documents
+
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "TERM": "dumb",
        "DEBIAN_FRONTEND": "noninteractive"}
 # What package managers and adduser leave by themselves.
@@ -118,9 +124,13 @@ class Root:
         say("%s: %s" % (made, told.strip().split("\n")[-1]))
 
     def stop(self):
-        for name in ("proc", "dev"):
-            subprocess.run(["umount", "-l", os.path.join(self.dir, name)], check=False)
+        self.unmount()
         shutil.rmtree(self.dir)
+
+    def unmount(self):
+        for name in ("proc", "dev"):
+            if os.path.ismount(os.path.join(self.dir, name)):
+                call("umount", "-l", os.path.join(self.dir, name))
 
 
 def must(right, *what):
@@ -130,9 +140,22 @@ def must(right, *what):
 
 def documented(heading):
     """The lines of the first block of commands under a heading of doc/installation.md, as they would be pasted."""
-    with open(os.path.join(TOP, "doc/installation.md")) as text:
-        under = re.split("^##+ %s$" % re.escape(heading), text.read(), flags=re.M)[1]
-    return re.search("^```sh\n(.*?)^```$", under, re.M | re.S)[1].splitlines()
+    return documents.under("doc/installation.md", heading)[0].lines()
+
+
+def next_version(package, directory):
+    """The same .deb as version VERSION-2, in a directory; its path and that version."""
+    version = re.search("_([0-9.]+)-", package)[1] + "-2"
+    tree, made = os.path.join(directory, "two"), os.path.join(directory, "two.deb")
+    call("dpkg-deb", "-R", package, tree)
+    control = os.path.join(tree, "DEBIAN/control")
+    with open(control) as text:
+        changed = re.sub("^Version: .*$", "Version: " + version, text.read(), flags=re.M)
+    with open(control, "w") as out:
+        out.write(changed)
+    call("dpkg-deb", "-b", tree, made)
+    shutil.rmtree(tree)
+    return made, version
 
 
 def unshared():

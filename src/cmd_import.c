@@ -49,6 +49,7 @@ struct job {
 	char *listen[IMPORT_WAYS];
 	char *directory; /* of FILE */
 	char *password_file, *bundle_file, *owner, *ini;
+	gid_t group; /* that may read what is made there, too; 0: none */
 	bool writes_password;
 };
 
@@ -84,6 +85,19 @@ static char *directory_of(const char *path)
 
 	free(copy);
 	return directory;
+}
+
+/*
+ * The packages' /etc/midrelay is root's, and the group's of the unit's account to read: that account must be able to read
+ * what root makes there.
+ */
+static gid_t find_group(const char *directory)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || stat(directory, &st) != 0 || st.st_uid != 0 || (st.st_mode & 0077) != 0050)
+		return 0;
+	return st.st_gid;
 }
 
 /* The account that owns the file, or its directory where root unpacked the file.  The caller's. */
@@ -122,6 +136,7 @@ static bool plan_files(struct job *job, struct error *err)
 		job->directory = mem_strdup(dirname(copy));
 		free(copy);
 	}
+	job->group = find_group(job->directory);
 	job->password_file = mem_printf("%s/%s-proxy-password", job->directory, job->mid.relay);
 	if (args->bundle == NULL) {
 		job->bundle_file = mem_printf("%s/midserver-bundle.pem", job->directory);
@@ -168,17 +183,28 @@ static bool check_free(const struct import_args *args, const char *path, struct 
 	    : error_set(err, "%s: is there already; --force overwrites it", path);
 }
 
-static bool write_file(const struct import_args *args, const char *path, const char *bytes, size_t len, mode_t mode,
+static bool write_file(const struct job *job, const char *path, const char *bytes, size_t len, mode_t mode,
     struct error *err)
 {
-	return args->force && is_there(path) ? replace_file(path, bytes, len, mode, err)
-	    : replace_create_file(path, bytes, len, mode, err);
+	bool old = job->args->force && is_there(path);
+
+	if (job->group != 0)
+		mode |= S_IRGRP;
+	if (old)
+		return replace_file(path, bytes, len, mode, err);
+	if (!replace_create_file(path, bytes, len, mode, err))
+		return false;
+	if (job->group == 0 || lchown(path, (uid_t)-1, job->group) == 0)
+		return true;
+	error_set_errno(err, errno, "%s: cannot be given to the group of its directory", path);
+	(void)unlink(path);
+	return false;
 }
 
 static bool write_password(const struct job *job, struct error *err)
 {
 	char *line = mem_printf("%s\n", job->mid.password);
-	bool ok = write_file(job->args, job->password_file, line, strlen(line), SECRET_MODE, err);
+	bool ok = write_file(job, job->password_file, line, strlen(line), SECRET_MODE, err);
 
 	explicit_bzero(line, strlen(line));
 	free(line);
@@ -201,7 +227,7 @@ static bool write_all(const struct job *job, const char *changed, size_t changed
 	*replaced = job->writes_password && !new_password && ok;
 	new_password = new_password && ok;
 	if (ok && args->out != NULL) {
-		ok = write_file(args, args->out, job->ini, strlen(job->ini), INI_MODE, err);
+		ok = write_file(job, args->out, job->ini, strlen(job->ini), INI_MODE, err);
 		*replaced = *replaced || (!new_ini && ok);
 	}
 	new_ini = new_ini && ok;
@@ -276,7 +302,8 @@ static void print_result(const struct job *job, bool changed, FILE *to)
 	if (args->out != NULL)
 		fprintf(to, "Wrote %s%s%s%s.\n", args->out, job->writes_password ? " and " : "",
 		    job->writes_password ? job->password_file : "",
-		    job->writes_password ? " (the proxy's password, for its owner alone)" : "");
+		    !job->writes_password ? "" : job->group != 0 ? " (the proxy's password, for root and that directory's group)"
+		    : " (the proxy's password, for its owner alone)");
 	if (changed)
 		fprintf(to, "Changed %s; the former one is %s.\n", job->file.path, backup);
 	else if (!args->apply)

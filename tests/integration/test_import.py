@@ -293,6 +293,23 @@ def test_files_and_modes(case):
     assert done.returncode == 1 and b"its directory" in done.stderr, done
 
 
+def test_the_group_of_the_directory(case):
+    """In /etc/midrelay as the packages make it, the unit's account can read what root has imported, and nobody else."""
+    if os.geteuid() != 0:
+        raise harness.Skip("needs root")
+    for number, (owner, mode, group, secret) in enumerate(((0, 0o750, 54321, 0o640), (0, 0o755, 0, 0o600), (0, 0o700, 0, 0o600),
+                                                           (12345, 0o750, 0, 0o600))):
+        directory = room(case, "basic-behind-proxy", str(number))
+        os.chown(directory, owner, 54321)
+        os.chmod(directory, mode)
+        for force in ((), ("--force",)):
+            done = run(directory, "config.xml", "-o", "midrelay.ini", *force)
+            assert done.returncode == 0, done
+            for name, expected in (("acme-proxy-password", secret), ("midrelay.ini", 0o640)):
+                st = os.stat(os.path.join(directory, name))
+                assert (st.st_uid, st.st_gid, stat.S_IMODE(st.st_mode)) == (0, group, expected), (number, name, st)
+
+
 def test_nothing_is_left_when_apply_fails(case):
     directory = room(case, "basic-behind-proxy")
     with open(os.path.join(directory, "config.xml.midrelay-backup"), "w"):
