@@ -39,14 +39,19 @@ struct http_asked {
 	bool head, upgrade, old_version;
 };
 
+/* Requests without their whole response, at most HTTP_PIPELINE_MAX.  Zero-initialised: empty. */
+struct http_queue {
+	struct http_asked *items; /* a ring */
+	uint8_t size, first, count;
+	struct http_base *base; /* of the last request */
+};
+
 struct http_relay {
 	const struct http_rules *rules; /* borrowed */
 	char *own_host;
 	struct http_side request, response;
 	struct http_request_head head;
-	struct http_base *base;   /* of the last request */
-	struct http_asked *queue; /* a ring */
-	uint8_t queue_size, queue_first, queue_count;
+	struct http_queue queue;
 	bool upgrade_waits;            /* the last request asked for an upgrade and has no answer yet */
 	bool client_ends, target_ends; /* who asked for the connection's end */
 	bool asking;                   /* a request's head has left, and its body is not whole */
@@ -77,6 +82,13 @@ bool http_request_read(const struct http_relay *http, const struct http_head *he
     struct http_request *request, struct error *err) MUST_CHECK;
 void http_request_write(const struct http_relay *http, const struct http_head *head,
     const struct http_request *request, struct http_buf *out);
+
+/* ---- http_queue.c ---- */
+
+const struct http_asked *http_queue_first(const struct http_queue *queue); /* NULL: empty */
+void http_queue_add(struct http_queue *queue, const struct http_request *request);
+void http_queue_remove(struct http_queue *queue); /* the first */
+void http_queue_clear(struct http_queue *queue);
 
 /* ---- http_response.c ---- */
 

@@ -1,5 +1,5 @@
 /*
- * http_relay: the two directions of one connection, and the requests that wait for their responses.
+ * http_relay: the two directions of one connection.  The requests that wait for their responses are http_queue's.
  *
  * Why no library reads the bytes: Debian 12 has none that is kept, strict and fit for a relay.  http-parser 2.9 is
  * archived upstream (it takes "Transfer-Encoding-X" for Transfer-Encoding, and two equal lengths); llhttp is there
@@ -14,8 +14,6 @@
 #include "base/mem.h"
 #include "http/http_internal.h"
 
-#define FIRST_QUEUE_SIZE 2
-
 struct http_relay *http_relay_new(const struct http_rules *rules, const char *own_host)
 {
 	struct http_relay *http = mem_calloc(1, sizeof(*http));
@@ -25,89 +23,11 @@ struct http_relay *http_relay_new(const struct http_rules *rules, const char *ow
 	return http;
 }
 
-/* ---- how a client calls us ---- */
-
-static void base_release(struct http_base *base)
-{
-	if (base != NULL && --base->users == 0)
-		free(base);
-}
-
-/* The base of this request; that of the request before it, where it is the same. */
-static struct http_base *base_find(struct http_relay *http, const struct http_request *request)
-{
-	const char *scheme = request->absolute && request->url.default_port == 443 ? "https://" : "http://";
-	size_t scheme_len = request->host_text.len > 0 ? strlen(scheme) : 0;
-	size_t len = scheme_len + request->host_text.len;
-	struct http_base *base = http->base;
-
-	if (base != NULL && base->len == len && memcmp(base->text, scheme, scheme_len) == 0 &&
-	    (len == 0 || memcmp(base->text + scheme_len, request->host_text.at, request->host_text.len) == 0))
-		return base;
-	base_release(base);
-	base = mem_calloc(1, sizeof(*base) + len);
-	base->users = 1;
-	base->scheme_len = scheme_len;
-	base->len = len;
-	memcpy(base->text, scheme, scheme_len);
-	if (len > 0)
-		memcpy(base->text + scheme_len, request->host_text.at, request->host_text.len);
-	http->base = base;
-	return base;
-}
-
-/* ---- requests without their response ---- */
-
-static struct http_asked *queue_first(const struct http_relay *http)
-{
-	return http->queue_count > 0 ? &http->queue[http->queue_first] : NULL;
-}
-
-static void queue_grow(struct http_relay *http)
-{
-	unsigned size = http->queue_size > 0 ? http->queue_size * 2u : FIRST_QUEUE_SIZE, i;
-	struct http_asked *queue = mem_calloc(size, sizeof(*queue));
-
-	for (i = 0; i < http->queue_count; i++)
-		queue[i] = http->queue[(http->queue_first + i) % http->queue_size];
-	free(http->queue);
-	http->queue = queue;
-	http->queue_size = (uint8_t)size;
-	http->queue_first = 0;
-}
-
-static void queue_add(struct http_relay *http, const struct http_request *request)
-{
-	struct http_asked *asked;
-
-	if (http->queue_count == http->queue_size)
-		queue_grow(http);
-	asked = &http->queue[(http->queue_first + http->queue_count++) % http->queue_size];
-	asked->base = base_find(http, request);
-	asked->base->users++;
-	asked->head = request->method.len == 4 && memcmp(request->method.at, "HEAD", 4) == 0;
-	asked->upgrade = request->upgrade;
-	asked->old_version = request->old_version;
-	http->upgrade_waits = request->upgrade;
-}
-
-static void queue_remove(struct http_relay *http)
-{
-	base_release(http->queue[http->queue_first].base);
-	http->queue_first = (uint8_t)((http->queue_first + 1) % http->queue_size);
-	http->queue_count--;
-	http->answering = false;
-	http->answered = true;
-}
-
 void http_relay_free(struct http_relay *http)
 {
 	if (http == NULL)
 		return;
-	while (http->queue_count > 0)
-		queue_remove(http);
-	base_release(http->base);
-	free(http->queue);
+	http_queue_clear(&http->queue);
 	http_buf_clear(&http->request.held);
 	http_buf_clear(&http->request.out);
 	http_buf_clear(&http->response.held);
@@ -253,7 +173,7 @@ static enum http_step pass_request_head(
 		*taken = 0;
 		return side_bad(http, side, &err);
 	}
-	if (request.connect && http->queue_count > 0) {
+	if (request.connect && http->queue.count > 0) {
 		side->scan = scan;
 		side->held.len = held;
 		*taken = 0;
@@ -267,7 +187,8 @@ static enum http_step pass_request_head(
 	http_request_write(http, &head, &request, &side->out);
 	head_len = side->out.len;
 	describe_request(http, &request);
-	queue_add(http, &request);
+	http_queue_add(&http->queue, &request);
+	http->upgrade_waits = request.upgrade;
 	http->client_ends = request.closes;
 	http->bound = http->bound || request.binds;
 	side_begin_body(side, framed_kind(&request.length), request.length.length);
@@ -305,8 +226,8 @@ enum http_step http_relay_request(
 		if (len == 0)
 			return HTTP_PIECE;
 		if (http->target_ends ||
-		    (side_between(side) && (http->upgrade_waits || http->queue_count == HTTP_PIPELINE_MAX ||
-					       (http->waits_for_first && !http->answered && http->queue_count > 0))))
+		    (side_between(side) && (http->upgrade_waits || http->queue.count == HTTP_PIPELINE_MAX ||
+					       (http->waits_for_first && !http->answered && http->queue.count > 0))))
 			return HTTP_WAIT;
 		return pass_request_head(http, in, len, taken, piece);
 	case HTTP_SIDE_BODY:
@@ -358,15 +279,23 @@ static bool is_misread(unsigned status)
 static bool response_binds(const struct http_relay *http, const struct http_response *response)
 {
 	/* Of the request that is being sent: the target may not read the rest of it. */
-	bool early = http->asking && http->queue_count == 1 && response->status >= 200;
+	bool early = http->asking && http->queue.count == 1 && response->status >= 200;
 
 	return response->binds || response->old_version || early || is_misread(response->status);
+}
+
+/* The first request in the queue has its whole response. */
+static void end_response(struct http_relay *http)
+{
+	http_queue_remove(&http->queue);
+	http->answering = false;
+	http->answered = true;
 }
 
 /* The head has left; what comes behind it? */
 static void begin_response(struct http_relay *http, const struct http_response *response)
 {
-	const struct http_asked *asked = queue_first(http);
+	const struct http_asked *asked = http_queue_first(&http->queue);
 	struct http_side *side = &http->response;
 	enum http_body_kind kind;
 
@@ -374,7 +303,7 @@ static void begin_response(struct http_relay *http, const struct http_response *
 	http->bound = http->bound || response_binds(http, response);
 	side_begin_body(side, HTTP_BODY_NONE, 0);
 	if (response->status == 101) {
-		queue_remove(http);
+		end_response(http);
 		http->upgrade_waits = false;
 		http->request.state = side->state = HTTP_SIDE_RAW;
 	}
@@ -387,14 +316,14 @@ static void begin_response(struct http_relay *http, const struct http_response *
 	http->target_ends = response->closes || kind == HTTP_BODY_UNTIL_END;
 	side_begin_body(side, kind, response->length.length);
 	if (kind == HTTP_BODY_NONE)
-		queue_remove(http);
+		end_response(http);
 }
 
 static enum http_step pass_response_head(
     struct http_relay *http, const unsigned char *in, size_t len, size_t *taken, struct http_piece *piece)
 {
 	struct http_side *side = &http->response;
-	const struct http_asked *asked = queue_first(http);
+	const struct http_asked *asked = http_queue_first(&http->queue);
 	struct http_response response;
 	struct http_head head;
 	struct http_span bytes;
@@ -440,7 +369,7 @@ enum http_step http_relay_response(
 		if (progress == HTTP_BROKEN)
 			return side_bad(http, side, &err);
 		if (progress == HTTP_WHOLE)
-			queue_remove(http);
+			end_response(http);
 		return HTTP_PIECE;
 	case HTTP_SIDE_RAW:
 		*piece = (struct http_piece){in, len};
@@ -460,7 +389,7 @@ bool http_relay_response_end(struct http_relay *http)
 	http->target_ends = true;
 	if (side->state == HTTP_SIDE_BODY && side->body.kind == HTTP_BODY_UNTIL_END) {
 		side->state = HTTP_SIDE_HEAD;
-		queue_remove(http);
+		end_response(http);
 	}
 	return side->state == HTTP_SIDE_RAW || side_between(side);
 }
@@ -484,7 +413,7 @@ const char *http_relay_fault(const struct http_relay *http)
 
 unsigned http_relay_outstanding(const struct http_relay *http)
 {
-	return http->queue_count;
+	return http->queue.count;
 }
 
 bool http_relay_request_is_whole(const struct http_relay *http)
@@ -499,7 +428,7 @@ bool http_relay_response_began(const struct http_relay *http)
 
 bool http_relay_is_answered(const struct http_relay *http)
 {
-	return side_between(&http->response) && http->queue_count == 0 && http->answered;
+	return side_between(&http->response) && http->queue.count == 0 && http->answered;
 }
 
 bool http_relay_is_idle(const struct http_relay *http)
@@ -521,7 +450,7 @@ bool http_relay_is_over(const struct http_relay *http)
 {
 	return side_between(&http->response) &&
 	       (http->target_ends ||
-		   (http->client_ends && side_between(&http->request) && http->queue_count == 0));
+		   (http->client_ends && side_between(&http->request) && http->queue.count == 0));
 }
 
 bool http_relay_is_raw(const struct http_relay *http)

@@ -152,8 +152,11 @@ static bool reads_back(const struct import_ini *ini, struct config_report *repor
 /* A config.xml that was changed before names midrelay as its proxy. */
 static bool is_no_loop(const struct import_ini *ini, struct config_report *report)
 {
-	char *proxy = ini->mid->has_proxy ? hostport_format(&ini->mid->proxy) : NULL;
-	bool loop = proxy != NULL && strcmp(proxy, ini->listen) == 0;
+	const struct hostport *at = &ini->mid->proxy;
+	char *proxy = ini->mid->has_proxy ? hostport_format(at) : NULL;
+	/* Where `listen` can only be a loopback address, which that name may lead to. */
+	bool same_port = proxy != NULL && strcmp(strrchr(proxy, ':'), strrchr(ini->listen, ':')) == 0;
+	bool loop = proxy != NULL && (strcmp(proxy, ini->listen) == 0 || (same_port && strcmp(at->host, "localhost") == 0));
 
 	if (loop)
 		config_report_fault(report, 0, "mid.proxy.host and port are where midrelay is to listen (%s): take that "

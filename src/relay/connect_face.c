@@ -49,13 +49,16 @@ enum connect_face_verdict connect_face_judge(const struct relay_route *route, co
 	char *authority = hostport_format(&at);
 	char list[SHOWN_LIST_BYTES], shown[300];
 	enum connect_face_verdict verdict = CONNECT_FACE_DENIED;
+	size_t url_len;
 
 	text_escape(authority, strlen(authority), shown, sizeof(shown));
 	if (strcmp(at.host, target->host) == 0 && at.port == target->port) {
 		verdict = CONNECT_FACE_TARGET;
+		/* http_authority_is_target() knows it by both without a port. */
+		url_len = at.port == 80 || at.port == 443 ? (size_t)(strrchr(shown, ':') - shown) : strlen(shown);
 		diagnosis_set(diagnosis, DIAGNOSIS_LOCAL_CONNECT_DENIED, "CONNECT %s: a tunnel to the target "
-		    "would go around the client certificate; ask for http://%s/ instead, or connect to a "
-		    "tls:// listener", shown, target->port == 80 ? target->host : shown);
+		    "would go around the client certificate; ask for http://%.*s/ instead, or connect to a "
+		    "tls:// listener", shown, (int)url_len, shown);
 	} else if (is_allowed(&route->config->connect_allow, authority)) {
 		verdict = CONNECT_FACE_ALLOWED;
 	} else {

@@ -138,10 +138,22 @@ static void check_ways(const struct import_document *document, const struct impo
 	}
 }
 
+/* `target` as with --target: then there need be no url. */
+static void check_mid(const struct import_document *document, const char *target)
+{
+	struct import_mid mid;
+	struct config_report report;
+
+	config_report_init(&report, "config.xml");
+	if (import_mid_read(&mid, document, target, &report))
+		check_ways(document, &mid);
+	import_mid_clear(&mid);
+	config_report_clear(&report);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct import_document document;
-	struct import_mid mid = {0};
 	struct config_report report;
 	bool read;
 
@@ -150,10 +162,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	midrelay_assert(read == (report.fault_count == 0));
 	if (read) {
 		check_document(&document, data, size);
-		if (import_mid_read(&mid, &document, NULL, &report))
-			check_ways(&document, &mid);
+		check_mid(&document, NULL);
+		check_mid(&document, "acme.service-now.com");
 	}
-	import_mid_clear(&mid);
 	import_document_clear(&document);
 	config_report_clear(&report);
 	return 0;

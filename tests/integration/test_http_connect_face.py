@@ -183,6 +183,9 @@ def test_target_is_never_passed_through(case):
         sock.sendall(connect_bytes("Instance.Lab.Test:%d" % instance.port))
         assert b"local-connect-denied" in read_all(sock)[0]
     assert not instance.connections
+    for target, url in (("instance.lab.test", "http://instance.lab.test/"), ("[::1]:80", "http://[::1]/")):
+        m = case.start({"relay r": case.keys(target, mode="http")})
+        denied(m, target if target.endswith(":80") else target + ":443", url + " ", "tls://")
 
 
 def test_connect_behind_another_request(case):

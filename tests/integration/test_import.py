@@ -369,6 +369,12 @@ def test_no_loop(case):
     assert run(directory, "config.xml", "--apply", "--way", "proxy").returncode == 0
     done = run(directory, "config.xml", "-o", "midrelay.ini")
     assert done.returncode == 78 and b"where midrelay is to listen" in done.stderr, done
+    with open(os.path.join(directory, "config.xml"), "r+b") as file:
+        changed = file.read().replace(b'"127.0.0.1"', b'"LocalHost"')
+        file.seek(0)
+        file.write(changed)
+    done = run(directory, "config.xml", "--target", "acme.service-now.com", "-o", "midrelay.ini")
+    assert b"LocalHost" in changed and done.returncode == 78 and b"where midrelay is to listen" in done.stderr, done
     assert not os.path.exists(os.path.join(directory, "midrelay.ini"))
 
 
