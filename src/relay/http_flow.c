@@ -292,6 +292,9 @@ void http_flow_rest(struct http_flow *flow)
 
 bool http_flow_is_answerable(const struct http_flow *flow)
 {
+	/* Who waits for none would take it for the answer to what it asks next. */
+	if (flow->http != NULL && !flow->lanes[HTTP_FLOW_UP].bad && http_relay_outstanding(flow->http) == 0)
+		return false;
 	/* A request whose body was broken may have had its answer before. */
 	return flow->http != NULL && !http_relay_is_raw(flow->http) && !http_relay_response_began(flow->http) &&
 	    (http_relay_request_is_whole(flow->http) || http_relay_outstanding(flow->http) > 0);

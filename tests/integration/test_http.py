@@ -561,6 +561,18 @@ def test_malformed_answers(case):
         assert m.session(number + 1)["end"] == "instance-malformed"
 
 
+def test_an_answer_too_many(case):
+    """The client has had all its answers: it gets no 502, which it would take for the answer to its next request."""
+    def serve(stream):
+        stream.head()
+        stream.send(response(b"one") + b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+    m, target = http_relay(case, serve)
+    with m.connect() as sock:
+        sock.sendall(head())
+        assert read_all(sock)[0] == response(b"one")
+    assert m.session()["end"] == "instance-malformed"
+
+
 def test_answer_malformed_in_its_body(case):
     """What came before is delivered, then the client is reset."""
     def serve(stream):
