@@ -98,8 +98,8 @@ static void test_several_make_one_ca(void **state)
 {
 	enum { PROCESSES = 16 };
 	unsigned char first[32], other[32];
-	char *file = local_ca_file(HOST);
 	int go[2], told[2], status, i;
+	char *file;
 
 	assert_int_equal(pipe(go), 0);
 	assert_int_equal(pipe(told), 0);
@@ -125,6 +125,7 @@ static void test_several_make_one_ca(void **state)
 	close(go[0]);
 	close(told[0]);
 	close(told[1]);
+	file = local_ca_file(HOST);
 	assert_int_equal(unlink(file), 0);
 	free(file);
 }
