@@ -163,6 +163,9 @@ static bool read_proxy_connection(
 			return false;
 	}
 	connection->seen = false;
+	/* Its Connection line would have to say so, too, and does not reach the target from here. */
+	if (connection->upgrade)
+		return error_set(err, "a Proxy-Connection line asks for an upgrade, which only Connection can");
 	return true;
 }
 
