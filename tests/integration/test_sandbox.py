@@ -343,7 +343,7 @@ def test_sockets_and_sources(case):
     m.write()
     m.reload()
     assert m.get("/", index=2).status == 200 and not os.path.exists(unix)
-    m.baseline = m.descriptors()
+    m.baseline = harness.settled(m.descriptors)
     m.assert_ends_clean()
     assert not os.path.exists(later), "a socket was left behind"
 
@@ -368,7 +368,7 @@ def test_a_local_ca_comes_with_a_reload(case):
     m.write()
     m.reload()
     assert len(os.listdir(state)) == len(before) + 1, os.listdir(state)
-    m.baseline = m.descriptors()
+    m.baseline = harness.settled(m.descriptors)
     plain = start(case, {"relay r": case.keys(instance)}, env={"STATE_DIRECTORY": case.path("none")})
     plain.sections["relay r"] = keys
     plain.write()
@@ -433,7 +433,7 @@ def test_no_call_of_our_own_is_refused(case):
     m.write()
     m.wait_event("reloaded", 2)
     assert m.get("/", index=1).status == 200
-    m.baseline = m.descriptors()
+    m.baseline = harness.settled(m.descriptors)
     m.assert_ends_clean()
     with open(trace) as lines:
         refused = [re.sub(r"^\d+ +", "", line.rstrip()) for line in lines
