@@ -27,11 +27,17 @@ class Browser:
     def __init__(self, directory):
         self.session = None
         env = dict(os.environ, HOME=directory, TMPDIR=directory, LC_ALL="C.UTF-8")
-        self.driver = subprocess.Popen(
-            ["chromedriver", "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env=env, start_new_session=True)
+        # It takes a port that is free for one family, and gives up when that is not free for the other.
+        for left in (3, 2, 1, 0):
+            self.driver = subprocess.Popen(
+                ["chromedriver", "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, env=env, start_new_session=True)
+            self.port, said = self._port()
+            if self.port is not None:
+                break
+            self.close()
+            assert left > 0 and b"port not available" in said, "chromedriver did not start: %r" % said
         try:
-            self.port = self._port()
             args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
                     "--disable-background-networking", "--disable-component-update", "--disable-default-apps",
                     "--disable-sync", "--no-proxy-server", "--hide-scrollbars",
@@ -60,10 +66,10 @@ class Browser:
                 said += some
                 found = re.search(rb"started successfully on port (\d+)", said)
                 if found:
-                    return int(found.group(1))
+                    return int(found.group(1)), said
                 if not some:
                     break
-        raise AssertionError("chromedriver did not start: %r" % said)
+        return None, said
 
     def _call(self, method, path, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT)
