@@ -109,6 +109,7 @@ def options(sock):
             "idle": sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)}
 
 
+@harness.counts_dials
 def test_both_legs_are_tuned(case):
     """Also a client's, whose socket has it from the listening one; and a reload that turns keep-alive off."""
     instance = case.instance()
