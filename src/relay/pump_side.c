@@ -46,24 +46,11 @@ enum stream_status pump_side_read(struct pump_side *side, void *buf, size_t buf_
 	return read_plain(side, buf, buf_bytes, len);
 }
 
-static enum stream_status status_of_wire(enum wire_status status)
-{
-	switch (status) {
-	case WIRE_SENT:
-		return STREAM_OK;
-	case WIRE_BLOCKED:
-		return STREAM_BLOCKED;
-	case WIRE_BROKEN:
-		break;
-	}
-	return STREAM_RESET;
-}
-
 enum stream_status pump_side_write(struct pump_side *side, const void *buf, size_t len)
 {
 	if (side->stream != NULL)
 		return stream_write(side->stream, buf, len);
-	return status_of_wire(wire_send(&side->wire, buf, len));
+	return stream_status_of_wire(wire_send(&side->wire, buf, len));
 }
 
 bool pump_side_pending(const struct pump_side *side)
@@ -75,7 +62,7 @@ enum stream_status pump_side_flush(struct pump_side *side)
 {
 	if (side->stream != NULL)
 		return stream_flush(side->stream);
-	return status_of_wire(wire_flush(&side->wire));
+	return stream_status_of_wire(wire_flush(&side->wire));
 }
 
 /* `closes_next`: nothing is left to be done, and close() will say the same to a client. */

@@ -376,9 +376,9 @@ bool stream_pending(const struct stream *stream)
 	return wire_pending(stream->wire);
 }
 
-enum stream_status stream_flush(struct stream *stream)
+enum stream_status stream_status_of_wire(enum wire_status status)
 {
-	switch (wire_flush(stream->wire)) {
+	switch (status) {
 	case WIRE_SENT:
 		return STREAM_OK;
 	case WIRE_BLOCKED:
@@ -387,6 +387,11 @@ enum stream_status stream_flush(struct stream *stream)
 		break;
 	}
 	return STREAM_RESET;
+}
+
+enum stream_status stream_flush(struct stream *stream)
+{
+	return stream_status_of_wire(wire_flush(stream->wire));
 }
 
 enum stream_status stream_shutdown(struct stream *stream)

@@ -136,6 +136,8 @@ enum stream_status stream_write(struct stream *stream, const void *buf, size_t l
 /* Bytes wait for the descriptor to be writable. */
 bool stream_pending(const struct stream *stream);
 enum stream_status stream_flush(struct stream *stream);
+/* The same of a wire without TLS. */
+enum stream_status stream_status_of_wire(enum wire_status status);
 /*
  * Sends close_notify, once; reading goes on.  The same statuses as stream_write.  An outer stream's
  * close_notify follows as soon as both directions of the inner one have ended.
