@@ -23,6 +23,7 @@
 
 #include "base/mem.h"
 #include "tls/bundle_read.h"
+#include "tls/chain_memory.h"
 
 #define MAX_DIR_FILES 1000
 #define NOTE_TEXT_BYTES 1024
@@ -218,6 +219,7 @@ bool trust_load(SSL_CTX *ctx, const char *trust, identity_note_fn *note, void *n
 	struct stat st;
 	int count;
 
+	chain_memory_attach(store);
 	if (trust == NULL)
 		return load_system(ctx, note, note_arg, err);
 	/*

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "memory_file.h"
 #include "printable.h"
+#include "tls/chain_memory.h"
 #include "tls/revocation.h"
 #include "tls/stream.h"
 
@@ -179,6 +180,7 @@ struct identity *hostile_identity(const struct hostile_input *input)
 		*identity = make_identity(input->rules, input->server);
 	ctx = identity_ctx(*identity);
 	/* As trust_load() does. */
+	chain_memory_attach(store);
 	if ((input->rules & HOSTILE_TRUST_SYSTEM) == 0)
 		X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
 	SSL_CTX_set_cert_store(ctx, store);
