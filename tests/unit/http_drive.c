@@ -40,17 +40,24 @@ static void begin_message(struct drive_bytes *bytes, size_t head_len, bool no_bo
 {
 	size_t start = bytes->len - head_len;
 
-	if (bytes->count > 0)
+	if (bytes->count > 0 && !bytes->more)
 		bytes->messages[bytes->count - 1].end = start;
-	if (bytes->count == DRIVE_MESSAGES)
+	bytes->more = bytes->count == DRIVE_MESSAGES;
+	if (bytes->more)
 		return;
 	bytes->messages[bytes->count++] =
 	    (struct drive_message){.start = start, .whole = true, .no_body = no_body};
 }
 
+/* NULL: none, or the last one is not noted. */
+static struct drive_message *last_message(struct drive_bytes *bytes)
+{
+	return bytes->count > 0 && !bytes->more ? &bytes->messages[bytes->count - 1] : NULL;
+}
+
 static void end_messages(struct drive_bytes *bytes, bool whole)
 {
-	struct drive_message *last = bytes->count > 0 ? &bytes->messages[bytes->count - 1] : NULL;
+	struct drive_message *last = last_message(bytes);
 
 	if (last == NULL || last->end != 0)
 		return;
@@ -134,6 +141,7 @@ static void run_client(struct drive *drive, struct http_relay *http, struct sour
 static void note_response(struct drive *drive, const struct http_relay *http, size_t given)
 {
 	struct drive_bytes *to = &drive->to_client;
+	struct drive_message *last;
 	bool final, no_body;
 
 	drive->status = http_relay_status(http);
@@ -144,7 +152,9 @@ static void note_response(struct drive *drive, const struct http_relay *http, si
 	drive->finals += final ? 1 : 0;
 	if (http_relay_is_raw(http)) {
 		end_messages(to, true);
-		to->messages[to->count - 1].raw_behind = true;
+		last = last_message(to);
+		if (last != NULL)
+			last->raw_behind = true;
 	}
 }
 
@@ -182,6 +192,7 @@ void drive_run(struct drive *drive, const struct http_rules *rules, const char *
 	struct http_relay *http = http_relay_new(rules, own_host);
 	struct source from_client = {client, client_len, 0, splits.client, false};
 	struct source from_target = {target, target_len, 0, splits.target, false};
+	struct drive_message *last;
 	bool began;
 
 	memset(drive, 0, sizeof(*drive));
@@ -198,8 +209,9 @@ void drive_run(struct drive *drive, const struct http_rules *rules, const char *
 	drive->request_whole = http_relay_request_is_whole(http);
 	end_messages(&drive->to_target, drive->request_whole);
 	end_messages(&drive->to_client, !began || (drive->end_whole && !drive->raw));
-	if (began && drive->end_whole && !drive->raw && drive->to_client.count > 0)
-		drive->to_client.messages[drive->to_client.count - 1].until_end = true;
+	last = last_message(&drive->to_client);
+	if (began && drive->end_whole && !drive->raw && last != NULL)
+		last->until_end = true;
 	http_relay_free(http);
 }
 

@@ -32,6 +32,7 @@ struct drive_bytes {
 	size_t len;
 	struct drive_message messages[DRIVE_MESSAGES];
 	unsigned count;
+	bool more; /* than are noted */
 };
 
 struct drive {
