@@ -150,6 +150,13 @@ bool identity_policy_set(SSL_CTX *ctx, const struct identity_params *params, ide
 				       SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
 	/*
+	 * Newer versions of OpenSSL compress certificates (RFC 8879) where both sides can: what that saves once a connection is
+	 * not worth a decompressor that a server can feed before it has been judged.
+	 */
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
+#endif
+	/*
 	 * The chain that is sent is ours alone: completing it from the trust store would let trust anchors
 	 * for servers leak into what we present.
 	 */

@@ -30,11 +30,14 @@ const char *provider_device_reason(char buf[PROVIDER_REASON_BYTES])
 	const char *data, *reason;
 	int flags;
 	unsigned long code;
+	bool found = false;
 
 	snprintf(buf, PROVIDER_REASON_BYTES, "no reason given");
 	while ((code = ERR_get_error_all(NULL, NULL, NULL, &data, &flags)) != 0) {
-		if (ERR_GET_REASON(code) == ERR_R_INTERNAL_ERROR)
+		/* What EVP of newer versions adds behind it, "provider signature failure", says less. */
+		if (ERR_GET_REASON(code) == ERR_R_INTERNAL_ERROR || (found && ERR_GET_LIB(code) == ERR_LIB_EVP))
 			continue;
+		found = true;
 		reason = ERR_reason_error_string(code);
 		snprintf(text, sizeof(text), "%s%s%s", reason == NULL ? "error" : reason,
 		    (flags & ERR_TXT_STRING) != 0 && data[0] != '\0' ? ": " : "",

@@ -122,10 +122,8 @@ struct stream *stream_new(const struct stream_params *params)
 		wire_init(stream->wire, params->fd, params->pool);
 	/* A server speaks second: before the descriptor is told to be readable, a read would be in vain. */
 	stream->drained = true;
-	if (params->prefix_len > 0) {
-		stream->prefix = mem_dup(params->prefix, params->prefix_len);
-		stream->prefix_len = params->prefix_len;
-	}
+	stream_set_prefix(stream, params->prefix, params->prefix_len);
+	stream_note_first_bytes(stream, params->prefix, params->prefix_len);
 	if (!make_ssl(stream, params)) {
 		ERR_clear_error();
 		stream->outer = NULL; /* stays the caller's */
@@ -198,6 +196,13 @@ static enum stream_status judge(struct stream *stream, int ret)
 	case SSL_ERROR_ZERO_RETURN:
 		return STREAM_CLOSED;
 	default:
+		/*
+		 * A peer that sends user_canceled before its close_notify (RFC 8446 6.1; Java does) has closed all the same, which
+		 * SSL_get_error() of newer versions (seen with 3.5) does not tell in TLS 1.3.
+		 */
+		if (stream->established && stream->end == STREAM_OK && ERR_peek_error() == 0 &&
+		    (SSL_get_shutdown(stream->ssl) & SSL_RECEIVED_SHUTDOWN) != 0)
+			return STREAM_CLOSED;
 		stream->broken = true;
 		status = stream->accepting ? stream_accept_failure(stream) : stream_judge_failure(stream);
 		if (stream->slot != NULL && SSL_session_reused(stream->ssl) && status == STREAM_FAILED)
@@ -286,10 +291,8 @@ void stream_send_hello_behind(struct stream *stream, const void *head, size_t le
 void stream_begin_reading(struct stream *stream, const void *prefix, size_t prefix_len)
 {
 	stream->held = false;
-	if (prefix_len > 0) {
-		stream->prefix = mem_dup(prefix, prefix_len);
-		stream->prefix_len = prefix_len;
-	}
+	stream_set_prefix(stream, prefix, prefix_len);
+	stream_note_first_bytes(stream, prefix, prefix_len);
 }
 
 bool stream_was_answered(const struct stream *stream)
@@ -414,7 +417,7 @@ void stream_leave(struct stream *stream)
 bool stream_buffered(const struct stream *stream)
 {
 	return stream->prefix_off < stream->prefix_len || SSL_has_pending(stream->ssl) == 1 ||
-	    (stream->outer != NULL && SSL_has_pending(stream->outer->ssl) == 1);
+	    (stream->outer != NULL && stream_buffered(stream->outer));
 }
 
 const struct tls_fault *stream_fault(const struct stream *stream)

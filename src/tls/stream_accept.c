@@ -51,10 +51,8 @@ struct stream *stream_accept_new(const struct stream_accept_params *params)
 	stream->accepting = true;
 	stream->wire = &stream->own_wire;
 	wire_init(stream->wire, params->fd, params->pool);
-	if (params->prefix_len > 0) {
-		stream->prefix = mem_dup(params->prefix, params->prefix_len);
-		stream->prefix_len = params->prefix_len;
-	}
+	stream_set_prefix(stream, params->prefix, params->prefix_len);
+	stream_note_first_bytes(stream, params->prefix, params->prefix_len);
 	if (!stream_make_ssl(stream, params->ctx)) {
 		ERR_clear_error();
 		stream_free(stream);

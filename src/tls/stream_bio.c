@@ -3,13 +3,28 @@
  *
  * It reads straight into OpenSSL's buffer, and gathers what OpenSSL writes so that one step costs one send; a
  * stream inside another has the functions of stream_nested.c instead.
+ *
+ * OpenSSL 3.2 and later do not read ahead before the handshake is over, but ask for five bytes, then for the rest of that
+ * record.  What has come is taken in one read all the same: it is a call less for each record, and the first bytes of a
+ * peer that speaks something else are seen whole.
  */
 #include <errno.h>
 #include <openssl/bio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/mem.h"
 #include "tls/stream_internal.h"
+
+void stream_set_prefix(struct stream *stream, const void *bytes, size_t len)
+{
+	midrelay_assert(stream->prefix_off == stream->prefix_len);
+	free(stream->prefix);
+	stream->prefix = len > 0 ? mem_dup(bytes, len) : NULL;
+	stream->prefix_len = len;
+	stream->prefix_off = 0;
+}
 
 bool stream_take_prefix(struct stream *stream, void *buf, size_t len, size_t *got)
 {
@@ -20,13 +35,32 @@ bool stream_take_prefix(struct stream *stream, void *buf, size_t len, size_t *go
 		return false;
 	memcpy(buf, stream->prefix + stream->prefix_off, *got);
 	stream->prefix_off += *got;
-	stream_note_first_bytes(stream, buf, *got);
+	if (stream->prefix_off == stream->prefix_len)
+		stream_set_prefix(stream, NULL, 0);
 	return true;
+}
+
+bool stream_reads_ahead(const struct stream *stream, size_t len)
+{
+	return !stream->established && len < STREAM_AHEAD_BYTES;
+}
+
+size_t stream_hand_out(struct stream *stream, const unsigned char *ahead, size_t had, void *buf, size_t len)
+{
+	if (len > had)
+		len = had;
+	memcpy(buf, ahead, len);
+	if (had > len)
+		stream_set_prefix(stream, ahead + len, had - len);
+	return len;
 }
 
 static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
 {
 	struct stream *stream = BIO_get_data(bio);
+	unsigned char ahead[STREAM_AHEAD_BYTES];
+	bool reads_ahead = stream_reads_ahead(stream, len);
+	size_t room = reads_ahead ? sizeof(ahead) : len;
 	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
@@ -37,7 +71,7 @@ static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
 		return 0;
 	}
 	do {
-		n = recv(stream->wire->fd, buf, len, 0);
+		n = recv(stream->wire->fd, reads_ahead ? ahead : (unsigned char *)buf, room, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 		stream->drained = true;
@@ -51,10 +85,12 @@ static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
 	/*
 	 * The descriptor is watched level-triggered: more bytes, or the FIN behind these, will be announced.
 	 */
-	stream->drained = (size_t)n < len;
+	stream->drained = (size_t)n < room;
 	stream->received += (uint64_t)n;
-	stream_note_first_bytes(stream, buf, (size_t)n);
 	*got = (size_t)n;
+	stream_note_first_bytes(stream, reads_ahead ? ahead : (unsigned char *)buf, *got);
+	if (reads_ahead)
+		*got = stream_hand_out(stream, ahead, *got, buf, len);
 	return 1;
 }
 

@@ -17,7 +17,7 @@
 
 void stream_note_first_bytes(struct stream *stream, const void *bytes, size_t len)
 {
-	if (stream->first_len == sizeof(stream->first) || stream->established)
+	if (len == 0 || stream->first_len == sizeof(stream->first) || stream->established)
 		return;
 	if (len > sizeof(stream->first) - stream->first_len)
 		len = sizeof(stream->first) - stream->first_len;

@@ -18,7 +18,7 @@ struct stream {
 	struct tls_session_slot *slot; /* borrowed */
 	int64_t verdict_end;           /* of the session that was offered, or of the one just made */
 	char *host;
-	unsigned char *prefix;
+	unsigned char *prefix; /* what comes before the next bytes off the descriptor; NULL: nothing */
 	size_t prefix_off, prefix_len;
 	unsigned char first[STREAM_FIRST_BYTES]; /* of what the peer sent, to tell TLS from anything else */
 	size_t first_len;
@@ -53,8 +53,16 @@ int stream_take_reason(char *text, size_t text_bytes);
 /* OpenSSL reports a received alert as this reason plus the alert's number. */
 #define STREAM_ALERT_REASON 1000
 
-/* Hands out what came behind the proxy's answer; false when there is nothing left of it. */
+/* What was read already and OpenSSL is to have first: what came behind the proxy's answer. */
+void stream_set_prefix(struct stream *stream, const void *bytes, size_t len);
+/* Hands it out; false when there is nothing left of it. */
 bool stream_take_prefix(struct stream *stream, void *buf, size_t len, size_t *got);
+/* The server's first flight, as a rule. */
+#define STREAM_AHEAD_BYTES 8192
+/* Whether more should be read than the `len` bytes that OpenSSL asks for: STREAM_AHEAD_BYTES. */
+bool stream_reads_ahead(const struct stream *stream, size_t len);
+/* Of the `had` bytes that were read, OpenSSL gets `len` at most: returned; the others become the prefix. */
+size_t stream_hand_out(struct stream *stream, const unsigned char *ahead, size_t had, void *buf, size_t len);
 /* One SSL_read; the error queue is empty before. */
 enum stream_status stream_read_once(struct stream *stream, void *buf, size_t len, size_t *got);
 

@@ -14,6 +14,8 @@
 int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got)
 {
 	struct stream *stream = BIO_get_data(bio);
+	unsigned char ahead[STREAM_AHEAD_BYTES];
+	bool reads_ahead = stream_reads_ahead(stream, len);
 	struct tls_fault *fault;
 
 	BIO_clear_retry_flags(bio);
@@ -27,9 +29,12 @@ int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got)
 		return 0;
 	/* A stream that reads has not failed: what the queue may hold is stale, and would be taken for the outer's. */
 	ERR_clear_error();
-	switch (stream_read_once(stream->outer, buf, len, got)) {
+	switch (reads_ahead ? stream_read_once(stream->outer, ahead, sizeof(ahead), got)
+			    : stream_read_once(stream->outer, buf, len, got)) {
 	case STREAM_OK:
-		stream_note_first_bytes(stream, buf, *got);
+		stream_note_first_bytes(stream, reads_ahead ? ahead : (unsigned char *)buf, *got);
+		if (reads_ahead)
+			*got = stream_hand_out(stream, ahead, *got, buf, len);
 		return 1;
 	case STREAM_BLOCKED:
 		BIO_set_retry_read(bio);
@@ -76,5 +81,6 @@ int stream_nested_write(BIO *bio, const char *buf, size_t len, size_t *put)
 	outer->broken = true;
 	if (stream->end == STREAM_OK)
 		stream->end = STREAM_RESET;
-	return 0;
+	/* OpenSSL 3.2 and later take 0 without a retry for a success. */
+	return -1;
 }

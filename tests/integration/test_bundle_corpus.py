@@ -559,8 +559,8 @@ def test_request(case):
         assert done.returncode == 0, done
         assert os.stat(prefix + ".key").st_mode & 0o777 == 0o600 and block_types(prefix + ".key") == ["PRIVATE KEY"]
         text = p.openssl("req", "-in", prefix + ".csr", "-noout", "-verify", "-text").decode()
-        for line in lines + ["TLS Web Client Authentication", "CN = mid-01, O = A/B"]:
-            assert line in text, (line, text)
+        for line in lines + ["TLS Web Client Authentication", "CN=mid-01, O=A/B"]:
+            assert line in text or line in text.replace(" = ", "="), (line, text)
         assert p.openssl("pkey", "-in", prefix + ".key", "-pubout") == \
             p.openssl("req", "-in", prefix + ".csr", "-noout", "-pubkey")
         before = open(prefix + ".key").read(), open(prefix + ".csr").read()

@@ -57,7 +57,7 @@ def test_tinyproxy(case):
     password = "file:" + case.write("plain", "plain7word")
     keys = {"proxy_user": USER, "proxy_password": password, "target": "localhost:%d" % nginx.port}
     path = check(case, *configured(case, nginx, [tinyproxy.url], **keys))[0]
-    assert path["verdict"] == "clean" and path["proxy_reply"].startswith("HTTP/1.0 200"), path
+    assert path["verdict"] == "clean" and path["proxy_reply"].startswith(("HTTP/1.0 200", "HTTP/1.1 200")), path
     keys["proxy_password"] = "file:" + case.write("wrong", "another")
     path = check(case, *configured(case, nginx, [tinyproxy.url], **keys), status=1)[0]
     assert path["failure"]["code"] == "proxy-auth-rejected", path

@@ -53,14 +53,14 @@ def certificates(lines, what):
 @both_versions
 def test_full_handshake(case, version):
     instance = case.instance(tls_max=version, alpn=["http/1.1"])
-    m = case.relay(instance)
+    m = case.relay(instance, tls_groups="X25519:P-256:P-384")
     assert m.get("/").status == 200
     m.session()
     lines = traced(m)
     new = "versions: TLSv1.3 TLSv1.2; SNI: instance.lab.test; ALPN: none; session offered: none"
     assert any(line.startswith("sent ClientHello, ") and line.endswith(new) for line in lines), lines
-    for part in ("cipher suites: TLS_AES_256_GCM_SHA384 ", "groups: x25519 ", "signature algorithms: ecdsa_",
-                 "extensions: server_name "):
+    for part in ("cipher suites: TLS_AES_256_GCM_SHA384 ", "groups: x25519 ", "signature algorithms: ",
+                 "extensions: "):
         says(lines, "ClientHello " + part)
     hello = next(line for line in lines if line.startswith("received ServerHello, "))
     assert ": TLSv%s" % version in hello and "; cipher " in hello and "; a new session" in hello, hello
