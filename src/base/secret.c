@@ -100,11 +100,13 @@ enum secret_ref_kind secret_ref_kind(const char *ref)
 	return split_ref(ref, &rest);
 }
 
+const char secret_masked_literal[] = "(literal)";
+
 const char *secret_ref_masked(const char *ref)
 {
 	switch (secret_ref_kind(ref)) {
 	case SECRET_REF_LITERAL:
-		return "(literal)";
+		return secret_masked_literal;
 	case SECRET_REF_SEALED:
 		return "(sealed)";
 	case SECRET_REF_FILE:

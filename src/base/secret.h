@@ -36,6 +36,8 @@ enum secret_ref_kind secret_ref_kind(const char *ref);
  * carries the secret.  Borrowed from ref or static.
  */
 const char *secret_ref_masked(const char *ref);
+/* What stands for a secret that is written out. */
+extern const char secret_masked_literal[];
 
 /*
  * Resolves a reference.  One trailing newline (LF or CRLF) of a file is cut (an editor put it there).

@@ -183,11 +183,10 @@ static bool check_header(
 	/* These are ours to write, or would change how the request ends. */
 	static const char *const refused[] = {
 	    "Host", "Proxy-Authorization", "Content-Length", "Transfer-Encoding", "Connection"};
-	char buf[CONFIG_SHOWN_BYTES];
 	size_t i;
 
 	if (!is_token(name))
-		return error_set(err, "\"%s\" is not the name of a header", config_shown(name, buf));
+		return error_set(err, "what stands before the ':' is not the name of a header");
 	if (strcasecmp(name, "Proxy-Authorization") == 0)
 		return error_set(err,
 		    "Proxy-Authorization is written from the user and password keys and cannot be set here");
