@@ -48,8 +48,26 @@ static void on_log_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct service *service = arg;
 
-	log_limit_sweep();
-	loop_timer_add(service->log_timer, LOG_LIMIT_SWEEP_MS);
+	if (log_limit_sweep())
+		loop_timer_add(service->log_timer, LOG_LIMIT_SWEEP_MS);
+}
+
+static void run_log_kept(struct loop_job *job)
+{
+	struct log_kept *kept = (struct log_kept *)job;
+
+	atomic_store(&kept->posted, false);
+	if (kept->service->log_timer != NULL)
+		loop_timer_add(kept->service->log_timer, LOG_LIMIT_SWEEP_MS);
+}
+
+/* In any thread. */
+static void on_log_kept(void *arg)
+{
+	struct service *service = arg;
+
+	if (!atomic_exchange(&service->log_kept.posted, true))
+		loop_post(service->loop, &service->log_kept.job);
 }
 
 static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
@@ -105,7 +123,9 @@ static bool make_loops(struct service *service, struct error *err)
 	event_add(service->on_hup, NULL);
 	event_add(service->on_term, NULL);
 	event_add(service->on_int, NULL);
-	loop_timer_add(service->log_timer, LOG_LIMIT_SWEEP_MS);
+	service->log_kept.job.run = run_log_kept;
+	service->log_kept.service = service;
+	log_limit_set_wake(on_log_kept, service);
 	return true;
 }
 
@@ -209,6 +229,7 @@ static void end(struct service *service)
 	resolver_close(service->resolver);
 	for (i = 0; i < service->worker_count; i++)
 		worker_end(&service->workers[i]);
+	log_limit_set_wake(NULL, NULL);
 	resolver_free(service->resolver);
 	listen_list_close(&service->listens);
 	free_event(service->on_hup);
@@ -216,6 +237,7 @@ static void end(struct service *service)
 	free_event(service->on_int);
 	free_event(service->drain_timer);
 	free_event(service->log_timer);
+	service->log_timer = NULL;
 	heartbeat_free(service->heartbeat);
 	service_renewal_end(service);
 	loop_free(service->loop);

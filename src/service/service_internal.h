@@ -43,6 +43,13 @@ struct servers_seen {
 	atomic_bool posted;
 };
 
+/* What whoever logs posts when there is something to sweep. */
+struct log_kept {
+	struct loop_job job; /* first: run() gets it */
+	struct service *service;
+	atomic_bool posted;
+};
+
 struct service {
 	const char *file;
 	enum service_state state;
@@ -66,6 +73,7 @@ struct service {
 	struct expiry *expiry;
 	struct event *watch_timer, *expiry_timer;
 	struct servers_seen servers_seen;
+	struct log_kept log_kept;
 	struct heartbeat *heartbeat; /* NULL: nobody wants to know */
 	unsigned silent_workers;     /* that have not answered the last heartbeat */
 	struct service_status *status; /* NULL: no endpoint */
