@@ -1,10 +1,13 @@
 /* main: the command table, global flags, exit status.  Each command lives in its own cmd_*.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "tls/record_buffers.h"
@@ -67,13 +70,32 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return status;
 }
 
+/*
+ * Who starts us with one of them closed must not get what we tell into the file or connection that takes its number.  What
+ * stands in for stdin and stdout is an error to use; for stderr it is nobody who listens.
+ */
+static bool hold_standard_descriptors(void)
+{
+	static const int modes[] = {O_WRONLY, O_RDONLY, O_RDWR};
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
 
+	if (!hold_standard_descriptors())
+		return EXIT_STATUS_FAILED;
 	record_buffers_install();
-	/* OpenSSL's and stdio's writes to a closed peer must be errors, in every command. */
+	/* OpenSSL's and stdio's writes to a closed peer, or past a limit of size, must be errors, in every command. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	/*
 	 * The TPM's library writes on stderr by itself, into our log; what it has to say comes by its errors,
 	 * too.
