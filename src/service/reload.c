@@ -89,7 +89,7 @@ bool service_read_first(struct service *service, struct config_report *report)
 		return false;
 	}
 	process = &config->process;
-	service->worker_count = process->workers < SERVICE_MAX_WORKERS ? process->workers : SERVICE_MAX_WORKERS;
+	service->worker_count = process->workers;
 	if (!privileges_find(&service->privileges, process->user, process->group, &err)) {
 		config_report_fault(report, config_process_line(process, process->user != NULL ? "user" : "group"),
 		    "%s", err.text);
@@ -253,6 +253,7 @@ static void log_restart_needed(const struct service *service, const struct confi
 static void swap(struct service *service, struct relay_set *set, struct listen_list *listens)
 {
 	struct relay_set *old_set = service->set;
+	bool more_connections = set->config->process.max_connections > old_set->config->process.max_connections;
 	struct plan *plan;
 	int *retired;
 	size_t retired_count = listen_list_retire(&service->listens, listens, &retired);
@@ -264,6 +265,8 @@ static void swap(struct service *service, struct relay_set *set, struct listen_l
 	relay_set_inherit(set, old_set);
 	service->listens = *listens;
 	service->set = set;
+	if (more_connections)
+		service_check_file_limit(service);
 	plan = service_plan_new(service);
 	plan->old_set = old_set;
 	plan->generation = ++service->generation;

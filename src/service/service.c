@@ -19,8 +19,9 @@
 #include "service/sandbox.h"
 #include "service/service_internal.h"
 
-/* Descriptors beside two for each connection: listeners, loops, files at a reload. */
+/* Descriptors beside two for each connection: listeners, files at a reload; and those of each loop. */
 #define SPARE_DESCRIPTORS 64
+#define LOOP_DESCRIPTORS 4
 
 /* ---- signals ---- */
 
@@ -129,10 +130,11 @@ static bool make_loops(struct service *service, struct error *err)
 	return true;
 }
 
-static void check_file_limit(const struct config_process *process)
+void service_check_file_limit(const struct service *service)
 {
 	unsigned long have = privileges_raise_file_limit();
-	unsigned long need = 2UL * process->max_connections + SPARE_DESCRIPTORS;
+	unsigned long need = 2UL * service->set->config->process.max_connections + SPARE_DESCRIPTORS +
+	    LOOP_DESCRIPTORS * (unsigned long)service->worker_count;
 	struct log_line line;
 
 	if (have >= need || !log_begin(&line, LOG_WARN, "descriptor-limit"))
@@ -192,7 +194,7 @@ static enum exit_status start(struct service *service)
 	service_log_report(&report, report.notes, report.note_count, LOG_WARN, "config-note");
 	log_msg(LOG_INFO, "started", "midrelay %s", PACKAGE_VERSION);
 	service_log_keylog(true);
-	check_file_limit(&service->set->config->process);
+	service_check_file_limit(service);
 	if (!listen_list_open(&service->listens, service->set->config, NULL, &report))
 		goto fail;
 	service_note_listens(service->set, &service->listens);
