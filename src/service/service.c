@@ -25,6 +25,17 @@
 
 /* ---- signals ---- */
 
+static void mask_signals(int how, const int *signals, size_t count)
+{
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < count; i++)
+		sigaddset(&set, signals[i]);
+	pthread_sigmask(how, &set, NULL);
+}
+
 static void on_sighup(evutil_socket_t sig, short what, void *arg)
 {
 	struct service *service = arg;
@@ -124,6 +135,7 @@ static bool make_loops(struct service *service, struct error *err)
 	event_add(service->on_hup, NULL);
 	event_add(service->on_term, NULL);
 	event_add(service->on_int, NULL);
+	mask_signals(SIG_UNBLOCK, (const int[]){SIGHUP}, 1);
 	service->log_kept.job.run = run_log_kept;
 	service->log_kept.service = service;
 	log_limit_set_wake(on_log_kept, service);
@@ -256,11 +268,15 @@ enum exit_status service_run(const char *config_file)
 	service->file = config_file;
 	service->generation = 1;
 	service->began_ms = loop_now_ms();
+	/* What asks for a reload must not end us: it waits for its handler. */
+	mask_signals(SIG_BLOCK, (const int[]){SIGHUP}, 1);
 	manager_init();
 	privileges_keep_memory_private();
 	status = start(service);
 	if (status == EXIT_STATUS_OK) {
 		loop_run(service->loop);
+		/* There is nothing left for them to hasten, and the exit status is to be ours. */
+		mask_signals(SIG_BLOCK, (const int[]){SIGHUP, SIGTERM, SIGINT}, 3);
 		log_limit_flush();
 		log_ready_tunnels(&service->totals.ready);
 		if (log_begin(&line, LOG_INFO, "stopped")) {
