@@ -244,10 +244,8 @@ static int run(int argc, char **argv)
 			wish.probe = "/readyz";
 		else if (c == 'p')
 			return command_usage_error(&command_status, "--probe takes live or ready, not '%s'", optarg);
-		else if (c == ':')
-			return command_usage_error(&command_status, "%s needs a value", argv[optind - 1]);
 		else
-			return command_usage_error(&command_status, "there is no option %s", argv[optind - 1]);
+			return command_option_error(&command_status, c, argv);
 	}
 	if (optind < argc)
 		return command_usage_error(&command_status, "status takes no argument: %s", argv[optind]);

@@ -1,6 +1,8 @@
 /* main: the command table, global flags, exit status.  Each command lives in its own cmd_*.c. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -49,9 +51,36 @@ int command_usage_error(const struct command *command, const char *fmt, ...)
 	return EXIT_STATUS_USAGE;
 }
 
+int command_option_error(const struct command *command, int answer, char *const *argv)
+{
+	const char *arg = argv[optind - 1];
+	/* A long option is passed by then; of short ones (-json) only the last. */
+	bool is_short = optopt != 0 && (strncmp(arg, "--", 2) != 0 || strchr(arg, '=') == NULL);
+
+	if (answer == ':')
+		return command_usage_error(command, "%s needs a value", arg);
+	if (is_short && isgraph(optopt))
+		return command_usage_error(command, "there is no option -%c", optopt);
+	/* What stands behind a misspelt --passphrase= is not repeated. */
+	return command_usage_error(command, optopt != 0 ? "%.*s takes no value" : "there is no option %.*s",
+	    (int)strcspn(arg, "="), arg);
+}
+
+/* What was printed may not have been written yet. */
+static int flush_output(int status)
+{
+	errno = 0;
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_STATUS_OK) {
+		if (errno != EPIPE) /* a reader that has seen enough needs no words */
+			fputs("midrelay: the output could not be written\n", stderr);
+		status = EXIT_STATUS_FAILED;
+	}
+	return status;
+}
+
 static int run_command(const struct command *command, int argc, char **argv)
 {
-	int i, status;
+	int i;
 
 	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--help") == 0) {
@@ -60,14 +89,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 			return EXIT_STATUS_OK;
 		}
 	}
-	status = command->run(argc, argv);
-	errno = 0;
-	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_STATUS_OK) {
-		if (errno != EPIPE) /* a reader that has seen enough needs no words */
-			fputs("midrelay: the output could not be written\n", stderr);
-		status = EXIT_STATUS_FAILED;
-	}
-	return status;
+	return command->run(argc, argv);
 }
 
 /*
@@ -108,15 +130,15 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		print_version();
-		return EXIT_STATUS_OK;
+		return flush_output(EXIT_STATUS_OK);
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		print_help(stdout);
-		return EXIT_STATUS_OK;
+		return flush_output(EXIT_STATUS_OK);
 	}
 	for (i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(argv[1], commands[i]->name) == 0)
-			return run_command(commands[i], argc - 1, argv + 1);
+			return flush_output(run_command(commands[i], argc - 1, argv + 1));
 	}
 	fprintf(stderr, "midrelay: there is no command '%s'; 'midrelay --help' lists them\n", argv[1]);
 	return EXIT_STATUS_USAGE;
