@@ -111,6 +111,14 @@ static void unlink_ours(const struct listen_socket *sock)
 		unix_socket_unlink(&sock->wanted, &file);
 }
 
+/* Nobody can come to it any more. */
+static bool is_cut_off(const struct listen_socket *sock)
+{
+	const struct unix_socket_file file = {sock->dev, sock->ino};
+
+	return sock->wanted.u.sa.sa_family == AF_UNIX && unix_socket_is_gone(&sock->wanted, &file);
+}
+
 static bool open_socket(struct listen_socket *sock, struct error *err)
 {
 	bool is_unix = sock->wanted.u.sa.sa_family == AF_UNIX;
@@ -148,7 +156,8 @@ static struct listen_socket *find_unclaimed(const struct listen_list *old, const
 		bool claimed = false;
 
 		if (sock->fd < 0 || sock->systemd != NULL ||
-		    !(addr_equal(&sock->wanted, &like->wanted) || addr_equal(&sock->bound, &like->wanted)))
+		    !(addr_equal(&sock->wanted, &like->wanted) || addr_equal(&sock->bound, &like->wanted)) ||
+		    is_cut_off(sock))
 			continue;
 		for (j = 0; j < list->count; j++)
 			claimed = claimed || list->sockets[j].fd == sock->fd;
@@ -209,13 +218,17 @@ size_t listen_list_retire(struct listen_list *old, struct listen_list *list, int
 
 	*fds = mem_calloc(old->count, sizeof(**fds));
 	for (i = 0; i < old->count; i++) {
-		bool kept = false;
+		bool kept = false, anew = false;
 
-		for (j = 0; j < list->count; j++)
+		for (j = 0; j < list->count; j++) {
 			kept = kept || list->sockets[j].fd == old->sockets[i].fd;
+			anew = anew || addr_equal(&list->sockets[j].wanted, &old->sockets[i].wanted);
+		}
 		if (kept || old->sockets[i].systemd != NULL)
 			continue;
-		unlink_ours(&old->sockets[i]);
+		/* A file that was made anew may have the number of the one that was removed. */
+		if (!anew)
+			unlink_ours(&old->sockets[i]);
 		(*fds)[count++] = old->sockets[i].fd;
 	}
 	for (j = 0; j < list->count; j++) {
