@@ -55,7 +55,7 @@ def test_closed_standard_descriptors(case):
         assert harness.read_response(sock).status == 200
     assert [os.readlink("/proc/%d/fd/%d" % (m.pid, fd)) for fd in range(3)] == ["/dev/null"] * 3
     assert m.log_bytes() == b""
-    m.opened, m.baseline = None, m.descriptors()
+    m.opened, m.baseline = None, harness.settled(m.descriptors)
     done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", harness.BINARY, "explain"], stdin=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, timeout=harness.LIMIT)
     assert done.returncode == 1 and done.stderr == b"midrelay: the output could not be written\n", done
