@@ -156,8 +156,7 @@ static struct listen_socket *find_unclaimed(const struct listen_list *old, const
 		bool claimed = false;
 
 		if (sock->fd < 0 || sock->systemd != NULL ||
-		    !(addr_equal(&sock->wanted, &like->wanted) || addr_equal(&sock->bound, &like->wanted)) ||
-		    is_cut_off(sock))
+		    !(addr_equal(&sock->wanted, &like->wanted) || addr_equal(&sock->bound, &like->wanted)))
 			continue;
 		for (j = 0; j < list->count; j++)
 			claimed = claimed || list->sockets[j].fd == sock->fd;
@@ -181,6 +180,13 @@ static void add_socket(struct listen_list *list, const struct config_listen *lis
 		return;
 	}
 	kept = find_unclaimed(old, list, &sock);
+	if (kept != NULL && is_cut_off(kept)) {
+		if (open_socket(&sock, &err))
+			kept = NULL;
+		else /* of use to nobody, but no reason to keep old certificates */
+			config_report_note(report, listen->line, "listen: nobody can connect any more, for the socket's file was "
+			    "removed, and no new one can be made: %s", err.text);
+	}
 	if (kept != NULL) {
 		sock = *kept;
 		sock.wanted = listen->addr;
@@ -189,7 +195,7 @@ static void add_socket(struct listen_list *list, const struct config_listen *lis
 		sock.relay_index = relay_index;
 		sock.tls = listen->tls;
 		sock.mode = relay->listen_mode;
-	} else if (!open_socket(&sock, &err)) {
+	} else if (sock.fd < 0 && !open_socket(&sock, &err)) {
 		config_report_fault(report, listen->line, "listen: %s", err.text);
 		return;
 	}
@@ -237,7 +243,7 @@ size_t listen_list_retire(struct listen_list *old, struct listen_list *list, int
 		/* listen_mode and keepalive may have changed; a failure leaves the old mode, which was good enough so far. */
 		if (sock->kept && sock->wanted.u.sa.sa_family != AF_UNIX)
 			connect_tune(sock->fd, sock->relay->keepalive_ms);
-		else if (sock->kept && chmod(sock->wanted.u.un.sun_path, sock->mode) != 0)
+		else if (sock->kept && !is_cut_off(sock) && chmod(sock->wanted.u.un.sun_path, sock->mode) != 0)
 			sock->mode = 0;
 		sock->kept = false;
 	}
