@@ -36,12 +36,26 @@ static void mask_signals(int how, const int *signals, size_t count)
 	pthread_sigmask(how, &set, NULL);
 }
 
+static void run_reload_asked(struct loop_job *job)
+{
+	struct reload_asked *asked = (struct reload_asked *)job;
+
+	asked->deferred = false;
+	if (asked->service->state == SERVICE_RUNNING)
+		service_renewal_now(asked->service);
+}
+
+/*
+ * Called as often as the signal came, one call right behind the other, before any other event: so many reloads would keep
+ * a SIGTERM and the watchdog waiting.
+ */
 static void on_sighup(evutil_socket_t sig, short what, void *arg)
 {
 	struct service *service = arg;
 
-	if (service->state == SERVICE_RUNNING)
-		service_renewal_now(service);
+	if (!service->reload_asked.deferred)
+		loop_defer(service->loop, &service->reload_asked.job);
+	service->reload_asked.deferred = true;
 }
 
 static void on_sigterm(evutil_socket_t sig, short what, void *arg)
@@ -136,6 +150,8 @@ static bool make_loops(struct service *service, struct error *err)
 	event_add(service->on_term, NULL);
 	event_add(service->on_int, NULL);
 	mask_signals(SIG_UNBLOCK, (const int[]){SIGHUP}, 1);
+	service->reload_asked.job.run = run_reload_asked;
+	service->reload_asked.service = service;
 	service->log_kept.job.run = run_log_kept;
 	service->log_kept.service = service;
 	log_limit_set_wake(on_log_kept, service);

@@ -41,6 +41,13 @@ struct servers_seen {
 	atomic_bool posted;
 };
 
+/* A SIGHUP that has not been followed yet. */
+struct reload_asked {
+	struct loop_job job; /* first: run() gets it */
+	struct service *service;
+	bool deferred;
+};
+
 /* What whoever logs posts when there is something to sweep. */
 struct log_kept {
 	struct loop_job job; /* first: run() gets it */
@@ -72,6 +79,7 @@ struct service {
 	struct event *watch_timer, *expiry_timer;
 	struct servers_seen servers_seen;
 	struct log_kept log_kept;
+	struct reload_asked reload_asked;
 	struct heartbeat *heartbeat; /* NULL: nobody wants to know */
 	unsigned silent_workers;     /* that have not answered the last heartbeat */
 	struct service_status *status; /* NULL: no endpoint */

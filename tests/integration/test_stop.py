@@ -141,6 +141,19 @@ def test_sighup_while_it_starts_is_a_reload(case):
     m.baseline = m.descriptors()
 
 
+def test_a_storm_of_sighups_is_a_few_reloads(case):
+    """And what comes behind it does not wait for as many: with relays enough that a reload takes a while."""
+    keys = case.keys("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()])
+    m = case.start({"relay r%d" % i: dict(keys) for i in range(200)})
+    for _ in range(100):
+        m.signal(signal.SIGHUP)
+        harness.pace(0.001)
+    m.wait_event("reloaded")
+    m.signal(signal.SIGTERM)
+    assert m.wait() == 0
+    assert len(m.events("reloaded")) < 20, len(m.events("reloaded"))
+
+
 @harness.counts_dials
 def test_stops_while_dialling(case):
     m = case.relay("instance.lab.test", [case.proxy(case.instance(), silent=True)], proxy_timeout="5s",
