@@ -82,7 +82,7 @@ static int log_to_a_full_file(void)
 static void test_a_full_disk_tears_one_line_and_says_how_many_are_lost(void **state)
 {
 	pid_t child = fork();
-	int status;
+	int status = -1;
 
 	if (child == 0)
 		_exit(log_to_a_full_file());
