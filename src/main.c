@@ -112,8 +112,10 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
-	if (!hold_standard_descriptors())
+	if (!hold_standard_descriptors()) {
+		fputs("midrelay: a standard descriptor is closed, and there is no /dev/null to take its place\n", stderr);
 		return EXIT_STATUS_FAILED;
+	}
 	record_buffers_install();
 	/* OpenSSL's and stdio's writes to a closed peer, or past a limit of size, must be errors, in every command. */
 	signal(SIGPIPE, SIG_IGN);

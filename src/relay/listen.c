@@ -166,6 +166,21 @@ static struct listen_socket *find_unclaimed(const struct listen_list *old, const
 	return NULL;
 }
 
+/* Whether it is our own listener, which stays until the reload has succeeded, that is in the way. */
+static bool is_in_our_way(const struct listen_list *old, const struct addr *wanted)
+{
+	size_t i;
+
+	for (i = 0; old != NULL && wanted->u.sa.sa_family != AF_UNIX && i < old->count; i++) {
+		const struct addr *bound = &old->sockets[i].bound;
+
+		if (bound->u.sa.sa_family == wanted->u.sa.sa_family && addr_port(bound) == addr_port(wanted) &&
+		    (addr_is_wildcard(bound) || addr_is_wildcard(wanted)))
+			return true;
+	}
+	return false;
+}
+
 static void add_socket(struct listen_list *list, const struct config_listen *listen, const struct config *config,
     size_t relay_index, const struct listen_list *old, struct config_report *report)
 {
@@ -196,7 +211,8 @@ static void add_socket(struct listen_list *list, const struct config_listen *lis
 		sock.tls = listen->tls;
 		sock.mode = relay->listen_mode;
 	} else if (sock.fd < 0 && !open_socket(&sock, &err)) {
-		config_report_fault(report, listen->line, "listen: %s", err.text);
+		config_report_fault(report, listen->line, "listen: %s%s", err.text, is_in_our_way(old, &sock.wanted) ?
+		    " (by midrelay's own listener: from all addresses to one, or back, takes a restart)" : "");
 		return;
 	}
 	append(list, &sock);
