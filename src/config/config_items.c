@@ -130,6 +130,13 @@ static bool add_flag(const struct config_option *option, unsigned *flags, const 
 	return error_set(err, "must be %s, not \"%s\"", words, config_shown(text, buf));
 }
 
+/* Of the item that was added last.  True. */
+static bool note_line(unsigned lines[CONFIG_MAX_ITEMS], const struct config_list *list, unsigned line)
+{
+	lines[list->count - 1] = line;
+	return true;
+}
+
 static bool add_item(
     const struct config_option *option, void *base, const char *text, unsigned line, struct error *err)
 {
@@ -137,11 +144,13 @@ static bool add_item(
 	void *field = (char *)base + option->offset;
 
 	if (option->type == CONFIG_USERS)
-		return config_items_add_name(field, text, err);
+		return config_items_add_name(field, text, err) &&
+		    note_line(draft->allow_user_lines, &draft->relay.allow_user, line);
 	if (option->type == CONFIG_PINS)
 		return add_pin(field, text, err);
 	if (option->type == CONFIG_AUTHORITIES)
-		return add_authority(field, text, err);
+		return add_authority(field, text, err) &&
+		    note_line(draft->connect_allow_lines, &draft->relay.connect_allow, line);
 	if (option->type == CONFIG_FLAGS)
 		return add_flag(option, field, text, err);
 	if (option->type == CONFIG_LISTENS)
