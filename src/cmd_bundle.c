@@ -93,12 +93,8 @@ static int parse_args(const struct command *command, const char *short_options, 
 			args->json = true;
 		else if (c == 'L')
 			args->local_ca = true;
-		else if (c == ':')
-			return command_usage_error(command, "%s needs a value", argv[optind - 1]);
-		else if (c == '?' || (place = string_option(args, c)) == NULL)
-			/* What stands behind a misspelt --passphrase= is not repeated. */
-			return command_usage_error(command, "there is no option %.*s",
-			    (int)strcspn(argv[optind - 1], "="), argv[optind - 1]);
+		else if (c == ':' || (place = string_option(args, c)) == NULL)
+			return command_option_error(command, c, argv);
 		else if (*place != NULL)
 			return command_usage_error(command, "an option is there twice");
 		else

@@ -216,10 +216,8 @@ static int run(int argc, char **argv)
 	options->draft.paths = args.paths;
 	opterr = 0;
 	while (status == EXIT_STATUS_OK && (id = getopt_long(argc, argv, ":c:", long_options, NULL)) != -1) {
-		if (id == ':')
-			return command_usage_error(&command_check, "%s needs a value", argv[optind - 1]);
-		if (id == '?')
-			return command_usage_error(&command_check, "there is no option %s", argv[optind - 1]);
+		if (id == ':' || id == '?')
+			return command_option_error(&command_check, id, argv);
 		/* Values become lines of a configuration. */
 		if (optarg != NULL && text_has_control(optarg))
 			return command_usage_error(&command_check, "an option's value has a control "

@@ -105,11 +105,8 @@ static int run(int argc, char **argv)
 			file = optarg;
 		else if (c == 'j')
 			json = true;
-		else if (c == ':')
-			return command_usage_error(&command_config, "%s needs a FILE", argv[optind - 1]);
 		else
-			return command_usage_error(
-			    &command_config, "there is no option %s", argv[optind - 1]);
+			return command_option_error(&command_config, c, argv);
 	}
 	if (optind < argc)
 		return command_usage_error(&command_config, "config takes no argument: %s", argv[optind]);

@@ -479,10 +479,8 @@ static int run(int argc, char **argv)
 
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":o:", options, NULL)) != -1) {
-		if (c == ':')
-			return command_usage_error(&command_import, "%s needs a value", argv[optind - 1]);
-		if (c == '?')
-			return command_usage_error(&command_import, "there is no option %s", argv[optind - 1]);
+		if (c == ':' || c == '?')
+			return command_option_error(&command_import, c, argv);
 		flag = flag_place(&args, c);
 		value = value_place(&args, c);
 		if (flag != NULL)

@@ -31,7 +31,7 @@ static int run(int argc, char **argv)
 	int option, status;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "c:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, ":c:", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			file = optarg;
@@ -40,8 +40,7 @@ static int run(int argc, char **argv)
 			keylog = true;
 			break;
 		default:
-			return command_usage_error(&command_run, "'%s' is not an option of run, or lacks its "
-			    "value", argv[optind - 1]);
+			return command_option_error(&command_run, option, argv);
 		}
 	}
 	if (optind < argc)

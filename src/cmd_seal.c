@@ -265,7 +265,7 @@ static int run(int argc, char **argv)
 	int c, status;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (c == 'e') {
 			certs[cert_count++] = optarg;
 			/* --cert FILE... : further files up to the next option */
@@ -275,13 +275,11 @@ static int run(int argc, char **argv)
 			in_place = optarg;
 		} else {
 			free(certs);
-			return command_usage_error(&command_seal, "'%s' is not an option of seal, or lacks its value",
-			    argv[optind - 1]);
+			return command_option_error(&command_seal, c, argv);
 		}
 	}
 	if (optind < argc)
-		status = command_usage_error(&command_seal, "a secret is never an argument, it is read from stdin: '%s'",
-		    argv[optind]);
+		status = command_usage_error(&command_seal, "a secret is never an argument, it is read from stdin");
 	else if (in_place != NULL)
 		status = seal_in_place(in_place, certs, cert_count);
 	else if (cert_count > 0)

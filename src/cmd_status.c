@@ -38,52 +38,61 @@ struct wish {
 };
 
 /*
- * Where `run` listens when its service manager gives it the directory and the configuration says nothing: that of
- * midrelay.service, or of midrelay@NAME.service for NAME.ini.
+ * Where `run` listens when its service manager gives it the directory and the configuration says nothing: in a container
+ * the same directory; else that of midrelay.service, or of midrelay@NAME.service for NAME.ini.
  */
-static bool find_unit_socket(const char *file, struct addr *addr)
+static char *socket_without_word(const char *file)
 {
 	const char *slash = strrchr(file, '/'), *name = slash != NULL ? slash + 1 : file;
+	const char *directory = getenv("RUNTIME_DIRECTORY");
 	size_t len = strlen(name);
+
+	if (directory != NULL && directory[0] == '/')
+		return mem_printf("unix:%.*s/status.sock", (int)strcspn(directory, ":"), directory);
+	if (len > 4 && strcmp(name + len - 4, ".ini") == 0)
+		len -= 4;
+	if (len == 8 && strncmp(name, "midrelay", 8) == 0)
+		return mem_strdup("unix:/run/midrelay/status.sock");
+	return mem_printf("unix:/run/midrelay-%.*s/status.sock", (int)len, name);
+}
+
+/* `config` may be NULL. */
+static bool find_address_by(const struct config *config, const char *file, struct addr *addr)
+{
 	struct error err;
 	struct stat st;
 	char *text;
 	bool found;
 
-	if (len > 4 && strcmp(name + len - 4, ".ini") == 0)
-		len -= 4;
-	if (len == 8 && strncmp(name, "midrelay", 8) == 0)
-		text = mem_strdup("unix:/run/midrelay/status.sock");
-	else
-		text = mem_printf("unix:/run/midrelay-%.*s/status.sock", (int)len, name);
+	if (config != NULL && (config->process.status.none || config->process.status.addr.len != 0)) {
+		*addr = config->process.status.addr;
+		return !config->process.status.none;
+	}
+	text = socket_without_word(file);
 	found = addr_parse(text, addr, &err) && stat(addr->u.un.sun_path, &st) == 0;
 	free(text);
 	return found;
 }
 
+/* What is wrong with the file today is told, and no reason not to ask: the relay that runs keeps what it has read before. */
 static int find_address(const struct wish *wish, struct addr *addr)
 {
 	struct config_report report;
 	struct config *config;
-	int status = EXIT_STATUS_CONFIG;
+	bool found;
 
 	config_report_init(&report, wish->file);
 	config = config_load(wish->file, &report);
-	if (config == NULL || config->faulty) {
+	found = find_address_by(config, wish->file, addr);
+	if (report.fault_count > 0)
 		config_print_report(&report, stderr);
-	} else if (config->process.status.addr.len != 0) {
-		*addr = config->process.status.addr;
-		status = EXIT_STATUS_OK;
-	} else if (!config->process.status.none && find_unit_socket(wish->file, addr)) {
-		status = EXIT_STATUS_OK;
-	} else {
+	else if (!found)
 		fprintf(stderr, "midrelay: %s: there is no status endpoint: set status = "
 		    "unix:/run/midrelay/status.sock, or status = 127.0.0.1:9180, in [midrelay], and restart\n",
 		    wish->file);
-	}
 	config_free(config);
 	config_report_clear(&report);
-	return status;
+	return found ? EXIT_STATUS_OK : EXIT_STATUS_CONFIG;
 }
 
 static char *text_path(void)
@@ -244,10 +253,8 @@ static int run(int argc, char **argv)
 			wish.probe = "/readyz";
 		else if (c == 'p')
 			return command_usage_error(&command_status, "--probe takes live or ready, not '%s'", optarg);
-		else if (c == ':')
-			return command_usage_error(&command_status, "%s needs a value", argv[optind - 1]);
 		else
-			return command_usage_error(&command_status, "there is no option %s", argv[optind - 1]);
+			return command_option_error(&command_status, c, argv);
 	}
 	if (optind < argc)
 		return command_usage_error(&command_status, "status takes no argument: %s", argv[optind]);

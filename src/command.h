@@ -26,6 +26,8 @@ extern const struct command command_status;
 /* "midrelay NAME USAGE" on stderr after a message; returns EXIT_STATUS_USAGE. */
 int command_usage_error(const struct command *command, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* The same for what getopt_long() has answered other than an option: ':' (its value is missing) or '?'. */
+int command_option_error(const struct command *command, int answer, char *const *argv);
 
 /*
  * Reads "-c FILE", "-cFILE", "--config FILE", "--config=FILE" where the default is MIDRELAY_DEFAULT_CONFIG.

@@ -1,10 +1,15 @@
 /* main: the command table, global flags, exit status.  Each command lives in its own cmd_*.c. */
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "tls/record_buffers.h"
@@ -46,18 +51,24 @@ int command_usage_error(const struct command *command, const char *fmt, ...)
 	return EXIT_STATUS_USAGE;
 }
 
-static int run_command(const struct command *command, int argc, char **argv)
+int command_option_error(const struct command *command, int answer, char *const *argv)
 {
-	int i, status;
+	const char *arg = argv[optind - 1];
+	/* A long option is passed by then; of short ones (-json) only the last. */
+	bool is_short = optopt != 0 && (strncmp(arg, "--", 2) != 0 || strchr(arg, '=') == NULL);
 
-	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
-			printf("usage: midrelay %s %s\n\n%s\n", command->name, command->usage,
-			    command->summary);
-			return EXIT_STATUS_OK;
-		}
-	}
-	status = command->run(argc, argv);
+	if (answer == ':')
+		return command_usage_error(command, "%s needs a value", arg);
+	if (is_short && isgraph(optopt))
+		return command_usage_error(command, "there is no option -%c", optopt);
+	/* What stands behind a misspelt --passphrase= is not repeated. */
+	return command_usage_error(command, optopt != 0 ? "%.*s takes no value" : "there is no option %.*s",
+	    (int)strcspn(arg, "="), arg);
+}
+
+/* What was printed may not have been written yet. */
+static int flush_output(int status)
+{
 	errno = 0;
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_STATUS_OK) {
 		if (errno != EPIPE) /* a reader that has seen enough needs no words */
@@ -67,13 +78,48 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return status;
 }
 
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			printf("usage: midrelay %s %s\n\n%s\n", command->name, command->usage,
+			    command->summary);
+			return EXIT_STATUS_OK;
+		}
+	}
+	return command->run(argc, argv);
+}
+
+/*
+ * Who starts us with one of them closed must not get what we tell into the file or connection that takes its number.  What
+ * stands in for stdin and stdout is an error to use; for stderr it is nobody who listens.
+ */
+static bool hold_standard_descriptors(void)
+{
+	static const int modes[] = {O_WRONLY, O_RDONLY, O_RDWR};
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+			return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
 
+	if (!hold_standard_descriptors()) {
+		fputs("midrelay: a standard descriptor is closed, and there is no /dev/null to take its place\n", stderr);
+		return EXIT_STATUS_FAILED;
+	}
 	record_buffers_install();
-	/* OpenSSL's and stdio's writes to a closed peer must be errors, in every command. */
+	/* OpenSSL's and stdio's writes to a closed peer, or past a limit of size, must be errors, in every command. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	/*
 	 * The TPM's library writes on stderr by itself, into our log; what it has to say comes by its errors,
 	 * too.
@@ -86,15 +132,15 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		print_version();
-		return EXIT_STATUS_OK;
+		return flush_output(EXIT_STATUS_OK);
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		print_help(stdout);
-		return EXIT_STATUS_OK;
+		return flush_output(EXIT_STATUS_OK);
 	}
 	for (i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(argv[1], commands[i]->name) == 0)
-			return run_command(commands[i], argc - 1, argv + 1);
+			return flush_output(run_command(commands[i], argc - 1, argv + 1));
 	}
 	fprintf(stderr, "midrelay: there is no command '%s'; 'midrelay --help' lists them\n", argv[1]);
 	return EXIT_STATUS_USAGE;

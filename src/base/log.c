@@ -32,6 +32,7 @@ static _Atomic enum log_format format_now = LOG_TEXT;
 static int log_fd = STDERR_FILENO;
 static bool log_fd_is_socket;
 static atomic_uint lines_lost;
+static atomic_bool line_torn; /* the file ends within a line */
 static atomic_llong lost_told_ms = -LOST_TOLD_MS; /* monotonic */
 
 const char *log_level_name(enum log_level level)
@@ -274,20 +275,37 @@ static void put_tail(struct log_line *line, uint64_t repeated)
 	line->len += (size_t)len;
 }
 
-static bool write_out(struct log_line *line)
+/* As much of it as there was room for; -1: nothing. */
+static ssize_t write_some(const char *bytes, size_t len)
 {
 	ssize_t n;
 
 	do {
 		if (log_fd_is_socket)
-			n = send(log_fd, line->text, line->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+			n = send(log_fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		else
-			n = write(log_fd, line->text, line->len);
+			n = write(log_fd, bytes, len);
 	} while (n < 0 && errno == EINTR);
-	return n >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+	return n;
 }
 
-void log_tell_lost(bool at_once)
+/* False: the line is lost.  A full disk may have taken the beginning of it, which the next line must not continue. */
+static bool write_out(const struct log_line *line)
+{
+	ssize_t n;
+
+	if (atomic_load_explicit(&line_torn, memory_order_relaxed)) {
+		if (write_some("\n", 1) < 0)
+			return false;
+		atomic_store(&line_torn, false);
+	}
+	n = write_some(line->text, line->len);
+	if (n > 0 && (size_t)n < line->len)
+		atomic_store(&line_torn, true);
+	return n == (ssize_t)line->len;
+}
+
+bool log_tell_lost(bool at_once)
 {
 	struct log_line line;
 	struct timespec now;
@@ -295,22 +313,24 @@ void log_tell_lost(bool at_once)
 	unsigned lost;
 
 	if (atomic_load_explicit(&lines_lost, memory_order_relaxed) == 0)
-		return;
+		return true;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	now_ms = (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 	told_ms = atomic_load(&lost_told_ms);
 	if (!at_once && now_ms - told_ms < LOST_TOLD_MS)
-		return;
+		return false;
 	lost = atomic_exchange(&lines_lost, 0);
 	if (lost == 0)
-		return;
+		return true;
 	begin(&line, LOG_WARN, "log-lost");
 	log_int(&line, "lines", lost);
 	put_tail(&line, 0);
-	if (write_out(&line))
+	if (write_out(&line)) {
 		atomic_store(&lost_told_ms, now_ms);
-	else
-		atomic_fetch_add(&lines_lost, lost);
+		return true;
+	}
+	atomic_fetch_add(&lines_lost, lost);
+	return false;
 }
 
 void log_write(struct log_line *line, uint64_t repeated)
@@ -318,10 +338,12 @@ void log_write(struct log_line *line, uint64_t repeated)
 	int saved_errno = errno;
 
 	put_tail(line, repeated);
-	if (write_out(line))
-		log_tell_lost(false);
-	else
+	if (write_out(line)) {
+		(void)log_tell_lost(false);
+	} else {
 		atomic_fetch_add(&lines_lost, 1);
+		log_limit_want_sweep();
+	}
 	errno = saved_errno;
 }
 

@@ -48,11 +48,11 @@ void log_end(struct log_line *line);
 
 /*
  * For log_limit: a line that stands for `repeated` others too; a new time for one that was kept; a loss not
- * told yet.
+ * told yet (false: and not told now).
  */
 void log_write(struct log_line *line, uint64_t repeated);
 void log_stamp(struct log_line *line);
-void log_tell_lost(bool at_once);
+bool log_tell_lost(bool at_once);
 
 /* An event with one key, `msg`. */
 void log_msg(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -7,6 +7,7 @@
 #include "base/log_limit.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -26,6 +27,9 @@ struct group {
 
 static LIST_HEAD(, group) groups = LIST_HEAD_INITIALIZER(groups);
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void (*wake_sweeper)(void *arg);
+static void *wake_arg;
+static atomic_bool sweep_due; /* a sweep will come */
 
 static int64_t now_ms(void)
 {
@@ -109,6 +113,8 @@ void log_limit_end_at(struct log_line *line, const char *name, unsigned variant,
 	else
 		group_leave_out(group, line, variant);
 	pthread_mutex_unlock(&lock);
+	/* Also without a line left out: the group is to be forgotten. */
+	log_limit_want_sweep();
 }
 
 void log_limit_end(struct log_line *line, const char *name, unsigned variant)
@@ -136,10 +142,41 @@ void log_limit_sweep_at(int64_t at_ms)
 	pthread_mutex_unlock(&lock);
 }
 
-void log_limit_sweep(void)
+static bool any_group(void)
 {
+	bool any;
+
+	pthread_mutex_lock(&lock);
+	any = !LIST_EMPTY(&groups);
+	pthread_mutex_unlock(&lock);
+	return any;
+}
+
+bool log_limit_sweep(void)
+{
+	bool more;
+
+	/* Before the look: what comes behind it wakes anew. */
+	atomic_store(&sweep_due, false);
 	log_limit_sweep_at(now_ms());
-	log_tell_lost(false);
+	more = !log_tell_lost(false);
+	more = any_group() || more;
+	if (more)
+		atomic_store(&sweep_due, true);
+	return more;
+}
+
+void log_limit_set_wake(void (*wake)(void *arg), void *arg)
+{
+	wake_sweeper = wake;
+	wake_arg = arg;
+	atomic_store(&sweep_due, false);
+}
+
+void log_limit_want_sweep(void)
+{
+	if (wake_sweeper != NULL && !atomic_exchange(&sweep_due, true))
+		wake_sweeper(wake_arg);
 }
 
 void log_limit_flush(void)
@@ -150,5 +187,5 @@ void log_limit_flush(void)
 	LIST_FOREACH(group, &groups, entry)
 		group_tell(group);
 	pthread_mutex_unlock(&lock);
-	log_tell_lost(true);
+	(void)log_tell_lost(true);
 }

@@ -29,9 +29,20 @@
  */
 void log_limit_end(struct log_line *line, const char *group, unsigned variant);
 
-/* Tells what was left out in minutes that are over; to be called every LOG_LIMIT_SWEEP_MS. */
+/*
+ * Tells what was left out in minutes that are over, and what was lost.  True: there may be more to tell later, so it is to
+ * be called again in LOG_LIMIT_SWEEP_MS.  False: when `wake` says so.
+ */
 #define LOG_LIMIT_SWEEP_MS 5000
-void log_limit_sweep(void);
+bool log_limit_sweep(void);
+
+/*
+ * `wake` is called, in any thread, when a sweep has something to do and none is due.  It must not log.  To be set, and
+ * unset by NULL, while no other thread logs.
+ */
+void log_limit_set_wake(void (*wake)(void *arg), void *arg);
+/* A sweep has something to do; for log.c. */
+void log_limit_want_sweep(void);
 
 /* Tells all that was left out, now. */
 void log_limit_flush(void);

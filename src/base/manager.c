@@ -123,6 +123,14 @@ int manager_socket(const char *name, size_t *next)
 	return -1;
 }
 
+const char *manager_socket_at(size_t number, int *fd)
+{
+	if (number >= manager.socket_count)
+		return NULL;
+	*fd = FIRST_FD + (int)number;
+	return manager.names[number];
+}
+
 const char *manager_socket_names(void)
 {
 	return manager.shown_names;

@@ -22,6 +22,8 @@ void manager_end(void);
  * They stay the manager's: nobody closes them.
  */
 int manager_socket(const char *name, size_t *next);
+/* The name of the socket with this number, from 0 on; NULL: there are not so many. */
+const char *manager_socket_at(size_t number, int *fd);
 /* "a, b", the names that sockets were passed under; "" for none.  Static. */
 const char *manager_socket_names(void);
 

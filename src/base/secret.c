@@ -100,11 +100,13 @@ enum secret_ref_kind secret_ref_kind(const char *ref)
 	return split_ref(ref, &rest);
 }
 
+const char secret_masked_literal[] = "(literal)";
+
 const char *secret_ref_masked(const char *ref)
 {
 	switch (secret_ref_kind(ref)) {
 	case SECRET_REF_LITERAL:
-		return "(literal)";
+		return secret_masked_literal;
 	case SECRET_REF_SEALED:
 		return "(sealed)";
 	case SECRET_REF_FILE:
@@ -166,9 +168,10 @@ static bool read_all(int fd, char *buf, size_t buf_bytes, size_t *len)
 
 static bool load_fd(const char *path, int fd, struct secret **secret, struct error *err)
 {
+	static const char mark[] = "\xef\xbb\xbf";
 	struct stat st;
 	char *buf = NULL;
-	size_t len = 0;
+	size_t len = 0, begin = 0;
 	bool ok = false;
 
 	if (fstat(fd, &st) != 0)
@@ -192,7 +195,9 @@ static bool load_fd(const char *path, int fd, struct secret **secret, struct err
 		if (len > 0 && buf[len - 1] == '\r')
 			len--;
 	}
-	if (len == 0) {
+	if (len >= strlen(mark) && memcmp(buf, mark, strlen(mark)) == 0)
+		begin = strlen(mark);
+	if (len == begin) {
 		error_set(err, "%s is empty", path);
 		goto done;
 	}
@@ -200,7 +205,7 @@ static bool load_fd(const char *path, int fd, struct secret **secret, struct err
 		error_set(err, "%s holds a NUL byte: it must be plain text, not UTF-16 or binary", path);
 		goto done;
 	}
-	*secret = secret_new(buf, len);
+	*secret = secret_new(buf + begin, len - begin);
 	ok = true;
 done:
 	secret_memory_give(buf, SECRET_MAX_BYTES + 1);

@@ -36,9 +36,12 @@ enum secret_ref_kind secret_ref_kind(const char *ref);
  * carries the secret.  Borrowed from ref or static.
  */
 const char *secret_ref_masked(const char *ref);
+/* What stands for a secret that is written out. */
+extern const char secret_masked_literal[];
 
 /*
- * Resolves a reference.  One trailing newline (LF or CRLF) of a file is cut (an editor put it there).
+ * Resolves a reference.  One trailing newline (LF or CRLF) of a file, and a byte order mark before it, are cut (an editor
+ * put them there).
  * Refused: an empty secret, one with a NUL byte, a file above SECRET_MAX_BYTES, a file that others may read
  * (the link's target, mode & 0004), `sealed:` (only client keys open it: dial/relay_secrets.h).
  * The caller owns *secret.

@@ -50,10 +50,24 @@ bool unix_socket_bind(int fd, const struct addr *addr, mode_t mode, struct unix_
 	return true;
 }
 
+static bool is_same(const struct stat *st, const struct unix_socket_file *file)
+{
+	return st->st_dev == file->dev && st->st_ino == file->ino;
+}
+
+bool unix_socket_is_gone(const struct addr *addr, const struct unix_socket_file *file)
+{
+	struct stat st;
+
+	if (lstat(addr->u.un.sun_path, &st) != 0)
+		return errno == ENOENT;
+	return file->ino != 0 && !is_same(&st, file);
+}
+
 void unix_socket_unlink(const struct addr *addr, const struct unix_socket_file *file)
 {
 	struct stat st;
 
-	if (file->ino != 0 && lstat(addr->u.un.sun_path, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->ino)
+	if (file->ino != 0 && lstat(addr->u.un.sun_path, &st) == 0 && is_same(&st, file))
 		unlink(addr->u.un.sun_path);
 }

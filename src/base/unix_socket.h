@@ -23,6 +23,8 @@ struct unix_socket_file {
  */
 bool unix_socket_bind(int fd, const struct addr *addr, mode_t mode, struct unix_socket_file *file,
     struct error *err) MUST_CHECK;
+/* The file has been removed, or another one is in its place.  False also where that cannot be seen. */
+bool unix_socket_is_gone(const struct addr *addr, const struct unix_socket_file *file);
 /* Removes the file, if it is still that one. */
 void unix_socket_unlink(const struct addr *addr, const struct unix_socket_file *file);
 

@@ -50,6 +50,8 @@ struct config_status {
 	bool none;        /* that was said, and is no default */
 };
 
+#define CONFIG_MAX_WORKERS 256
+
 struct config_process {
 	unsigned workers; /* `auto` is resolved at load: one per CPU this process may use */
 	enum log_level log_level;

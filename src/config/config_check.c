@@ -62,9 +62,9 @@ static void check_accounts(const struct config_process *process, struct config_r
 		    config_shown(process->group, shown));
 }
 
-static void find_users(struct config_relay *relay, struct config_report *report)
+static void find_users(struct config_relay_draft *draft, struct config_report *report)
 {
-	unsigned line = given(&relay->lines, CONFIG_SECTION_RELAY, "allow_user");
+	struct config_relay *relay = &draft->relay;
 	char shown[CONFIG_SHOWN_BYTES];
 	size_t i;
 
@@ -79,8 +79,8 @@ static void find_users(struct config_relay *relay, struct config_report *report)
 		} else if ((account = getpwnam(text)) != NULL) {
 			relay->allow_uids[i] = account->pw_uid;
 		} else {
-			config_report_fault(report, line, "allow_user: there is no user \"%s\" on this host",
-			    config_shown(text, shown));
+			config_report_fault(report, draft->allow_user_lines[i],
+			    "allow_user: there is no user \"%s\" on this host", config_shown(text, shown));
 		}
 	}
 }
@@ -308,8 +308,9 @@ static void check_own_proxy_keys(const struct config_relay_draft *draft, struct 
 	}
 }
 
-static void check_mode(struct config_relay *relay, struct config_report *report)
+static void check_mode(struct config_relay_draft *draft, struct config_report *report)
 {
+	struct config_relay *relay = &draft->relay;
 	unsigned line = given(&relay->lines, CONFIG_SECTION_RELAY, "connect_allow");
 	char *target;
 	size_t i;
@@ -329,7 +330,7 @@ static void check_mode(struct config_relay *relay, struct config_report *report)
 	target = relay->target.host != NULL ? hostport_format(&relay->target) : mem_strdup("");
 	for (i = 0; i < relay->connect_allow.count; i++) {
 		if (strcmp(relay->connect_allow.items[i], target) == 0)
-			config_report_fault(report, line, "connect_allow: %s is the target; a tunnel to it "
+			config_report_fault(report, draft->connect_allow_lines[i], "connect_allow: %s is the target; a tunnel to it "
 			    "would go around the client certificate", target);
 	}
 	free(target);
@@ -341,10 +342,10 @@ static void check_relay(
 	check_listens(&relay->relay, report);
 	check_local_tls(&relay->relay, report);
 	check_required(&relay->relay.lines, CONFIG_SECTION_RELAY, "target", report);
-	find_users(&relay->relay, report);
+	find_users(relay, report);
 	check_client(&relay->relay, report);
 	check_tls(&relay->relay, report);
-	check_mode(&relay->relay, report);
+	check_mode(relay, report);
 	check_revocation(&relay->relay, report);
 	check_own_proxy_keys(relay, report);
 	config_check_paths(draft, relay, report);

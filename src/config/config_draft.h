@@ -29,11 +29,16 @@ struct config_proxy_draft {
 	bool used;
 };
 
+/* More items than this in one list is a fault. */
+#define CONFIG_MAX_ITEMS 64
+
 struct config_relay_draft {
 	struct config_relay relay; /* lines: of both its own and its proxy_… keys */
 	struct config_proxy_draft own;
 	struct config_item *proxies;
 	size_t proxy_count;
+	/* of each item of allow_user and connect_allow, which are judged later */
+	unsigned allow_user_lines[CONFIG_MAX_ITEMS], connect_allow_lines[CONFIG_MAX_ITEMS];
 };
 
 struct config_draft {
@@ -46,8 +51,6 @@ struct config_draft {
 	bool others_may_read; /* the configuration file itself */
 };
 
-/* More items than this in one list is a fault. */
-#define CONFIG_MAX_ITEMS 64
 #define CONFIG_MAX_RELAYS 1000
 #define CONFIG_MAX_PROXIES 1000
 

@@ -130,6 +130,13 @@ static bool add_flag(const struct config_option *option, unsigned *flags, const 
 	return error_set(err, "must be %s, not \"%s\"", words, config_shown(text, buf));
 }
 
+/* Of the item that was added last.  True. */
+static bool note_line(unsigned lines[CONFIG_MAX_ITEMS], const struct config_list *list, unsigned line)
+{
+	lines[list->count - 1] = line;
+	return true;
+}
+
 static bool add_item(
     const struct config_option *option, void *base, const char *text, unsigned line, struct error *err)
 {
@@ -137,11 +144,13 @@ static bool add_item(
 	void *field = (char *)base + option->offset;
 
 	if (option->type == CONFIG_USERS)
-		return config_items_add_name(field, text, err);
+		return config_items_add_name(field, text, err) &&
+		    note_line(draft->allow_user_lines, &draft->relay.allow_user, line);
 	if (option->type == CONFIG_PINS)
 		return add_pin(field, text, err);
 	if (option->type == CONFIG_AUTHORITIES)
-		return add_authority(field, text, err);
+		return add_authority(field, text, err) &&
+		    note_line(draft->connect_allow_lines, &draft->relay.connect_allow, line);
 	if (option->type == CONFIG_FLAGS)
 		return add_flag(option, field, text, err);
 	if (option->type == CONFIG_LISTENS)
@@ -183,11 +192,10 @@ static bool check_header(
 	/* These are ours to write, or would change how the request ends. */
 	static const char *const refused[] = {
 	    "Host", "Proxy-Authorization", "Content-Length", "Transfer-Encoding", "Connection"};
-	char buf[CONFIG_SHOWN_BYTES];
 	size_t i;
 
 	if (!is_token(name))
-		return error_set(err, "\"%s\" is not the name of a header", config_shown(name, buf));
+		return error_set(err, "what stands before the ':' is not the name of a header");
 	if (strcasecmp(name, "Proxy-Authorization") == 0)
 		return error_set(err,
 		    "Proxy-Authorization is written from the user and password keys and cannot be set here");

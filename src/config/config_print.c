@@ -1,6 +1,7 @@
 /*
  * config_print: see config_print.h.  It walks the option table, so an option is printed because it has a row
- * there. Secrets pass through secret_ref_masked() and nothing else.
+ * there. Secrets pass through secret_ref_masked() and nothing else, and the values of header lines, which may be tokens,
+ * are not shown at all.
  */
 #include "config/config_print.h"
 
@@ -105,7 +106,7 @@ static void add_list(
 	if (option->type == CONFIG_HEADERS) {
 		path = subject->proxy != NULL ? subject->proxy : own_path(relay);
 		for (i = 0; path != NULL && i < path->header_count; i++)
-			items_add(items, mem_printf("%s: %s", path->headers[i].name, path->headers[i].value));
+			items_add(items, mem_printf("%s: %s", path->headers[i].name, secret_masked_literal));
 		return;
 	}
 	midrelay_assert(relay != NULL);

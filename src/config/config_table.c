@@ -39,8 +39,8 @@ static const char *const explain_words[] = {"auto", "off", NULL};
 
 const struct config_option config_options[] = {
     /* [midrelay] */
-    {CONFIG_SECTION_MIDRELAY, "workers", .type = CONFIG_WORKERS, .min = 1, .max = 256, .default_text = "1",
-	.offset = PROCESS(workers), .help = "event-loop threads, 1 to 256; auto = one per CPU"},
+    {CONFIG_SECTION_MIDRELAY, "workers", .type = CONFIG_WORKERS, .min = 1, .max = CONFIG_MAX_WORKERS,
+	.default_text = "1", .offset = PROCESS(workers), .help = "event-loop threads, 1 to 256; auto = one per CPU"},
     {CONFIG_SECTION_MIDRELAY, "log_level", .type = CONFIG_WORD, .words = log_level_words,
 	.default_text = "info", .offset = PROCESS(log_level), .help = "error, warn, info or debug"},
     {CONFIG_SECTION_MIDRELAY, "log_format", .type = CONFIG_WORD, .words = log_format_words,

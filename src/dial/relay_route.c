@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "dial/http_connect.h"
 #include "dial/relay_identity.h"
 #include "dial/relay_local.h"
@@ -54,6 +55,21 @@ static void route_clear(struct relay_route *route, unsigned loop_count)
 	free(route->own_hosts);
 }
 
+/* NULL: it has been reported. */
+static struct secret *load_password(struct relay_set *set, const struct config_path *config, struct config_report *report)
+{
+	const char *key = strstr(config->name, "://") != NULL ? "proxy_password" : "password";
+	struct secret *password = relay_identity_secret(set, config->password_ref, key, config->password_line, report);
+
+	if (password != NULL && text_has_control(secret_bytes(password))) {
+		config_report_fault(report, config->password_line, "%s: the secret has a control character in it (more than "
+		    "one line?), which Basic does not allow (RFC 7617)", key);
+		secret_free(password);
+		password = NULL;
+	}
+	return password;
+}
+
 static struct secret *build_request(struct relay_set *set, const struct config_path *config,
     const struct config_relay *relay, struct config_report *report)
 {
@@ -71,7 +87,7 @@ static struct secret *build_request(struct relay_set *set, const struct config_p
 	request.header_values = values;
 	request.header_count = config->header_count;
 	if (config->user != NULL)
-		password = relay_identity_secret(set, config->password_ref, "password", config->password_line, report);
+		password = load_password(set, config, report);
 	if (config->user == NULL || password != NULL) {
 		request.password = password;
 		head = http_connect_build(&request);
@@ -194,8 +210,7 @@ static void check_files(struct relay_set *set, struct config_report *report)
 			const struct config_path *path = &relay->paths[j];
 
 			if (path->password_ref != NULL)
-				secret_free(relay_identity_secret(set, path->password_ref, "password",
-				    path->password_line, report));
+				secret_free(load_password(set, path, report));
 		}
 	}
 }

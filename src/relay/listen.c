@@ -111,6 +111,14 @@ static void unlink_ours(const struct listen_socket *sock)
 		unix_socket_unlink(&sock->wanted, &file);
 }
 
+/* Nobody can come to it any more. */
+static bool is_cut_off(const struct listen_socket *sock)
+{
+	const struct unix_socket_file file = {sock->dev, sock->ino};
+
+	return sock->wanted.u.sa.sa_family == AF_UNIX && unix_socket_is_gone(&sock->wanted, &file);
+}
+
 static bool open_socket(struct listen_socket *sock, struct error *err)
 {
 	bool is_unix = sock->wanted.u.sa.sa_family == AF_UNIX;
@@ -158,6 +166,21 @@ static struct listen_socket *find_unclaimed(const struct listen_list *old, const
 	return NULL;
 }
 
+/* Whether it is our own listener, which stays until the reload has succeeded, that is in the way. */
+static bool is_in_our_way(const struct listen_list *old, const struct addr *wanted)
+{
+	size_t i;
+
+	for (i = 0; old != NULL && wanted->u.sa.sa_family != AF_UNIX && i < old->count; i++) {
+		const struct addr *bound = &old->sockets[i].bound;
+
+		if (bound->u.sa.sa_family == wanted->u.sa.sa_family && addr_port(bound) == addr_port(wanted) &&
+		    (addr_is_wildcard(bound) || addr_is_wildcard(wanted)))
+			return true;
+	}
+	return false;
+}
+
 static void add_socket(struct listen_list *list, const struct config_listen *listen, const struct config *config,
     size_t relay_index, const struct listen_list *old, struct config_report *report)
 {
@@ -172,6 +195,13 @@ static void add_socket(struct listen_list *list, const struct config_listen *lis
 		return;
 	}
 	kept = find_unclaimed(old, list, &sock);
+	if (kept != NULL && is_cut_off(kept)) {
+		if (open_socket(&sock, &err))
+			kept = NULL;
+		else /* of use to nobody, but no reason to keep old certificates */
+			config_report_note(report, listen->line, "listen: nobody can connect any more, for the socket's file was "
+			    "removed, and no new one can be made: %s", err.text);
+	}
 	if (kept != NULL) {
 		sock = *kept;
 		sock.wanted = listen->addr;
@@ -180,8 +210,9 @@ static void add_socket(struct listen_list *list, const struct config_listen *lis
 		sock.relay_index = relay_index;
 		sock.tls = listen->tls;
 		sock.mode = relay->listen_mode;
-	} else if (!open_socket(&sock, &err)) {
-		config_report_fault(report, listen->line, "listen: %s", err.text);
+	} else if (sock.fd < 0 && !open_socket(&sock, &err)) {
+		config_report_fault(report, listen->line, "listen: %s%s", err.text, is_in_our_way(old, &sock.wanted) ?
+		    " (by midrelay's own listener: from all addresses to one, or back, takes a restart)" : "");
 		return;
 	}
 	append(list, &sock);
@@ -209,13 +240,17 @@ size_t listen_list_retire(struct listen_list *old, struct listen_list *list, int
 
 	*fds = mem_calloc(old->count, sizeof(**fds));
 	for (i = 0; i < old->count; i++) {
-		bool kept = false;
+		bool kept = false, anew = false;
 
-		for (j = 0; j < list->count; j++)
+		for (j = 0; j < list->count; j++) {
 			kept = kept || list->sockets[j].fd == old->sockets[i].fd;
+			anew = anew || addr_equal(&list->sockets[j].wanted, &old->sockets[i].wanted);
+		}
 		if (kept || old->sockets[i].systemd != NULL)
 			continue;
-		unlink_ours(&old->sockets[i]);
+		/* A file that was made anew may have the number of the one that was removed. */
+		if (!anew)
+			unlink_ours(&old->sockets[i]);
 		(*fds)[count++] = old->sockets[i].fd;
 	}
 	for (j = 0; j < list->count; j++) {
@@ -224,7 +259,7 @@ size_t listen_list_retire(struct listen_list *old, struct listen_list *list, int
 		/* listen_mode and keepalive may have changed; a failure leaves the old mode, which was good enough so far. */
 		if (sock->kept && sock->wanted.u.sa.sa_family != AF_UNIX)
 			connect_tune(sock->fd, sock->relay->keepalive_ms);
-		else if (sock->kept && chmod(sock->wanted.u.un.sun_path, sock->mode) != 0)
+		else if (sock->kept && !is_cut_off(sock) && chmod(sock->wanted.u.un.sun_path, sock->mode) != 0)
 			sock->mode = 0;
 		sock->kept = false;
 	}

@@ -89,7 +89,7 @@ bool service_read_first(struct service *service, struct config_report *report)
 		return false;
 	}
 	process = &config->process;
-	service->worker_count = process->workers < SERVICE_MAX_WORKERS ? process->workers : SERVICE_MAX_WORKERS;
+	service->worker_count = process->workers;
 	if (!privileges_find(&service->privileges, process->user, process->group, &err)) {
 		config_report_fault(report, config_process_line(process, process->user != NULL ? "user" : "group"),
 		    "%s", err.text);
@@ -194,6 +194,23 @@ const char *service_listen_text(const struct listen_socket *sock, char buf[SERVI
 	return buf;
 }
 
+/* The kernel lets clients in there, where nobody will ever answer them. */
+static void log_unused_sockets(const struct listen_list *listens)
+{
+	const char *name;
+	size_t number, i;
+	int fd;
+
+	for (number = 0; (name = manager_socket_at(number, &fd)) != NULL; number++) {
+		for (i = 0; i < listens->count && listens->sockets[i].fd != fd; i++)
+			;
+		if (i == listens->count)
+			log_msg(LOG_WARN, "config-note", "a socket was passed under the name %s, and no relay has listen = "
+			    "systemd:%s: who connects there is never answered; name it, or disable its socket unit", name,
+			    name);
+	}
+}
+
 void service_log_listening(const struct service *service)
 {
 	char address[SERVICE_LISTEN_TEXT_BYTES];
@@ -204,12 +221,13 @@ void service_log_listening(const struct service *service)
 		const struct listen_socket *sock = &service->listens.sockets[i];
 
 		if (!log_begin(&line, LOG_INFO, "listening"))
-			return;
+			break;
 		log_str(&line, "relay", sock->relay->name);
 		log_str(&line, "address", service_listen_text(sock, address));
 		log_str(&line, "target", service->set->routes[sock->relay_index].target_text);
 		log_end(&line);
 	}
+	log_unused_sockets(&service->listens);
 }
 
 void service_log_keylog(bool starting)
@@ -253,6 +271,7 @@ static void log_restart_needed(const struct service *service, const struct confi
 static void swap(struct service *service, struct relay_set *set, struct listen_list *listens)
 {
 	struct relay_set *old_set = service->set;
+	bool more_connections = set->config->process.max_connections > old_set->config->process.max_connections;
 	struct plan *plan;
 	int *retired;
 	size_t retired_count = listen_list_retire(&service->listens, listens, &retired);
@@ -264,6 +283,8 @@ static void swap(struct service *service, struct relay_set *set, struct listen_l
 	relay_set_inherit(set, old_set);
 	service->listens = *listens;
 	service->set = set;
+	if (more_connections)
+		service_check_file_limit(service);
 	plan = service_plan_new(service);
 	plan->old_set = old_set;
 	plan->generation = ++service->generation;

@@ -19,17 +19,43 @@
 #include "service/sandbox.h"
 #include "service/service_internal.h"
 
-/* Descriptors beside two for each connection: listeners, loops, files at a reload. */
+/* Descriptors beside two for each connection: listeners, files at a reload; and those of each loop. */
 #define SPARE_DESCRIPTORS 64
+#define LOOP_DESCRIPTORS 4
 
 /* ---- signals ---- */
 
+static void mask_signals(int how, const int *signals, size_t count)
+{
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < count; i++)
+		sigaddset(&set, signals[i]);
+	pthread_sigmask(how, &set, NULL);
+}
+
+static void run_reload_asked(struct loop_job *job)
+{
+	struct reload_asked *asked = (struct reload_asked *)job;
+
+	asked->deferred = false;
+	if (asked->service->state == SERVICE_RUNNING)
+		service_renewal_now(asked->service);
+}
+
+/*
+ * Called as often as the signal came, one call right behind the other, before any other event: so many reloads would keep
+ * a SIGTERM and the watchdog waiting.
+ */
 static void on_sighup(evutil_socket_t sig, short what, void *arg)
 {
 	struct service *service = arg;
 
-	if (service->state == SERVICE_RUNNING)
-		service_renewal_now(service);
+	if (!service->reload_asked.deferred)
+		loop_defer(service->loop, &service->reload_asked.job);
+	service->reload_asked.deferred = true;
 }
 
 static void on_sigterm(evutil_socket_t sig, short what, void *arg)
@@ -48,8 +74,26 @@ static void on_log_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct service *service = arg;
 
-	log_limit_sweep();
-	loop_timer_add(service->log_timer, LOG_LIMIT_SWEEP_MS);
+	if (log_limit_sweep())
+		loop_timer_add(service->log_timer, LOG_LIMIT_SWEEP_MS);
+}
+
+static void run_log_kept(struct loop_job *job)
+{
+	struct log_kept *kept = (struct log_kept *)job;
+
+	atomic_store(&kept->posted, false);
+	if (kept->service->log_timer != NULL)
+		loop_timer_add(kept->service->log_timer, LOG_LIMIT_SWEEP_MS);
+}
+
+/* In any thread. */
+static void on_log_kept(void *arg)
+{
+	struct service *service = arg;
+
+	if (!atomic_exchange(&service->log_kept.posted, true))
+		loop_post(service->loop, &service->log_kept.job);
 }
 
 static void on_drain_timeout(evutil_socket_t fd, short what, void *arg)
@@ -105,14 +149,20 @@ static bool make_loops(struct service *service, struct error *err)
 	event_add(service->on_hup, NULL);
 	event_add(service->on_term, NULL);
 	event_add(service->on_int, NULL);
-	loop_timer_add(service->log_timer, LOG_LIMIT_SWEEP_MS);
+	mask_signals(SIG_UNBLOCK, (const int[]){SIGHUP}, 1);
+	service->reload_asked.job.run = run_reload_asked;
+	service->reload_asked.service = service;
+	service->log_kept.job.run = run_log_kept;
+	service->log_kept.service = service;
+	log_limit_set_wake(on_log_kept, service);
 	return true;
 }
 
-static void check_file_limit(const struct config_process *process)
+void service_check_file_limit(const struct service *service)
 {
 	unsigned long have = privileges_raise_file_limit();
-	unsigned long need = 2UL * process->max_connections + SPARE_DESCRIPTORS;
+	unsigned long need = 2UL * service->set->config->process.max_connections + SPARE_DESCRIPTORS +
+	    LOOP_DESCRIPTORS * (unsigned long)service->worker_count;
 	struct log_line line;
 
 	if (have >= need || !log_begin(&line, LOG_WARN, "descriptor-limit"))
@@ -172,7 +222,7 @@ static enum exit_status start(struct service *service)
 	service_log_report(&report, report.notes, report.note_count, LOG_WARN, "config-note");
 	log_msg(LOG_INFO, "started", "midrelay %s", PACKAGE_VERSION);
 	service_log_keylog(true);
-	check_file_limit(&service->set->config->process);
+	service_check_file_limit(service);
 	if (!listen_list_open(&service->listens, service->set->config, NULL, &report))
 		goto fail;
 	service_note_listens(service->set, &service->listens);
@@ -209,6 +259,7 @@ static void end(struct service *service)
 	resolver_close(service->resolver);
 	for (i = 0; i < service->worker_count; i++)
 		worker_end(&service->workers[i]);
+	log_limit_set_wake(NULL, NULL);
 	resolver_free(service->resolver);
 	listen_list_close(&service->listens);
 	free_event(service->on_hup);
@@ -216,6 +267,7 @@ static void end(struct service *service)
 	free_event(service->on_int);
 	free_event(service->drain_timer);
 	free_event(service->log_timer);
+	service->log_timer = NULL;
 	heartbeat_free(service->heartbeat);
 	service_renewal_end(service);
 	loop_free(service->loop);
@@ -232,11 +284,15 @@ enum exit_status service_run(const char *config_file)
 	service->file = config_file;
 	service->generation = 1;
 	service->began_ms = loop_now_ms();
+	/* What asks for a reload must not end us: it waits for its handler. */
+	mask_signals(SIG_BLOCK, (const int[]){SIGHUP}, 1);
 	manager_init();
 	privileges_keep_memory_private();
 	status = start(service);
 	if (status == EXIT_STATUS_OK) {
 		loop_run(service->loop);
+		/* There is nothing left for them to hasten, and the exit status is to be ours. */
+		mask_signals(SIG_BLOCK, (const int[]){SIGHUP, SIGTERM, SIGINT}, 3);
 		log_limit_flush();
 		log_ready_tunnels(&service->totals.ready);
 		if (log_begin(&line, LOG_INFO, "stopped")) {

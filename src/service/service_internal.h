@@ -19,8 +19,6 @@
 #include "base/privileges.h"
 #include "service/worker.h"
 
-#define SERVICE_MAX_WORKERS 64
-
 enum service_state { SERVICE_STARTING, SERVICE_RUNNING, SERVICE_DRAINING, SERVICE_STOPPED };
 
 /* A change of files that has not led to a reload yet; all 0: there is none. */
@@ -43,14 +41,28 @@ struct servers_seen {
 	atomic_bool posted;
 };
 
+/* A SIGHUP that has not been followed yet. */
+struct reload_asked {
+	struct loop_job job; /* first: run() gets it */
+	struct service *service;
+	bool deferred;
+};
+
+/* What whoever logs posts when there is something to sweep. */
+struct log_kept {
+	struct loop_job job; /* first: run() gets it */
+	struct service *service;
+	atomic_bool posted;
+};
+
 struct service {
 	const char *file;
 	enum service_state state;
 	struct loop *loop;
 	struct resolver *resolver;
 	struct session_totals totals;
-	struct worker workers[SERVICE_MAX_WORKERS];
-	struct session_context *contexts[SERVICE_MAX_WORKERS];
+	struct worker workers[CONFIG_MAX_WORKERS];
+	struct session_context *contexts[CONFIG_MAX_WORKERS];
 	unsigned worker_count;
 	struct relay_set *set;
 	struct listen_list listens;
@@ -66,10 +78,12 @@ struct service {
 	struct expiry *expiry;
 	struct event *watch_timer, *expiry_timer;
 	struct servers_seen servers_seen;
+	struct log_kept log_kept;
+	struct reload_asked reload_asked;
 	struct heartbeat *heartbeat; /* NULL: nobody wants to know */
 	unsigned silent_workers;     /* that have not answered the last heartbeat */
 	struct service_status *status; /* NULL: no endpoint */
-	struct worker_pulse pulses[SERVICE_MAX_WORKERS];
+	struct worker_pulse pulses[CONFIG_MAX_WORKERS];
 	atomic_llong main_beat_us;   /* when the main loop last began a round of heartbeats */
 };
 
@@ -84,6 +98,11 @@ struct plan {
 	unsigned generation; /* of the reload that takes effect with it; 0: of none */
 	size_t relays;
 };
+
+/* ---- service.c ---- */
+
+/* Raises the limit of open files as far as it goes, and says so where max_connections needs more. */
+void service_check_file_limit(const struct service *service);
 
 /* ---- reload.c ---- */
 

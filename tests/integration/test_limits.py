@@ -27,6 +27,18 @@ def test_max_connections(case):
         sock.close()
 
 
+def test_a_reload_says_that_descriptors_do_not_suffice(case):
+    m = case.relay(case.instance(), process={"max_connections": "10"}, start={"around": ["prlimit", "--nofile=1000:1000"]})
+    assert not m.events("descriptor-limit")
+    m.sections["midrelay"]["max_connections"] = "2000"
+    m.write()
+    m.reload()
+    told = m.events("descriptor-limit")
+    assert len(told) == 1 and told[0]["limit"] == "1000" and int(told[0]["needed"]) > 4000, told
+    m.reload()
+    assert len(m.events("descriptor-limit")) == 1
+
+
 def test_out_of_descriptors(case):
     """Accepting pauses, connections in flight go on, and it resumes when there are descriptors again."""
     m = case.relay(case.instance(mode="echo"))

@@ -27,6 +27,33 @@ def test_stale_unix_socket_is_replaced(case):
     assert m.get("/").status == 200
 
 
+def test_a_unix_socket_that_was_removed_is_made_again_by_a_reload(case):
+    path = case.path("removed.sock")
+    m = case.relay(case.instance(mode="echo"), listen="unix:" + path, listen_mode="0660")
+    with m.connect() as before:
+        os.unlink(path)
+        m.reload()
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
+        with m.connect() as sock:
+            sock.sendall(b"x")
+            assert sock.recv(1) == b"x"
+        before.sendall(b"y")
+        assert before.recv(1) == b"y"
+    m.session(2)
+    # One that somebody else has put there is left alone, and told.
+    os.unlink(path)
+    with harness.socket.socket(harness.socket.AF_UNIX) as other:
+        other.bind(path)
+        other.listen()
+        os.chmod(path, 0o640)
+        m.reload()
+        told = m.events("config-note")[-1]
+        assert "another program is listening" in told["msg"] and "nobody can connect" in told["msg"], told
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+        m.assert_ends_clean()
+        assert os.path.exists(path), "somebody else's socket was removed"
+
+
 def test_living_unix_socket_is_not_taken(case):
     path = case.path("living.sock")
     instance = case.instance()

@@ -2,6 +2,9 @@
 """Proves that every event is one well-formed line in both formats, and that levels keep their word."""
 
 import json
+import os
+import socket
+import subprocess
 
 import harness
 
@@ -37,6 +40,25 @@ def test_no_warning_in_normal_operation(case):
         assert m.get("/").status == 200
     m.session(3)
     assert not [e for e in m.events() if e["level"] in ("warn", "error")], m.tail()
+
+
+def test_closed_standard_descriptors(case):
+    """What takes their numbers must be no connection and no file of ours: the log would be written there."""
+    path = case.path("relay.sock")
+    keys = dict(case.keys(case.instance(), listen="unix:" + path))
+    m = case.start({"relay r": keys}, wait=False, around=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
+    harness.wait_until(lambda: os.path.exists(path), "the listener")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(harness.LIMIT)
+        sock.connect(path)
+        sock.sendall(harness.request_bytes())
+        assert harness.read_response(sock).status == 200
+    assert [os.readlink("/proc/%d/fd/%d" % (m.pid, fd)) for fd in range(3)] == ["/dev/null"] * 3
+    assert m.log_bytes() == b""
+    m.opened, m.baseline = None, harness.settled(m.descriptors)
+    done = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", harness.BINARY, "explain"], stdin=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, timeout=harness.LIMIT)
+    assert done.returncode == 1 and done.stderr == b"midrelay: the output could not be written\n", done
 
 
 def test_levels(case):

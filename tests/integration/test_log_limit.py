@@ -154,6 +154,18 @@ def test_the_minute_ends(case):
     assert m.session(2, timeout=70)["repeated"] == str(3 * AT_ONCE - 2)
 
 
+def test_an_idle_relay_is_not_woken_for_it(case):
+    """Longer than LOG_LIMIT_SWEEP_MS (log_limit.h), with everything else that looks at times off."""
+    m = case.relay(case.instance(), process={"log_level": "info", "watch": "0"}, start={"env": {"RUNTIME_DIRECTORY": None}})
+
+    def waits():
+        with open("/proc/%d/status" % m.pid) as status:
+            return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read(), re.M)[1])
+    before, began = harness.settled(waits), time.monotonic()
+    wait_until(lambda: time.monotonic() - began > 6, "six seconds", timeout=20)
+    assert waits() == before, "the main loop turned %d times" % (waits() - before)
+
+
 # The formats
 
 LOGFMT_ESCAPE = re.compile(r'\\(["\\/bfnrt]|u[0-9a-fA-F]{4})')

@@ -44,6 +44,25 @@ def test_header_lines_and_user_agent(case):
         ["User-Agent: Mozilla/5.0 (compatible; x)"], lines
 
 
+def test_a_token_in_a_header_line_is_not_shown(case):
+    token = "token-4711-of-this-host"
+    proxy = case.proxy(case.instance())
+    m = case.relay("instance.lab.test", [proxy], proxy_header=["X-Token: " + token],
+                   process={"log_level": "debug", "status": "unix:" + case.path("status.sock")},
+                   start={"secrets": [token]})
+    assert m.get("/").status == 200 and "X-Token: " + token in proxy.connections[0]["request"].split("\r\n")
+    m.reload()
+    for command in (["config"], ["config", "--json"], ["status"], ["status", "--json"], ["check"], ["check", "--json"]):
+        done = case.run(*command, "-c", m.config)
+        assert done.stdout and token not in done.stdout + done.stderr, (command, done)
+        assert command[0] != "config" or "X-Token: (literal)" in done.stdout, done
+    # The loader says what is wrong with a line without saying what is in it.
+    m.sections["relay r"]["proxy_header"] = ["X-Token = " + token + ":1", token]
+    m.write()
+    done = case.run("config", "-c", m.config)
+    assert done.returncode == 78 and token not in done.stderr and len(done.stderr.splitlines()) == 2, done
+
+
 def test_sections_keep_their_credentials(case):
     instance = case.instance()
     first = case.proxy(instance, auth=["only-first", "secret-first"], reply="502")

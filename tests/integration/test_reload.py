@@ -82,6 +82,18 @@ def test_listeners_come_and_go(case):
     assert m.get("/").status == 200
 
 
+def test_from_all_addresses_to_one_takes_a_restart(case):
+    m = case.relay(case.instance(mode="echo"), listen="0.0.0.0:0", allow_nonlocal="yes", allow_address="127.0.0.0/8",
+                   process=harness.NO_SANDBOX)
+    m.sections["relay r"]["listen"] = "127.0.0.1:%d" % m.port()
+    m.write()
+    failed = m.reload(ok=False)
+    assert "Address already in use (by midrelay's own listener: " in failed["msg"] and "a restart" in failed["msg"], failed
+    with m.connect() as sock:
+        sock.sendall(b"x")
+        assert sock.recv(1) == b"x"
+
+
 def test_a_listener_that_stays_is_kept_open(case):
     """A relay that is renamed and given another target keeps its socket: no connection is refused meanwhile."""
     first, second = case.instance(), case.instance(cert="server-rsa")

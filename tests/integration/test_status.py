@@ -655,6 +655,29 @@ def test_the_command_as_a_probe(case):
     assert case.run("status", "-c", m.config, "--probe", "live", "--json").returncode == 64
 
 
+def test_a_broken_file_is_no_broken_relay(case):
+    """A probe that failed for it would end a relay that keeps what it has, and could not start again."""
+    path = case.path("status.sock")
+    keys = {"relay r": relay(case, case.instance())}
+    m = start(case, dict(keys), "unix:" + path)
+    m.sections["relay r"]["targt"] = "x"
+    m.write()
+    m.reload(ok=False)
+    environment = dict(os.environ, RUNTIME_DIRECTORY=case.dir)
+    for env, fault in ((None, "unknown key targt"), (environment, "']' of the section is missing")):
+        for args, said in ((["--probe", "live"], "ok\n"), (["--probe", "ready"], "ready\n"), (["--json"], '"version"')):
+            done = case.run("status", "-c", m.config, *args, env=env)
+            assert done.returncode == 0 and said in done.stdout and fault in done.stderr, done
+        # Nor is it worse where nothing can be read, and the manager's directory tells where to ask.
+        case.write(os.path.basename(os.path.dirname(m.config)) + "/midrelay.ini", "[relay r\n")
+    os.unlink(m.config)
+    done = case.run("status", "-c", m.config, "--probe", "live", env=environment)
+    assert done.returncode == 0 and "No such file" in done.stderr, done
+    environment["RUNTIME_DIRECTORY"] = case.path("elsewhere")
+    done = case.run("status", "-c", m.config, "--probe", "live", env=environment)
+    assert done.returncode == 78 and "No such file" in done.stderr, done
+
+
 def test_the_command_without_an_endpoint(case):
     config = case.path("midrelay.ini")
     environment = {name: value for name, value in os.environ.items() if name != "RUNTIME_DIRECTORY"}

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Proves SIGTERM: no new connection, those in flight finish within drain_timeout; a second signal stops at once."""
 
+import os
+import re
 import signal
 import socket
 import threading
@@ -108,6 +110,48 @@ def test_sighup_while_draining_changes_nothing(case):
         assert refuses(m)
     assert m.wait() == 0
     assert not m.events("reloaded")
+
+
+def test_no_signal_takes_the_exit_status(case):
+    """One that comes when everything is over but the process."""
+    keys = case.keys("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()])
+    for _ in range(10):
+        m = case.start({"relay r%d" % i: dict(keys) for i in range(30)})
+        m.signal(signal.SIGTERM)
+        while m.process.poll() is None:
+            os.kill(m.pid, signal.SIGHUP)
+            harness.pace(0.0001)
+        assert m.wait() == 0, m.status
+
+
+def test_sighup_while_it_starts_is_a_reload(case):
+    """With so many relays that the start takes a while."""
+    keys = case.keys("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()])
+    m = case.start({"relay r%d" % i: dict(keys) for i in range(300)}, wait=False)
+
+    def holds_sighup():
+        with open("/proc/%d/status" % m.pid) as status:
+            blocked = re.search(r"^SigBlk:\s+([0-9a-f]+)", status.read(), re.M)
+        return int(blocked[1], 16) & 1 << signal.SIGHUP - 1 or m.process.poll() is not None
+    harness.wait_until(holds_sighup, "the start")
+    assert not m.events("ready")
+    m.signal(signal.SIGHUP)
+    m.wait_event("ready")
+    m.wait_event("reloaded")
+    m.baseline = m.descriptors()
+
+
+def test_a_storm_of_sighups_is_a_few_reloads(case):
+    """And what comes behind it does not wait for as many: with relays enough that a reload takes a while."""
+    keys = case.keys("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()])
+    m = case.start({"relay r%d" % i: dict(keys) for i in range(200)})
+    for _ in range(100):
+        m.signal(signal.SIGHUP)
+        harness.pace(0.001)
+    m.wait_event("reloaded")
+    m.signal(signal.SIGTERM)
+    assert m.wait() == 0
+    assert len(m.events("reloaded")) < 20, len(m.events("reloaded"))
 
 
 @harness.counts_dials

@@ -119,6 +119,18 @@ def test_several_sockets(case):
         assert os.path.exists(path), "the manager's socket file was removed"
 
 
+def test_a_socket_that_no_relay_takes_is_told(case):
+    with listener() as one, listener() as two:
+        keys = case.keys(case.instance(), listen="systemd:a")
+        m = start(case, {"relay r": keys}, "a:b", [one, two])
+        told = m.wait_event("config-note")
+        assert "under the name b," in told["msg"] and "systemd:b:" in told["msg"] and told["level"] == "warn", told
+        m.sections["relay r"]["listen"] = ["systemd:a", "systemd:b"]
+        m.write()
+        m.reload()
+        assert len(m.events("config-note")) == 1, m.tail()
+
+
 def test_no_such_socket(case):
     config = case.path("m.ini")
     harness.write_config(config, {"relay r": case.keys(case.instance(), listen="systemd:web")})

@@ -47,6 +47,14 @@ def test_stop_with_connections_on_both(case):
         sock.close()
 
 
+def test_as_many_as_are_asked_for(case):
+    m = case.relay(case.instance(), process={"workers": "70"})
+    assert m.events("ready")[0]["workers"] == "70" and len(os.listdir("/proc/%d/task" % m.pid)) >= 71
+    m.reload()
+    assert m.get("/").status == 200
+    assert not m.events("restart-needed"), m.tail()
+
+
 def watched(m):
     """How many descriptors each event loop watches, in order."""
     counts = []

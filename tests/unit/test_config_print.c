@@ -112,12 +112,12 @@ static void test_values(void **state)
 	    "listen_mode = 0660", "allow_address = 10.0.0.0/8, 192.0.2.7/32, fd00::/8",
 	    "target = [2001:db8::1]:8443", "proxy = https://p.example:3128, corp, direct", "proxy_user = u",
 	    "proxy_trust = /pca", "proxy_client_bundle = p.pem",
-	    "proxy_password = (literal)", "proxy_header = X-A: b, c ; d", "client_passphrase = (literal)",
+	    "proxy_password = (literal)", "proxy_header = X-A: (literal)", "proxy_header = X-Empty: (literal)", "client_passphrase = (literal)",
 	    "trust = /ca", "inspection = ignore", "expect_issuer = a, b", "revocation = staple, crl",
 	    "crl_file = /crl", "pin = sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "require_client_cert_request = no", "idle_timeout = 0", "half_close_timeout = 90s",
 	    "explain = off", "mode = http", "connect_allow = a.example:443, b.example:8443", "client_bundle = b.pem", "require_client_cert_request = yes", "trust = system",
 	    "[proxy corp]", "url = https://q.example:80", "trust = /qca", "client_bundle = q.pem", "user = gr\xc3\xbc\xc3\x9f", "password = file:/x",
-	    "header = X-C: d"};
+	    "header = X-C: (literal)"};
 	struct config *config = fixture_load_good(full);
 	char *text = print_ini(config);
 	size_t i;

@@ -1,6 +1,6 @@
 /*
- * Proves that log lines are one line each, escaped, bounded, and that a reader who does not read blocks
- * nobody.
+ * Proves that log lines are one line each, escaped, bounded, that a reader who does not read blocks nobody, and that what
+ * a full disk did not take is counted.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,9 +10,12 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -44,6 +47,47 @@ static void say(void)
 	log_int(&line, "number", -5);
 	log_bool(&line, "yes", true);
 	log_end(&line);
+}
+
+/* In a process of its own; 0: the file is as it should be.  There is room for a line, and 6 bytes of another. */
+static int log_to_a_full_file(void)
+{
+	static const char begin[] = "2026-01-31T23:59:59.999Z info first msg=whole\n";
+	struct rlimit size = {sizeof(begin) - 1 + 6, RLIM_INFINITY};
+	char text[LOG_LINE_BYTES];
+	const char *rest = text + size.rlim_cur;
+	FILE *file = tmpfile();
+	ssize_t len;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (file == NULL || dup2(fileno(file), STDERR_FILENO) < 0 || setrlimit(RLIMIT_FSIZE, &size) != 0)
+		return 2;
+	log_msg(LOG_INFO, "first", "whole");
+	log_msg(LOG_INFO, "torn", "1");
+	log_msg(LOG_INFO, "lost", "2");
+	size.rlim_cur = RLIM_INFINITY;
+	if (setrlimit(RLIMIT_FSIZE, &size) != 0)
+		return 3;
+	log_msg(LOG_INFO, "again", "3");
+	len = pread(fileno(file), text, sizeof(text) - 1, 0);
+	if (len < (ssize_t)sizeof(begin) + 6)
+		return 4;
+	text[len] = '\0';
+	if (strstr(text, "Z info first msg=whole\n") == NULL || rest[0] != '\n' || rest[1] != '2')
+		return 5;
+	return strstr(rest, "Z info again msg=3\n") != NULL && strstr(rest, "Z warn log-lost lines=2\n") != NULL ? 0 : 6;
+}
+
+/* The first of all: nothing has been told of a loss yet, and the log is still where stderr is. */
+static void test_a_full_disk_tears_one_line_and_says_how_many_are_lost(void **state)
+{
+	pid_t child = fork();
+	int status = -1;
+
+	if (child == 0)
+		_exit(log_to_a_full_file());
+	assert_true(child > 0 && waitpid(child, &status, 0) == child);
+	assert_int_equal(status, 0);
 }
 
 static void test_text(void **state)
@@ -139,6 +183,7 @@ static void test_a_full_pipe_loses_lines_and_says_how_many(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_a_full_disk_tears_one_line_and_says_how_many_are_lost),
 	    cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_json),
 	    cmocka_unit_test(test_levels),

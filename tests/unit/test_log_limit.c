@@ -213,6 +213,74 @@ static void test_a_cut_line_still_tells_the_count(void **state)
 	assert_non_null(strstr(bytes, ",\"cut\":true,\"repeated\":1}\n"));
 }
 
+/* The last that was written, whatever it is. */
+static const char *drain(void)
+{
+	static char bytes[65536];
+	ssize_t len;
+
+	bytes[0] = '\0';
+	while ((len = read(reader, bytes, sizeof(bytes) - 1)) > 0)
+		bytes[len] = '\0';
+	return bytes;
+}
+
+static void on_wake(void *arg)
+{
+	(*(int *)arg)++;
+}
+
+static void say_now(const char *group)
+{
+	struct log_line line;
+
+	assert_true(log_begin(&line, LOG_INFO, group));
+	log_int(&line, "number", 1);
+	log_limit_end(&line, group, 0);
+}
+
+static void test_a_sweep_is_asked_for_when_there_is_something_to_sweep(void **state)
+{
+	int woken = 0, i;
+
+	log_limit_set_wake(on_wake, &woken);
+	log_msg(LOG_INFO, "plain", "is no group's");
+	assert_int_equal(woken, 0);
+	for (i = 0; i < 3; i++)
+		say_now("refused");
+	say_now("path");
+	assert_int_equal(woken, 1);
+	/* Their minute has just begun. */
+	assert_true(log_limit_sweep());
+	say_now("path");
+	assert_int_equal(woken, 1);
+	/* Told, and forgotten: the time of the other tests is far behind this one's. */
+	log_limit_flush();
+	log_limit_sweep_at(INT64_MAX);
+	assert_false(log_limit_sweep());
+	say_now("refused");
+	assert_int_equal(woken, 2);
+	log_limit_set_wake(NULL, NULL);
+	say_now("path");
+	log_limit_sweep_at(INT64_MAX);
+	assert_int_equal(woken, 2);
+	drain();
+}
+
+static void test_a_lost_line_asks_for_a_sweep(void **state)
+{
+	int woken = 0, i;
+
+	log_limit_set_wake(on_wake, &woken);
+	for (i = 0; i < 5000; i++)
+		log_msg(LOG_INFO, "flood", "%d of many lines that nobody reads for now", i);
+	assert_int_equal(woken, 1);
+	drain();
+	assert_false(log_limit_sweep());
+	assert_non_null(strstr(drain(), "warn log-lost lines="));
+	log_limit_set_wake(NULL, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +293,8 @@ int main(void)
 	    cmocka_unit_test_setup(test_debug_leaves_nothing_out, setup),
 	    cmocka_unit_test_setup(test_a_kept_line_stays_whole_in_its_format, setup),
 	    cmocka_unit_test_setup(test_a_cut_line_still_tells_the_count, setup),
+	    cmocka_unit_test_setup(test_a_sweep_is_asked_for_when_there_is_something_to_sweep, setup),
+	    cmocka_unit_test_setup(test_a_lost_line_asks_for_a_sweep, setup),
 	};
 	int fds[2], kept = dup(STDERR_FILENO), failed;
 

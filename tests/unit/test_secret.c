@@ -79,6 +79,7 @@ static void test_files(void **state)
 	assert_loads(file_with("hunter2\n\n", 9, 0600), "hunter2\n");
 	assert_loads(file_with(" hunter2 ", 9, 0600), " hunter2 ");
 	assert_loads(file_with("hunter2\r", 8, 0600), "hunter2\r");
+	assert_loads(file_with("\xef\xbb\xbfhunter2\r\n", 12, 0600), "hunter2");
 	unlink(ref + 5);
 }
 
@@ -92,6 +93,7 @@ static void test_files_refused(void **state)
 	assert_refused(file_with("", 0, 0600), "is empty");
 	assert_refused(file_with("\n", 1, 0600), "is empty");
 	assert_refused(file_with("\r\n", 2, 0600), "is empty");
+	assert_refused(file_with("\xef\xbb\xbf\r\n", 5, 0600), "is empty");
 	assert_refused(file_with("hun\0ter2", 8, 0600), "NUL");
 	assert_refused(file_with("hunter2", 7, 0604), "every user of this host (mode 0604)");
 	assert_refused(file_with(large, SECRET_MAX_BYTES + 1, 0600), "longer than 65536");
