@@ -1,9 +1,11 @@
 /*
- * stream_internal: what stream.c, stream_accept.c, stream_bio.c, stream_nested.c, stream_judge.c, stream_fault.c
- * and stream_trace.c share; for nobody else.
+ * stream_internal: what stream.c, stream_write.c, stream_accept.c, stream_bio.c, stream_nested.c, stream_judge.c,
+ * stream_fault.c and stream_trace.c share; for nobody else.
  */
 #ifndef MIDRELAY_TLS_STREAM_INTERNAL_H
 #define MIDRELAY_TLS_STREAM_INTERNAL_H
+
+#include <openssl/err.h>
 
 #include "tls/stream.h"
 
@@ -37,6 +39,9 @@ struct stream {
 	struct judge_evidence *evidence; /* NULL: not judged yet, or taken */
 	struct tls_fault *fault; /* NULL: none; see stream_need_fault() */
 	struct stream_trace *trace; /* NULL: nobody asked */
+	unsigned char *unwritten;   /* plain text, [unwritten_off, unwritten_len); NULL: none waits, see stream_busy() */
+	size_t unwritten_off, unwritten_len;
+	bool shut_due;    /* close_notify has to wait, too */
 	bool held; /* what comes is not this stream's yet, but a proxy's answer */
 	bool accepting;   /* the server's side, see stream_accept_new(); identity and host are NULL */
 	unsigned tickets;
@@ -55,8 +60,27 @@ int stream_take_reason(char *text, size_t text_bytes);
 
 /* Hands out what came behind the proxy's answer; false when there is nothing left of it. */
 bool stream_take_prefix(struct stream *stream, void *buf, size_t len, size_t *got);
+/* What the queue holds before a call would be taken for that call's.  To look first saves 1,000 of 23,000 instructions. */
+static inline void stream_forget_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 /* One SSL_read; the error queue is empty before. */
 enum stream_status stream_read_once(struct stream *stream, void *buf, size_t len, size_t *got);
+/* What a call of OpenSSL that returned `ret` <= 0 means; takes the error queue. */
+enum stream_status stream_judge_step(struct stream *stream, int ret);
+/* Sends what the step has gathered. */
+enum stream_status stream_send_gathered(struct stream *stream);
+bool stream_sent_close_notify(const struct stream *stream);
+/* Where it is due and can be written. */
+void stream_gather_close_notify(struct stream *stream);
+/* Nothing will be sent inside the outer stream any more. */
+void stream_end_outer(struct stream *stream);
+/* Once more what had to wait for the peer; nothing is pending. */
+enum stream_status stream_write_unwritten(struct stream *stream);
+void stream_drop_unwritten(struct stream *stream);
 
 /* The BIO of a stream inside another. */
 int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got);
