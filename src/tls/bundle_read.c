@@ -128,12 +128,14 @@ static bool read_cert_block(
     const struct bundle_pem_block *block, bool trusted, struct bundle *found, struct error *err)
 {
 	const unsigned char *at = block->der;
-	X509 *cert = d2i_X509(NULL, &at, (long)block->der_len);
+	/* The settings stay with the certificate: the verification refuses an anchor that they rule out for its purpose. */
+	X509 *cert = trusted ? d2i_X509_AUX(NULL, &at, (long)block->der_len)
+			     : d2i_X509(NULL, &at, (long)block->der_len);
 
 	ERR_clear_error();
 	if (cert == NULL)
 		return error_set(err, "is damaged or no certificate: copy the block again from its source");
-	if (!trusted && at != block->der + block->der_len) {
+	if (at != block->der + block->der_len) {
 		X509_free(cert);
 		return error_set(err, "has %zu more bytes behind the certificate",
 		    block->der_len - (size_t)(at - block->der));

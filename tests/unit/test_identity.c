@@ -481,6 +481,54 @@ static void test_trust_decides(void **state)
 	EVP_PKEY_free(key);
 }
 
+/* As "BEGIN TRUSTED CERTIFICATE", with what it is trusted or not trusted for. */
+static void write_trusted(const char *file, X509 *cert, int trust_nid, int reject_nid)
+{
+	BIO *bio = BIO_new_file(file, "w");
+	X509 *copy = X509_dup(cert);
+
+	assert_non_null(bio);
+	if (trust_nid != NID_undef)
+		assert_int_equal(X509_add1_trust_object(copy, OBJ_nid2obj(trust_nid)), 1);
+	if (reject_nid != NID_undef)
+		assert_int_equal(X509_add1_reject_object(copy, OBJ_nid2obj(reject_nid)), 1);
+	assert_int_equal(PEM_write_bio_X509_AUX(bio, copy), 1);
+	BIO_free(bio);
+	X509_free(copy);
+}
+
+/* An anchor that its own settings rule out for servers vouches for none (p11-kit writes distrusted ones so). */
+static void test_trust_settings_count(void **state)
+{
+	struct identity_params params = params_new();
+	struct pki_text notes = {0};
+	char *file = pki_dir_write(dir, "trusted.pem", "", 0, 0644);
+	const struct {
+		int trust_nid, reject_nid;
+		bool ok;
+	} cases[] = {
+	    {NID_undef, NID_undef, true},
+	    {NID_server_auth, NID_undef, true},
+	    {NID_email_protect, NID_undef, false},
+	    {NID_undef, NID_server_auth, false},
+	};
+	size_t i;
+
+	(void)state;
+	params.trust = file;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct identity *identity;
+
+		write_trusted(file, root, cases[i].trust_nid, cases[i].reject_nid);
+		identity = make(&params, &notes);
+		assert_int_equal(handshake(identity, mid, TLS1_3_VERSION, NULL), cases[i].ok);
+		identity_unref(identity);
+	}
+	assert_null(notes.at);
+	unlink(file);
+	free(file);
+}
+
 /* A trust file must hold certificates, and nothing else; the fault names file and block. */
 static void test_trust_file_faults(void **state)
 {
@@ -756,6 +804,7 @@ int main(void)
 	    cmocka_unit_test(test_weak),
 	    cmocka_unit_test(test_key_types),
 	    cmocka_unit_test(test_trust_decides),
+	    cmocka_unit_test(test_trust_settings_count),
 	    cmocka_unit_test(test_trust_file_faults),
 	    cmocka_unit_test(test_trust_directory),
 	    cmocka_unit_test(test_trust_system),
