@@ -558,6 +558,29 @@ static void test_trust_file_faults(void **state)
 	pki_text_free(&text);
 }
 
+/* Not even what would hold up the start is waited for. */
+static void test_crl_file_faults(void **state)
+{
+	struct identity_params params = params_new();
+	char path[256];
+
+	(void)state;
+	params.rules.crl = true;
+	params.crl_file = "/nonexistent/list.pem";
+	assert_refuses(&params, "crl_file", "/nonexistent/list.pem: No such file");
+	params.crl_file = dir;
+	assert_refuses(&params, "crl_file", "is not a file");
+	params.crl_file = root_file;
+	assert_refuses(&params, "crl_file", "holds no revocation list");
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	params.crl_file = path;
+	alarm(30);
+	assert_refuses(&params, "crl_file", "is not a file");
+	alarm(0);
+	unlink(path);
+}
+
 /* A directory of plain files, hashed names, keys and readmes: the certificates count, and only those. */
 static void test_trust_directory(void **state)
 {
@@ -806,6 +829,7 @@ int main(void)
 	    cmocka_unit_test(test_trust_decides),
 	    cmocka_unit_test(test_trust_settings_count),
 	    cmocka_unit_test(test_trust_file_faults),
+	    cmocka_unit_test(test_crl_file_faults),
 	    cmocka_unit_test(test_trust_directory),
 	    cmocka_unit_test(test_trust_system),
 	    cmocka_unit_test(test_bad_lists),
