@@ -25,6 +25,7 @@
 
 #define MAX_BLOCKS_ALL 100
 #define MAX_BLOCKS_CERTS 5000
+#define MAX_CERTS_ALL 100 /* each may have to be tried as the issuer of every other */
 #define ORIGIN_BYTES 512
 
 #define IS_REQUEST                                                                                           \
@@ -450,5 +451,7 @@ bool bundle_read_bytes(
 		ok = error_set(err, "is empty");
 	else
 		ok = read_content_of(how, bytes, len, found, err);
+	if (ok && how->mode == BUNDLE_READ_ALL && sk_X509_num(found->certs) > MAX_CERTS_ALL)
+		ok = error_set(err, "holds %d certificates: at most %d are read", sk_X509_num(found->certs), MAX_CERTS_ALL);
 	return ok ? true : error_prefix(err, "%s", how->name);
 }

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
+#include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -603,6 +604,37 @@ static void test_bounds(void **state)
 	free(large);
 }
 
+static void add_pkcs7(struct pki_text *text, int count)
+{
+	PKCS7 *pkcs7 = PKCS7_new();
+	unsigned char *der = NULL;
+	int i, len;
+
+	assert_int_equal(PKCS7_set_type(pkcs7, NID_pkcs7_signed), 1);
+	assert_int_equal(PKCS7_content_new(pkcs7, NID_pkcs7_data), 1);
+	for (i = 0; i < count; i++)
+		assert_int_equal(PKCS7_add_certificate(pkcs7, leaf), 1);
+	len = i2d_PKCS7(pkcs7, &der);
+	add_pem_block(text, "PKCS7", der, (size_t)len);
+	OPENSSL_free(der);
+	PKCS7_free(pkcs7);
+}
+
+/* One block can hold any number; to put thousands into order takes minutes. */
+static void test_certificates_are_bounded(void **state)
+{
+	struct pki_text text = {0};
+
+	(void)state;
+	add_pkcs7(&text, 100);
+	assert_reads(&text, NULL, 1, NULL);
+	add_pkcs7(&text, 101);
+	assert_refuses(&text, NULL, "holds 101 certificates: at most 100 are read");
+	add_pkcs7(&text, 60);
+	add_pkcs7(&text, 60);
+	assert_refuses(&text, NULL, "holds 120 certificates");
+}
+
 /* A second, different key is refused, in one file or in two, and the bundle stays as it was. */
 static void test_two_keys(void **state)
 {
@@ -851,6 +883,7 @@ int main(void)
 	    cmocka_unit_test(test_trusted_certificate),
 	    cmocka_unit_test(test_damage),
 	    cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_certificates_are_bounded),
 	    cmocka_unit_test(test_two_keys),
 	    cmocka_unit_test(test_order_faults),
 	    cmocka_unit_test(test_cross_signed),
