@@ -11,7 +11,6 @@
 #include <openssl/pkcs7.h>
 #include <string.h>
 
-#include "tls/bundle_pbe.h"
 
 #define MAX_DEPTH 4
 #define IS_DAMAGED "is PKCS#12 (PFX), but damaged or cut short"
@@ -286,22 +285,23 @@ static bool harvest_deliver(struct harvest *harvest, const struct bundle_pfx_sin
 	return ok;
 }
 
-bool bundle_pfx_read(const unsigned char *der, size_t len, const struct secret *passphrase,
+bool bundle_pfx_read(const unsigned char *der, size_t len, struct bundle_opening *opening,
     const struct bundle_pfx_sink *sink, struct error *err)
 {
 	struct harvest harvest = {.certs = sk_X509_new_null()};
 	const struct bundle_pfx_sink keep = {keep_cert, keep_key, &harvest};
-	struct walk walk = {.sink = &keep, .budget = BUNDLE_PBE_BUDGET, .err = err};
+	struct walk walk = {.sink = &keep, .budget = opening->budget, .err = err};
 	struct bundle_legacy legacy = {0};
-	bool ok = harvest.certs != NULL && walk_pfx(&walk, der, len, passphrase);
+	bool ok = harvest.certs != NULL && walk_pfx(&walk, der, len, opening->passphrase);
 
 	if (!ok && walk.unsupported && bundle_legacy_open(&legacy, err)) {
 		harvest_clear(&harvest);
 		walk =
-		    (struct walk){.sink = &keep, .ctx = legacy.ctx, .budget = BUNDLE_PBE_BUDGET, .err = err};
-		ok = walk_pfx(&walk, der, len, passphrase);
+		    (struct walk){.sink = &keep, .ctx = legacy.ctx, .budget = opening->budget, .err = err};
+		ok = walk_pfx(&walk, der, len, opening->passphrase);
 		bundle_legacy_close(&legacy);
 	}
+	opening->budget = walk.budget;
 	ok = ok && harvest_deliver(&harvest, sink, err);
 	harvest_clear(&harvest);
 	sk_X509_free(harvest.certs);

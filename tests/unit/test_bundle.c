@@ -430,6 +430,31 @@ static void test_pfx_work(void **state)
 	ASN1_INTEGER_free(count);
 }
 
+/* Each block may be opened at a price that is sensible for one alone. */
+static void test_work_is_bounded_for_a_file(void **state)
+{
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(leaf_key);
+	struct pki_text text = {0};
+	unsigned char *der = NULL;
+	X509_SIG *sealed;
+	int len;
+
+	(void)state;
+	sealed = PKCS8_encrypt(-1, cipher, "pw", 2, NULL, 0, BUNDLE_PBE_BUDGET / 2 + 1, info);
+	assert_non_null(sealed);
+	len = i2d_X509_SIG(sealed, &der);
+	add_pem_block(&text, "ENCRYPTED PRIVATE KEY", der, (size_t)len);
+	assert_reads(&text, "pw", 0, leaf_key);
+	add_pem_block(&text, "ENCRYPTED PRIVATE KEY", der, (size_t)len);
+	add_pem_block(&text, "ENCRYPTED PRIVATE KEY", der, (size_t)len);
+	assert_refuses(&text, "pw", "block 2 (ENCRYPTED PRIVATE KEY, line ");
+	OPENSSL_free(der);
+	X509_SIG_free(sealed);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	EVP_CIPHER_free(cipher);
+}
+
 /* Every entry of a PFX and every block of PEM is known by its place. */
 static void test_origins(void **state)
 {
@@ -877,6 +902,7 @@ int main(void)
 	    cmocka_unit_test(test_der),
 	    cmocka_unit_test(test_pfx),
 	    cmocka_unit_test(test_pfx_work),
+	    cmocka_unit_test(test_work_is_bounded_for_a_file),
 	    cmocka_unit_test(test_origins),
 	    cmocka_unit_test(test_utf16),
 	    cmocka_unit_test(test_foreign_blocks),
