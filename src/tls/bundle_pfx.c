@@ -180,14 +180,16 @@ static bool mac_fits(PKCS12 *pfx, const char *pass, int pass_len)
 static bool find_passphrase(struct walk *walk, PKCS12 *pfx, const struct secret *passphrase)
 {
 	const ASN1_INTEGER *iterations = NULL;
+	const X509_ALGOR *algorithm = NULL;
 	char reason[128];
 
 	walk->pass = passphrase == NULL ? "" : secret_bytes(passphrase);
 	walk->pass_len = passphrase == NULL ? 0 : (int)secret_len(passphrase);
 	if (PKCS12_mac_present(pfx) != 1)
 		return true;
-	PKCS12_get0_mac(NULL, NULL, NULL, &iterations, pfx);
-	if (!bundle_pbe_spend_count(iterations, &walk->budget, walk->err))
+	PKCS12_get0_mac(NULL, &algorithm, NULL, &iterations, pfx);
+	if (!bundle_pbe_spend_count(iterations, &walk->budget, walk->err) ||
+	    !bundle_pbe_spend(algorithm, &walk->budget, walk->err))
 		return false;
 	if (mac_fits(pfx, walk->pass, walk->pass_len))
 		return true;

@@ -430,6 +430,29 @@ static void test_pfx_work(void **state)
 	ASN1_INTEGER_free(count);
 }
 
+/* A PBMAC1 (OpenSSL 3.4 and later) has its count in its parameters, not where it was. */
+static void test_pfx_work_of_pbmac1(void **state)
+{
+	X509_ALGOR *algorithm = X509_ALGOR_new();
+	PBE2PARAM *params = PBE2PARAM_new();
+	int64_t budget = 1000;
+	struct error err = {""};
+
+	(void)state;
+	X509_ALGOR_free(params->keyfunc);
+	params->keyfunc = PKCS5_pbkdf2_set(900, NULL, 0, NID_hmacWithSHA256, 32);
+	assert_int_equal(X509_ALGOR_set0(params->encryption, OBJ_nid2obj(NID_hmacWithSHA256), V_ASN1_NULL, NULL), 1);
+	assert_non_null(ASN1_TYPE_pack_sequence(ASN1_ITEM_rptr(PBE2PARAM), params, &algorithm->parameter));
+	ASN1_OBJECT_free(algorithm->algorithm);
+	algorithm->algorithm = OBJ_nid2obj(NID_pbmac1);
+	assert_true(bundle_pbe_spend(algorithm, &budget, &err));
+	assert_int_equal(budget, 100);
+	assert_false(bundle_pbe_spend(algorithm, &budget, &err));
+	assert_says(&err, "more work");
+	PBE2PARAM_free(params);
+	X509_ALGOR_free(algorithm);
+}
+
 /* Each block may be opened at a price that is sensible for one alone. */
 static void test_work_is_bounded_for_a_file(void **state)
 {
@@ -902,6 +925,7 @@ int main(void)
 	    cmocka_unit_test(test_der),
 	    cmocka_unit_test(test_pfx),
 	    cmocka_unit_test(test_pfx_work),
+	    cmocka_unit_test(test_pfx_work_of_pbmac1),
 	    cmocka_unit_test(test_work_is_bounded_for_a_file),
 	    cmocka_unit_test(test_origins),
 	    cmocka_unit_test(test_utf16),
