@@ -320,6 +320,8 @@ enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_byte
 		stream_forget_errors();
 		status = stream_read_once(stream, (unsigned char *)buf + *len, buf_bytes - *len, &got);
 		*len += got;
+		if (got > 0)
+			stream_at_descriptor(stream)->fruitless = 0;
 	}
 	if (status != STREAM_OK && status != STREAM_BLOCKED && stream_sent_close_notify(stream))
 		stream_end_outer(stream);
@@ -337,7 +339,8 @@ enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_byte
 
 void stream_set_readable(struct stream *stream)
 {
-	(stream->outer == NULL ? stream : stream->outer)->drained = false;
+	stream_at_descriptor(stream)->drained = false;
+	stream_at_descriptor(stream)->fruitless = 0;
 }
 
 enum stream_status stream_status_of_wire(enum wire_status status)

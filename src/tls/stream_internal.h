@@ -27,7 +27,8 @@ struct stream {
 	enum stream_status end; /* STREAM_OK until the descriptor ended: TRUNCATED or RESET */
 	uint64_t received; /* bytes off the descriptor */
 	bool require_cert_request;
-	bool drained;     /* the last read took all there was */
+	bool drained;     /* the last read took all there was, or enough for one turn */
+	size_t fruitless; /* bytes off the descriptor since it was told to be readable, or since the last data */
 	bool established;
 	bool broken;      /* after a fatal error OpenSSL must not be asked to shut down */
 	bool cert_requested;
@@ -46,6 +47,12 @@ struct stream {
 	bool accepting;   /* the server's side, see stream_accept_new(); identity and host are NULL */
 	unsigned tickets;
 };
+
+/* The one of the two that reads the descriptor. */
+static inline struct stream *stream_at_descriptor(struct stream *stream)
+{
+	return stream->outer == NULL ? stream : stream->outer;
+}
 
 /* Of a stream on its descriptor, or inside its outer one; NULL when there is no memory. */
 BIO *stream_bio_new(struct stream *stream);

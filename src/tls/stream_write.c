@@ -55,7 +55,7 @@ static enum stream_status write_out(struct stream *stream, const unsigned char *
 
 	*put = 0;
 	/* What OpenSSL would read here, the data behind that message, no event would tell of. */
-	(stream->outer == NULL ? stream : stream->outer)->drained = true;
+	stream_at_descriptor(stream)->drained = true;
 	do {
 		status = encrypt(stream, bytes + *put, len - *put, &n);
 		*put += n;

@@ -1,6 +1,7 @@
 /*
  * Proves that a message of TLS 1.3 behind the handshake that comes in parts (RFC 8446 5.1: several records) holds
- * neither up: what we write meanwhile waits for the rest of it, and every byte arrives.
+ * nothing up: what we write meanwhile waits for the rest of it, and every byte arrives; and that one read ends however
+ * many such messages come.
  */
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -22,6 +23,8 @@
 
 #define NAME "target.test"
 #define FRAGMENT_BYTES 512
+#define FLOOD_BYTES 600000
+#define TURN_MAX_BYTES 140000
 #define RECORD_MORE_BYTES 22 /* head, type and tag of a record of TLS 1.3 */
 
 static EVP_PKEY *key;
@@ -227,12 +230,51 @@ static void test_an_end_within_a_ticket_is_truncation(void **state)
 	rig_close(&rig);
 }
 
+static void test_a_flood_of_messages_takes_turns(void **state)
+{
+	static const char told[] = "told behind it";
+	unsigned char *flood = malloc(FLOOD_BYTES);
+	int room = 4 * FLOOD_BYTES, len, i;
+	uint64_t before, turn;
+	unsigned turns = 0;
+	struct rig rig;
+	size_t got = 0;
+
+	(void)state;
+	rig_open(&rig);
+	far_send(&rig, SIZE_MAX);
+	assert_int_equal(near_read(&rig, &got), STREAM_BLOCKED);
+	for (i = 0; i < FLOOD_BYTES / 30; i++) {
+		assert_int_equal(SSL_key_update(rig.far, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(rig.far), 1);
+	}
+	assert_int_equal(SSL_write(rig.far, told, sizeof(told)), sizeof(told));
+	len = BIO_read(SSL_get_wbio(rig.far), flood, FLOOD_BYTES);
+	assert_int_equal(BIO_ctrl_pending(SSL_get_wbio(rig.far)), 0);
+	assert_int_equal(setsockopt(rig.fds[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+	i = 0;
+	for (before = stream_received(rig.stream); got == 0; turns++) {
+		ssize_t sent = send(rig.fds[1], flood + i, (size_t)(len - i), MSG_DONTWAIT);
+
+		i += sent > 0 ? (int)sent : 0;
+		turn = stream_received(rig.stream);
+		assert_int_equal(near_read(&rig, &got), STREAM_BLOCKED);
+		assert_in_range(stream_received(rig.stream) - turn, 1, TURN_MAX_BYTES);
+	}
+	assert_int_equal(got, sizeof(told));
+	assert_int_equal(stream_received(rig.stream) - before, len);
+	assert_in_range(turns, len / TURN_MAX_BYTES, len);
+	free(flood);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_is_written_within_a_ticket_waits),
 	    cmocka_unit_test(test_writing_reads_nothing),
 	    cmocka_unit_test(test_an_end_within_a_ticket_is_truncation),
+	    cmocka_unit_test(test_a_flood_of_messages_takes_turns),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
