@@ -95,6 +95,14 @@ def test_a_passphrase_of_the_key_that_would_open_it(case):
     assert case.run("config", "-c", config).returncode == 0
 
 
+def test_what_cannot_be_sealed_says_why(case):
+    done = seal(case, "--cert", case.pki["client-encrypted-bundle.pem"], secret="x")
+    assert done.returncode == 1 and "with the certificate alone" in done.stderr, done
+    assert "--passphrase" not in done.stderr, done   # which seal does not take
+    done = seal(case, "--cert", case.pki["client.pem"], secret="x" * 60000)
+    assert done.returncode == 1 and "too long" in done.stderr, done
+
+
 def test_usage(case):
     assert seal(case, secret="x").returncode == 64
     done = seal(case, "hunter2", secret="")
