@@ -231,6 +231,36 @@ static void test_chain_is_not_completed_from_trust(void **state)
 	pki_text_free(&notes);
 }
 
+/* A file under the name of a URI is a file, with all that is asked of one. */
+static void test_a_key_by_file_uri(void **state)
+{
+	static const char *const starts[] = {"file:", "file://", "FILE://localhost"};
+	struct identity_params params = params_new();
+	struct pki_text text = {0};
+	char *cert_file, *key_file, uri[300];
+	size_t i;
+
+	(void)state;
+	pki_text_add_cert(&text, leaf);
+	cert_file = pki_dir_write_text(dir, "leaf.crt", &text, 0644);
+	pki_text_free(&text);
+	pki_text_add_key(&text, leaf_key, PKI_PKCS8, NULL);
+	key_file = pki_dir_write_text(dir, "leaf.key", &text, 0644);
+	pki_text_free(&text);
+	params.cert_file = cert_file;
+	params.key_file = uri;
+	for (i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		snprintf(uri, sizeof(uri), "%s%s", starts[i], key_file);
+		assert_refuses(&params, "client_key", "may be read by every user");
+	}
+	snprintf(uri, sizeof(uri), "file://%%2F%s", key_file);
+	assert_refuses(&params, "client_key", "is no file of this host");
+	unlink(cert_file);
+	unlink(key_file);
+	free(cert_file);
+	free(key_file);
+}
+
 /* The split form: key apart, chain in the certificate's file or apart, each fault at its own key. */
 static void test_split_form(void **state)
 {
@@ -821,6 +851,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_presents_chain_without_root),
 	    cmocka_unit_test(test_chain_is_not_completed_from_trust),
+	    cmocka_unit_test(test_a_key_by_file_uri),
 	    cmocka_unit_test(test_split_form),
 	    cmocka_unit_test(test_notes),
 	    cmocka_unit_test(test_note_left_out),
