@@ -741,11 +741,17 @@ static void test_policy(void **state)
 	uint64_t on = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION;
 	uint64_t off = SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_LEGACY_SERVER_CONNECT |
 		       SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION;
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+	uint64_t plain_certs = SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION;
+#else
+	uint64_t plain_certs = 0;
+#endif
 	long modes =
 	    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN;
 
 	(void)state;
 	assert_true((SSL_CTX_get_options(ctx) & on) == on);
+	assert_true((SSL_CTX_get_options(ctx) & plain_certs) == plain_certs);
 	assert_true((SSL_CTX_get_options(ctx) & off) == 0);
 	assert_true((SSL_CTX_get_mode(ctx) & modes) == modes);
 	assert_int_equal(SSL_CTX_get_verify_mode(ctx), SSL_VERIFY_PEER);
