@@ -64,11 +64,14 @@ void tls_session_slot_clear(struct tls_session_slot *slot)
 static void offer_session(struct stream *stream)
 {
 	struct tls_session_slot *slot = stream->slot;
+	int64_t left_s;
 	SSL_SESSION *copy;
 
 	if (slot == NULL || slot->session == NULL)
 		return;
-	if (slot->not_after <= (int64_t)time(NULL)) {
+	left_s = slot->not_after - (int64_t)time(NULL);
+	/* A clock that was set back would make the verdict last longer than it may. */
+	if (left_s <= 0 || left_s > VERIFY_VERDICT_MAX_S) {
 		tls_session_slot_clear(slot);
 		return;
 	}

@@ -17,7 +17,6 @@
 #include "tls/revocation.h"
 
 #define NAME_BYTES 160
-#define SESSION_MAX_S 3600
 
 bool verify_demand(SSL *ssl, char *host, bool host_is_ip)
 {
@@ -121,7 +120,7 @@ static int64_t earliest_end(int64_t end, int64_t now, STACK_OF(X509) *certs)
 int64_t verify_verdict_end(SSL *ssl)
 {
 	int64_t now = (int64_t)time(NULL);
-	int64_t end = now + SESSION_MAX_S;
+	int64_t end = now + VERIFY_VERDICT_MAX_S;
 	STACK_OF(X509) *own_chain = NULL;
 	X509 *own = SSL_get_certificate(ssl);
 	long long left, since;

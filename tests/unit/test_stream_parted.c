@@ -1,7 +1,7 @@
 /*
  * Proves that a message of TLS 1.3 behind the handshake that comes in parts (RFC 8446 5.1: several records) holds
- * nothing up: what we write meanwhile waits for the rest of it, and every byte arrives; and that one read ends however
- * many such messages come.
+ * nothing up: what we write meanwhile waits for the rest of it, and every byte arrives; that one read ends however many
+ * such messages come; and for how long the session of a ticket is offered.
  */
 #include <fcntl.h>
 #include <openssl/err.h>
@@ -76,6 +76,7 @@ struct rig {
 	SSL *far;
 	int fds[2];
 	struct stream *stream;
+	struct tls_session_slot slot;
 };
 
 /* A ticket that is larger than a record here. */
@@ -115,7 +116,7 @@ static enum stream_status near_read(struct rig *rig, size_t *len)
 static void rig_open(struct rig *rig)
 {
 	char name[] = NAME;
-	struct stream_params params = {.identity = identity, .host = name, .pool = &rig->pool};
+	struct stream_params params = {.identity = identity, .host = name, .pool = &rig->pool, .slot = &rig->slot};
 	enum stream_status status = STREAM_BLOCKED;
 	int turns;
 
@@ -157,6 +158,7 @@ static void rig_open(struct rig *rig)
 static void rig_close(struct rig *rig)
 {
 	stream_free(rig->stream);
+	tls_session_slot_clear(&rig->slot);
 	SSL_free(rig->far);
 	SSL_CTX_free(rig->ctx);
 	close(rig->fds[0]);
@@ -230,6 +232,34 @@ static void test_an_end_within_a_ticket_is_truncation(void **state)
 	rig_close(&rig);
 }
 
+/* The session of a ticket is offered for an hour at most, by a clock that was set back as well. */
+static void test_a_session_ends_by_any_clock(void **state)
+{
+	static const struct {
+		int later_s;
+		bool offered;
+	} cases[] = {{0, true}, {3600, false}, {-3600, false}};
+	char name[] = NAME;
+	struct rig rig;
+	size_t len, i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct stream *next;
+
+		rig_open(&rig);
+		far_send(&rig, SIZE_MAX);
+		assert_int_equal(near_read(&rig, &len), STREAM_BLOCKED);
+		assert_non_null(rig.slot.session);
+		rig.slot.not_after += cases[i].later_s - 10;
+		next = stream_new(&(struct stream_params){
+		    .identity = identity, .host = name, .pool = &rig.pool, .slot = &rig.slot, .fd = -1});
+		assert_int_equal(rig.slot.session != NULL, cases[i].offered);
+		stream_free(next);
+		rig_close(&rig);
+	}
+}
+
 static void test_a_flood_of_messages_takes_turns(void **state)
 {
 	static const char told[] = "told behind it";
@@ -274,6 +304,7 @@ int main(void)
 	    cmocka_unit_test(test_what_is_written_within_a_ticket_waits),
 	    cmocka_unit_test(test_writing_reads_nothing),
 	    cmocka_unit_test(test_an_end_within_a_ticket_is_truncation),
+	    cmocka_unit_test(test_a_session_ends_by_any_clock),
 	    cmocka_unit_test(test_a_flood_of_messages_takes_turns),
 	};
 
