@@ -14,8 +14,8 @@ bool identity_policy_set(SSL_CTX *ctx, const struct identity_params *params, ide
     void *note_arg, struct identity_fault *fault) MUST_CHECK;
 
 /*
- * RFC 8879, which OpenSSL 3.2 and later speak by themselves: a peer that is not known yet would have us decompress what it
- * likes, and the trace would not see a certificate of ours leave.
+ * RFC 8879, which OpenSSL 3.2 and later speak by themselves: a peer that is not known yet would have us decompress
+ * what it likes, and the trace would not see a certificate of ours leave.
  */
 void identity_policy_no_compressed_certs(SSL_CTX *ctx);
 
