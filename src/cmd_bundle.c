@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/secret.h"
@@ -373,6 +374,20 @@ static int make(const struct bundle_args *args, const struct secret *passphrase)
 	return status;
 }
 
+/* What is read may be the only copy of the key, which the parts to upload do not hold. */
+static bool would_overwrite(const struct bundle_args *args, const char *out)
+{
+	struct stat own, read;
+	int i;
+
+	for (i = 0; out != NULL && i < args->file_count; i++) {
+		if (stat(out, &own) == 0 && stat(args->files[i], &read) == 0 && own.st_dev == read.st_dev &&
+		    own.st_ino == read.st_ino)
+			return true;
+	}
+	return false;
+}
+
 static bool same_text(const char *a, const char *b)
 {
 	return a != NULL && b != NULL && strcmp(a, b) == 0;
@@ -394,6 +409,8 @@ static int make_run(int argc, char **argv)
 	if (status == EXIT_STATUS_OK && (same_text(args.out, args.leaf) || same_text(args.out, args.chain) ||
 					    same_text(args.leaf, args.chain)))
 		status = command_usage_error(MAKE, "-o, --leaf and --chain are different files");
+	if (status == EXIT_STATUS_OK && (would_overwrite(&args, args.leaf) || would_overwrite(&args, args.chain)))
+		status = command_usage_error(MAKE, "--leaf and --chain are not written over a file that is read");
 	if (status == EXIT_STATUS_OK)
 		status = load_passphrase(MAKE, args.passphrase_ref, &passphrase);
 	if (status == EXIT_STATUS_OK)

@@ -4,6 +4,7 @@
  * The secret comes from stdin; with --in-place the literal secrets of a configuration are sealed where they stand.
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,24 +43,46 @@ static bool add_files(struct seal_recipients *to, char *const *files, size_t cou
 
 /* ---- from stdin ---- */
 
+/* The terminal as it was, for who breaks off while it shows nothing. */
+static struct termios terminal_before;
+
+static void on_break(int number)
+{
+	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+	(void)raise(number); /* SA_RESETHAND: with what it did before */
+}
+
+/* False: it shows what is typed. */
+static bool silence_terminal(void)
+{
+	static const int breaks[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	struct sigaction action = {.sa_handler = on_break, .sa_flags = (int)SA_RESETHAND};
+	struct termios silent;
+	size_t i;
+
+	if (tcgetattr(STDIN_FILENO, &terminal_before) != 0)
+		return false;
+	sigemptyset(&action.sa_mask);
+	for (i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++)
+		(void)sigaction(breaks[i], &action, NULL);
+	silent = terminal_before;
+	silent.c_lflag &= ~(tcflag_t)ECHO;
+	return tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0;
+}
+
 static struct secret *read_secret(struct error *err)
 {
 	bool terminal = isatty(STDIN_FILENO) == 1;
-	struct termios before, silent;
 	char *bytes = mem_calloc(1, SECRET_MAX_BYTES + 1);
 	struct secret *secret = NULL;
 	size_t len;
 
 	if (terminal) {
+		terminal = silence_terminal();
 		fputs("Secret: ", stderr);
-		terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-		silent = before;
-		silent.c_lflag &= ~(tcflag_t)ECHO;
-		if (terminal)
-			tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
 		len = fgets(bytes, SECRET_MAX_BYTES + 1, stdin) == NULL ? 0 : strlen(bytes);
 		if (terminal)
-			tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+			tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
 		fputs("\n", stderr);
 	} else {
 		len = fread(bytes, 1, SECRET_MAX_BYTES + 1, stdin);

@@ -54,7 +54,22 @@ static void sync_directory(const char *path)
 	free(copy);
 }
 
-/* *real is `path`, or what it is a link to; *owned tells whether a file is there, and *st is its. */
+/*
+ * What anybody may have put there, as in /tmp: it would get what is written, and with its owner that may be a key.  (The
+ * rule is that of fs.protected_regular, proc_sys_fs(5), which a rename does not meet.)
+ */
+static bool is_planted(const char *path, const struct stat *st)
+{
+	char *copy = mem_strdup(path);
+	struct stat dir;
+	bool planted = stat(dirname(copy), &dir) == 0 && (dir.st_mode & S_ISVTX) != 0 && (dir.st_mode & S_IWOTH) != 0 &&
+	    st->st_uid != geteuid() && st->st_uid != dir.st_uid;
+
+	free(copy);
+	return planted;
+}
+
+/* *real is `path`, or what it is a link to; *there tells whether a file is there, and *st is its. */
 static bool find_target(const char *path, char **real, bool *there, struct stat *st, struct error *err)
 {
 	*there = stat(path, st) == 0;
@@ -65,7 +80,13 @@ static bool find_target(const char *path, char **real, bool *there, struct stat 
 	if (!*there && lstat(path, st) == 0)
 		return error_set(err, "%s: is a symbolic link to nothing", path);
 	*real = *there ? realpath(path, NULL) : mem_strdup(path);
-	return *real != NULL ? true : error_set_errno(err, errno, "%s", path);
+	if (*real == NULL)
+		return error_set_errno(err, errno, "%s", path);
+	if (!*there || !is_planted(*real, st))
+		return true;
+	free(*real);
+	*real = NULL;
+	return error_set(err, "%s: is there already, and another user's, in a directory that everyone may write to", path);
 }
 
 /* Who may not give files away keeps them, and can read them. */

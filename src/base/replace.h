@@ -14,7 +14,7 @@
  * Writes a temporary file in the same directory, syncs it, renames it over `path` and syncs the directory.
  * The new file has `mode`, whatever the umask, and the owner of the one it replaces, as far as we may give it
  * away.  A symbolic link stays: what it points to is replaced.  What is there and no regular file is an
- * error.
+ * error; so is another user's file in a directory like /tmp, where anybody may have put it.
  */
 bool replace_file(const char *path, const void *bytes, size_t len, mode_t mode, struct error *err) MUST_CHECK;
 

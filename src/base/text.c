@@ -312,12 +312,14 @@ bool text_is_uri(const char *text)
 
 const char *text_file_uri_path(const char *text)
 {
-	static const char file[] = "file:";
+	static const char file[] = "file:", here[] = "localhost/";
 	const char *path = text + strlen(file);
 
 	if (strncasecmp(text, file, strlen(file)) != 0 || path[0] != '/')
 		return text;
 	if (path[1] != '/')
 		return path;
+	if (strncasecmp(path + 2, here, strlen(here)) == 0)
+		return path + strlen("//") + strlen(here) - 1;
 	return path[2] == '/' ? path + 2 : text; /* else another host's */
 }

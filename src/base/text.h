@@ -35,7 +35,9 @@ const char *text_escape(const void *from, size_t len, char *buf, size_t buf_byte
  * '/' before that.
  */
 bool text_is_uri(const char *text);
-/* The path behind "file:/…" or "file:///…" (RFC 8089), in the same string; any other text as it is. */
+/*
+ * The path behind "file:/…", "file:///…" or "file://localhost/…" (RFC 8089), in the same string; any other text as it is.
+ */
 const char *text_file_uri_path(const char *text);
 
 /* A byte below space, or DEL. */

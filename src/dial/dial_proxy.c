@@ -233,7 +233,7 @@ static void send_request(struct dial *dial)
 	const struct secret *request = dial_request(dial);
 	const char *bytes = secret_bytes(request);
 
-	while (dial->request_off < secret_len(request) && !stream_pending(dial->outer)) {
+	while (dial->request_off < secret_len(request) && !stream_busy(dial->outer)) {
 		size_t len = secret_len(request) - dial->request_off;
 
 		if (len > WIRE_STEP_BYTES)
@@ -286,7 +286,7 @@ static void step_tls(struct dial *dial)
 		return;
 	if (!dial_is_pipelined(dial))
 		send_request(dial);
-	else if (!dial->hello_sent && !stream_pending(dial->outer))
+	else if (!dial->hello_sent && !stream_busy(dial->outer))
 		send_with_hello(dial);
 	if (dial->phase == DIAL_PROXY)
 		read_tls(dial);

@@ -191,6 +191,7 @@ static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to
 			case STREAM_BLOCKED:
 				return;
 			case STREAM_RESET:
+			case STREAM_FAILED:
 				pump_side_broke(to);
 				break;
 			case STREAM_OK:
@@ -198,7 +199,6 @@ static void flow(struct pump *pump, struct pump_side *from, struct pump_side *to
 				break;
 			case STREAM_CLOSED:
 			case STREAM_TRUNCATED:
-			case STREAM_FAILED:
 				break;
 			}
 		}
@@ -242,9 +242,9 @@ static void set_interest(struct pump *pump)
 
 	watch_want(client->watch, open && !client->in_done && !target->broken && !pump_side_pending(target) &&
 	    !flow_holds(pump, client) && !flow_is_bad(pump, client),
-	    !client->broken && pump_side_pending(client));
+	    pump_side_wants_writable(client));
 	watch_want(target->watch, open && !target->in_done && !flow_is_bad(pump, target) &&
-	    (client->broken || !pump_side_pending(client)), !target->broken && pump_side_pending(target));
+	    (client->broken || !pump_side_pending(client)), pump_side_wants_writable(target));
 }
 
 static void spin_found(struct pump *pump)

@@ -11,7 +11,10 @@
 
 enum stream_status pump_side_read(struct pump_side *side, void *buf, size_t buf_bytes, size_t *len);
 enum stream_status pump_side_write(struct pump_side *side, const void *buf, size_t len);
+/* Bytes wait, and nothing can be written. */
 bool pump_side_pending(const struct pump_side *side);
+/* They wait for the descriptor. */
+bool pump_side_wants_writable(const struct pump_side *side);
 enum stream_status pump_side_flush(struct pump_side *side);
 /* `closes_next`: nothing is left to be done, and close() will say the same to a client. */
 enum stream_status pump_side_shut(struct pump_side *side, bool closes_next);

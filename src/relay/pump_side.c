@@ -55,7 +55,12 @@ enum stream_status pump_side_write(struct pump_side *side, const void *buf, size
 
 bool pump_side_pending(const struct pump_side *side)
 {
-	return side->stream != NULL ? stream_pending(side->stream) : wire_pending(&side->wire);
+	return side->stream != NULL ? stream_busy(side->stream) : wire_pending(&side->wire);
+}
+
+bool pump_side_wants_writable(const struct pump_side *side)
+{
+	return !side->broken && (side->stream != NULL ? stream_pending(side->stream) : wire_pending(&side->wire));
 }
 
 enum stream_status pump_side_flush(struct pump_side *side)

@@ -140,13 +140,13 @@ static void start_drain(struct refusal *refusal)
 	watch_want(refusal->watch, true, false);
 }
 
-static enum wire_status wire_status_of(enum stream_status status)
+static enum wire_status wire_status_of(const struct refusal *refusal, enum stream_status status)
 {
 	switch (status) {
 	case STREAM_OK:
 		return WIRE_SENT;
-	case STREAM_BLOCKED:
-		return WIRE_BLOCKED;
+	case STREAM_BLOCKED: /* a client in the middle of a message of its own is not waited for */
+		return stream_pending(refusal->stream) ? WIRE_BLOCKED : WIRE_BROKEN;
 	case STREAM_CLOSED:
 	case STREAM_TRUNCATED:
 	case STREAM_RESET:
@@ -163,17 +163,19 @@ static enum wire_status send_answer(struct refusal *refusal, const char *answer,
 
 	if (refusal->stream == NULL)
 		return wire_send(&refusal->wire, answer, len);
-	if (stream_pending(refusal->stream))
+	if (stream_busy(refusal->stream))
 		return WIRE_BROKEN;
 	status = stream_write(refusal->stream, answer, len);
 	if (status == STREAM_OK || status == STREAM_BLOCKED)
 		status = stream_shutdown(refusal->stream);
-	return wire_status_of(status);
+	return wire_status_of(refusal, status);
 }
 
 static enum wire_status flush(struct refusal *refusal)
 {
-	return refusal->stream == NULL ? wire_flush(&refusal->wire) : wire_status_of(stream_flush(refusal->stream));
+	if (refusal->stream == NULL)
+		return wire_flush(&refusal->wire);
+	return wire_status_of(refusal, stream_flush(refusal->stream));
 }
 
 static void start_send(struct refusal *refusal)

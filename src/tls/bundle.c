@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -156,6 +157,9 @@ static bool fetch_key(const struct bundle_read *how, struct bundle *found, struc
 	if (strcasestr(how->name, "pin-value=") != NULL)
 		return error_set(err, "a PIN does not belong into the URI of a key, which is shown to many: "
 		    "set client_passphrase (on the command line: --passphrase)");
+	/* OpenSSL would read the file, and ask nobody who else may. */
+	if (strncasecmp(how->name, "file:", strlen("file:")) == 0)
+		return error_set(err, "%s: is no file of this host: write its path as it is", uri);
 	found->key = provider_key_from_uri(how->name, how->passphrase, err);
 	if (found->key == NULL)
 		return error_prefix(err, "%s", uri);

@@ -5,8 +5,8 @@
  * other text between blocks, all that as UTF-16, too; keys as PKCS#1, PKCS#8, SEC1 (EC), encrypted PKCS#8 and
  * traditional encrypted PEM; keys that a TPM has wrapped (TSS2); a certificate or key as DER; PKCS#12 (PFX),
  * with RC2 through OpenSSL's legacy provider; certificates from PKCS#7.  A certificate or key that is there
- * twice counts once.  Bounded: a file above 1 MiB or more than 100 blocks is an error, and so is one that
- * asks for more than seconds of work to open it.
+ * twice counts once.  Bounded: a file above 1 MiB, with more than 100 blocks or 100 certificates is an error, and so is
+ * one that asks for more than seconds of work to open it.
  *
  * Files are opened, checked (secret_check_file_mode when they hold a key) and read here; nothing is printed.
  * Errors name the file and the block ("block 3 (PRIVATE KEY, line 41)"), what is wrong, and what would be

@@ -46,30 +46,29 @@ static bool decode_pkcs8(const unsigned char *der, size_t len, EVP_PKEY **key)
 }
 
 static bool decode_pkcs8_encrypted(
-    const unsigned char *der, size_t len, const struct secret *passphrase, EVP_PKEY **key, struct error *err)
+    const unsigned char *der, size_t len, struct bundle_opening *opening, EVP_PKEY **key, struct error *err)
 {
 	const unsigned char *at = der;
 	X509_SIG *sealed = d2i_X509_SIG(NULL, &at, (long)len);
 	const X509_ALGOR *algorithm = NULL;
 	PKCS8_PRIV_KEY_INFO *info = NULL;
-	int64_t budget = BUNDLE_PBE_BUDGET;
 	char reason[128], cipher[BUNDLE_PBE_NAME_BYTES];
 
 	if (sealed == NULL) {
 		bundle_pbe_drain_unsupported(reason, sizeof(reason));
 		return refuse_damaged(reason, err);
 	}
-	if (passphrase == NULL) {
+	if (opening->passphrase == NULL) {
 		X509_SIG_free(sealed);
 		return error_set(err, NEEDS_PASSPHRASE);
 	}
 	X509_SIG_get0(sealed, &algorithm, NULL);
-	if (!bundle_pbe_spend(algorithm, &budget, err)) {
+	if (!bundle_pbe_spend(algorithm, &opening->budget, err)) {
 		X509_SIG_free(sealed);
 		return error_prefix(err, "the key");
 	}
 	bundle_pbe_cipher_name(algorithm, cipher);
-	info = PKCS8_decrypt(sealed, secret_bytes(passphrase), (int)secret_len(passphrase));
+	info = PKCS8_decrypt(sealed, secret_bytes(opening->passphrase), (int)secret_len(opening->passphrase));
 	X509_SIG_free(sealed);
 	if (info == NULL)
 		return bundle_pbe_drain_unsupported(reason, sizeof(reason)) ? refuse_cipher(cipher, err)
@@ -84,7 +83,7 @@ static bool decode_pkcs8_encrypted(
 }
 
 bool bundle_key_decode(enum bundle_key_form form, const unsigned char *der, size_t len,
-    const struct secret *passphrase, EVP_PKEY **key, struct error *err)
+    struct bundle_opening *opening, EVP_PKEY **key, struct error *err)
 {
 	const unsigned char *at = der;
 	char reason[128];
@@ -96,7 +95,7 @@ bool bundle_key_decode(enum bundle_key_form form, const unsigned char *der, size
 		decode_pkcs8(der, len, key);
 		break;
 	case BUNDLE_KEY_PKCS8_ENCRYPTED:
-		return decode_pkcs8_encrypted(der, len, passphrase, key, err);
+		return decode_pkcs8_encrypted(der, len, opening, key, err);
 	case BUNDLE_KEY_PKCS1:
 		*key = d2i_PrivateKey(EVP_PKEY_RSA, NULL, &at, (long)len);
 		break;
@@ -162,16 +161,16 @@ static bool open_traditional(
 }
 
 bool bundle_key_decode_block(enum bundle_key_form form, struct bundle_pem_block *block,
-    const struct secret *passphrase, bool *encrypted, EVP_PKEY **key, struct error *err)
+    struct bundle_opening *opening, bool *encrypted, EVP_PKEY **key, struct error *err)
 {
 	bool traditional = strstr(block->header, "ENCRYPTED") != NULL;
 
 	*key = NULL;
 	*encrypted = traditional || form == BUNDLE_KEY_PKCS8_ENCRYPTED;
 	ERR_clear_error();
-	if (traditional && !open_traditional(block, passphrase, err))
+	if (traditional && !open_traditional(block, opening->passphrase, err))
 		return false;
-	if (bundle_key_decode(form, block->der, block->der_len, passphrase, key, err))
+	if (bundle_key_decode(form, block->der, block->der_len, opening, key, err))
 		return true;
 	/* One wrong passphrase in 256 leaves padding that looks right, and noise instead of a key. */
 	return traditional ? error_set(err, NOT_OPENED) : false;

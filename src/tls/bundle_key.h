@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "base/secret.h"
+#include "tls/bundle_pbe.h"
 #include "tls/bundle_pem.h"
 
 enum bundle_key_form {
@@ -26,11 +26,11 @@ enum bundle_key_form {
  * caller owns *key.
  */
 bool bundle_key_decode(enum bundle_key_form form, const unsigned char *der, size_t len,
-    const struct secret *passphrase, EVP_PKEY **key, struct error *err) MUST_CHECK;
+    struct bundle_opening *opening, EVP_PKEY **key, struct error *err) MUST_CHECK;
 
 /* The same for a PEM block, which may be encrypted in the traditional way (Proc-Type and DEK-Info headers).
  */
 bool bundle_key_decode_block(enum bundle_key_form form, struct bundle_pem_block *block,
-    const struct secret *passphrase, bool *encrypted, EVP_PKEY **key, struct error *err) MUST_CHECK;
+    struct bundle_opening *opening, bool *encrypted, EVP_PKEY **key, struct error *err) MUST_CHECK;
 
 #endif

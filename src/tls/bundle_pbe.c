@@ -79,7 +79,8 @@ bool bundle_pbe_spend(const X509_ALGOR *algorithm, int64_t *budget, struct error
 	int64_t cost = 0;
 
 	X509_ALGOR_get0(&object, NULL, NULL, algorithm);
-	if (OBJ_obj2nid(object) == NID_pbes2) {
+	/* RFC 9579: a PBMAC1 says by the same two algorithms how its key is derived, and what for. */
+	if (OBJ_obj2nid(object) == NID_pbes2 || OBJ_obj2nid(object) == NID_pbmac1) {
 		cost = pbes2_cost(algorithm->parameter);
 	} else {
 		params = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(PBEPARAM), algorithm->parameter);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/secret.h"
 
 /*
  * A file names its own number of iterations.  What goes beyond this in all (some seconds of work) is refused:
@@ -21,6 +22,12 @@
 #else
 #define BUNDLE_PBE_BUDGET 10000000
 #endif
+
+/* What opens the encrypted parts of one file, and the work that may still be spent on them. */
+struct bundle_opening {
+	const struct secret *passphrase; /* NULL: none */
+	int64_t budget;                  /* begins as BUNDLE_PBE_BUDGET */
+};
 
 /* Takes what deriving the key by this algorithm costs from *budget; false, with a sentence, when that is too
  * much. */

@@ -11,7 +11,6 @@
 #include <openssl/pkcs7.h>
 #include <string.h>
 
-#include "tls/bundle_pbe.h"
 
 #define MAX_DEPTH 4
 #define IS_DAMAGED "is PKCS#12 (PFX), but damaged or cut short"
@@ -181,14 +180,16 @@ static bool mac_fits(PKCS12 *pfx, const char *pass, int pass_len)
 static bool find_passphrase(struct walk *walk, PKCS12 *pfx, const struct secret *passphrase)
 {
 	const ASN1_INTEGER *iterations = NULL;
+	const X509_ALGOR *algorithm = NULL;
 	char reason[128];
 
 	walk->pass = passphrase == NULL ? "" : secret_bytes(passphrase);
 	walk->pass_len = passphrase == NULL ? 0 : (int)secret_len(passphrase);
 	if (PKCS12_mac_present(pfx) != 1)
 		return true;
-	PKCS12_get0_mac(NULL, NULL, NULL, &iterations, pfx);
-	if (!bundle_pbe_spend_count(iterations, &walk->budget, walk->err))
+	PKCS12_get0_mac(NULL, &algorithm, NULL, &iterations, pfx);
+	if (!bundle_pbe_spend_count(iterations, &walk->budget, walk->err) ||
+	    !bundle_pbe_spend(algorithm, &walk->budget, walk->err))
 		return false;
 	if (mac_fits(pfx, walk->pass, walk->pass_len))
 		return true;
@@ -286,22 +287,23 @@ static bool harvest_deliver(struct harvest *harvest, const struct bundle_pfx_sin
 	return ok;
 }
 
-bool bundle_pfx_read(const unsigned char *der, size_t len, const struct secret *passphrase,
+bool bundle_pfx_read(const unsigned char *der, size_t len, struct bundle_opening *opening,
     const struct bundle_pfx_sink *sink, struct error *err)
 {
 	struct harvest harvest = {.certs = sk_X509_new_null()};
 	const struct bundle_pfx_sink keep = {keep_cert, keep_key, &harvest};
-	struct walk walk = {.sink = &keep, .budget = BUNDLE_PBE_BUDGET, .err = err};
+	struct walk walk = {.sink = &keep, .budget = opening->budget, .err = err};
 	struct bundle_legacy legacy = {0};
-	bool ok = harvest.certs != NULL && walk_pfx(&walk, der, len, passphrase);
+	bool ok = harvest.certs != NULL && walk_pfx(&walk, der, len, opening->passphrase);
 
 	if (!ok && walk.unsupported && bundle_legacy_open(&legacy, err)) {
 		harvest_clear(&harvest);
 		walk =
-		    (struct walk){.sink = &keep, .ctx = legacy.ctx, .budget = BUNDLE_PBE_BUDGET, .err = err};
-		ok = walk_pfx(&walk, der, len, passphrase);
+		    (struct walk){.sink = &keep, .ctx = legacy.ctx, .budget = opening->budget, .err = err};
+		ok = walk_pfx(&walk, der, len, opening->passphrase);
 		bundle_legacy_close(&legacy);
 	}
+	opening->budget = walk.budget;
 	ok = ok && harvest_deliver(&harvest, sink, err);
 	harvest_clear(&harvest);
 	sk_X509_free(harvest.certs);

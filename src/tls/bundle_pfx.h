@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "base/secret.h"
+#include "tls/bundle_pbe.h"
 
 #define BUNDLE_PFX_MAX_ENTRIES 100
 
@@ -29,7 +29,7 @@ bool bundle_pfx_is(const unsigned char *der, size_t len);
  * opened through OpenSSL's legacy provider, in a library context of its own.  Sentences say what is wrong
  * with the file; the caller puts its name before them.
  */
-bool bundle_pfx_read(const unsigned char *der, size_t len, const struct secret *passphrase,
+bool bundle_pfx_read(const unsigned char *der, size_t len, struct bundle_opening *opening,
     const struct bundle_pfx_sink *sink, struct error *err) MUST_CHECK;
 
 #endif

@@ -25,6 +25,7 @@
 
 #define MAX_BLOCKS_ALL 100
 #define MAX_BLOCKS_CERTS 5000
+#define MAX_CERTS_ALL 100 /* each may have to be tried as the issuer of every other */
 #define ORIGIN_BYTES 512
 
 #define IS_REQUEST                                                                                           \
@@ -128,12 +129,14 @@ static bool read_cert_block(
     const struct bundle_pem_block *block, bool trusted, struct bundle *found, struct error *err)
 {
 	const unsigned char *at = block->der;
-	X509 *cert = d2i_X509(NULL, &at, (long)block->der_len);
+	/* The settings stay with the certificate: the verification refuses an anchor that they rule out for its purpose. */
+	X509 *cert = trusted ? d2i_X509_AUX(NULL, &at, (long)block->der_len)
+			     : d2i_X509(NULL, &at, (long)block->der_len);
 
 	ERR_clear_error();
 	if (cert == NULL)
 		return error_set(err, "is damaged or no certificate: copy the block again from its source");
-	if (!trusted && at != block->der + block->der_len) {
+	if (at != block->der + block->der_len) {
 		X509_free(cert);
 		return error_set(err, "has %zu more bytes behind the certificate",
 		    block->der_len - (size_t)(at - block->der));
@@ -147,7 +150,7 @@ static bool read_key_block(const struct bundle_read *how, const struct block_typ
 	EVP_PKEY *key;
 	bool encrypted;
 
-	if (!bundle_key_decode_block(type->form, block, how->passphrase, &encrypted, &key, err))
+	if (!bundle_key_decode_block(type->form, block, how->opening, &encrypted, &key, err))
 		return false;
 	return set_key(found, key, encrypted, how->name, err);
 }
@@ -197,7 +200,7 @@ static bool read_pfx(const struct bundle_read *how, const unsigned char *der, si
 	struct pfx_target target = {how, found};
 	const struct bundle_pfx_sink sink = {on_pfx_cert, on_pfx_key, &target};
 
-	return bundle_pfx_read(der, len, how->passphrase, &sink, err);
+	return bundle_pfx_read(der, len, how->opening, &sink, err);
 }
 
 static bool read_pkcs7(const unsigned char *der, size_t len, struct bundle *found, struct error *err)
@@ -370,13 +373,13 @@ static bool read_der_key(const struct bundle_read *how, const unsigned char *byt
 	size_t i;
 
 	for (i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
-		if (bundle_key_decode(plain[i], bytes, len, NULL, &key, err))
+		if (bundle_key_decode(plain[i], bytes, len, how->opening, &key, err))
 			return set_key(found, key, false, how->name, err);
 	sealed = d2i_X509_SIG(NULL, &at, (long)len);
 	X509_SIG_free(sealed);
 	if (sealed == NULL)
 		return refuse_der(bytes, len, err);
-	if (!bundle_key_decode(BUNDLE_KEY_PKCS8_ENCRYPTED, bytes, len, how->passphrase, &key, err))
+	if (!bundle_key_decode(BUNDLE_KEY_PKCS8_ENCRYPTED, bytes, len, how->opening, &key, err))
 		return false;
 	return set_key(found, key, true, how->name, err);
 }
@@ -438,15 +441,20 @@ static bool read_content_of(
 }
 
 bool bundle_read_bytes(
-    const struct bundle_read *how, const char *bytes, size_t len, struct bundle *found, struct error *err)
+    const struct bundle_read *named, const char *bytes, size_t len, struct bundle *found, struct error *err)
 {
+	struct bundle_opening opening = {.passphrase = named->passphrase, .budget = BUNDLE_PBE_BUDGET};
+	struct bundle_read how = *named;
 	bool ok;
 
+	how.opening = &opening;
 	if (len > BUNDLE_MAX_FILE_BYTES)
 		ok = error_set(err, "is larger than 1 MiB");
 	else if (len == 0)
 		ok = error_set(err, "is empty");
 	else
-		ok = read_content_of(how, bytes, len, found, err);
-	return ok ? true : error_prefix(err, "%s", how->name);
+		ok = read_content_of(&how, bytes, len, found, err);
+	if (ok && how.mode == BUNDLE_READ_ALL && sk_X509_num(found->certs) > MAX_CERTS_ALL)
+		ok = error_set(err, "holds %d certificates: at most %d are read", sk_X509_num(found->certs), MAX_CERTS_ALL);
+	return ok ? true : error_prefix(err, "%s", how.name);
 }

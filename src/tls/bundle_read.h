@@ -25,6 +25,7 @@ struct bundle_read {
 	enum bundle_read_mode mode;
 	const struct secret *passphrase; /* NULL: none */
 	bool allow_exposed_key;          /* a key that others may read is marked, not refused */
+	struct bundle_opening *opening;  /* bundle_read_bytes() sets it, with the passphrase */
 };
 
 /*

@@ -139,6 +139,15 @@ static bool check_offer(SSL_CTX *ctx, const struct identity_params *params, iden
 	return ok;
 }
 
+void identity_policy_no_compressed_certs(SSL_CTX *ctx)
+{
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
+#else
+	(void)ctx;
+#endif
+}
+
 bool identity_policy_set(SSL_CTX *ctx, const struct identity_params *params, identity_note_fn *note,
     void *note_arg, struct identity_fault *fault)
 {
@@ -149,13 +158,7 @@ bool identity_policy_set(SSL_CTX *ctx, const struct identity_params *params, ide
 	SSL_CTX_clear_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_LEGACY_SERVER_CONNECT |
 				       SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-	/*
-	 * Newer versions of OpenSSL compress certificates (RFC 8879) where both sides can: what that saves once a connection is
-	 * not worth a decompressor that a server can feed before it has been judged.
-	 */
-#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
-#endif
+	identity_policy_no_compressed_certs(ctx);
 	/*
 	 * The chain that is sent is ours alone: completing it from the trust store would let trust anchors
 	 * for servers leak into what we present.

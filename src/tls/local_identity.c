@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "tls/bundle.h"
+#include "tls/identity_policy.h"
 #include "tls/keylog.h"
 #include "tls/local_ca.h"
 #include "tls/trust.h"
@@ -68,10 +69,7 @@ static bool set_policy(SSL_CTX *ctx)
 	SSL_CTX_clear_options(ctx, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
 	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
-	/* As in identity_policy.c. */
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION);
-#endif
+	identity_policy_no_compressed_certs(ctx);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 	    SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);

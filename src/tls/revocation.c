@@ -6,12 +6,15 @@
 #include "tls/revocation.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tls/bundle.h"
 
@@ -34,20 +37,46 @@ static void note_stale(const X509_CRL *crl, const char *file, identity_note_fn *
 	note(note_arg, "crl_file", text);
 }
 
+static BIO *open_file(const char *file, struct error *err)
+{
+	/* O_NONBLOCK: a FIFO that nobody writes to must not hold up a start or a reload. */
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	FILE *stream = NULL;
+	BIO *bio = NULL;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		error_set_errno(err, errno, "%s", file);
+	else if (!S_ISREG(st.st_mode))
+		error_set(err, "%s: is not a file", file);
+	else if ((stream = fdopen(fd, "rb")) == NULL || (bio = BIO_new_fp(stream, BIO_CLOSE)) == NULL)
+		error_set(err, "%s: out of memory", file);
+	if (bio == NULL && stream != NULL)
+		fclose(stream);
+	else if (stream == NULL && fd >= 0)
+		close(fd);
+	return bio;
+}
+
+/* OpenSSL's own would ask at the terminal for what opens an encrypted list. */
+static int on_passphrase(char *buf, int buf_bytes, int writing, void *arg)
+{
+	return -1;
+}
+
 bool revocation_load_crl(
     SSL_CTX *ctx, const char *file, identity_note_fn *note, void *note_arg, struct error *err)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-	BIO *bio = BIO_new_file(file, "rb");
+	BIO *bio = open_file(file, err);
 	X509_CRL *crl;
 	unsigned count = 0;
 	bool ok = true;
 
-	if (bio == NULL) {
-		ERR_clear_error();
-		return error_set_errno(err, errno, "%s", file);
-	}
-	while (ok && (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
+	if (bio == NULL)
+		return false;
+	ERR_clear_error();
+	while (ok && (crl = PEM_read_bio_X509_CRL(bio, NULL, on_passphrase, NULL)) != NULL) {
 		ok = X509_STORE_add_crl(store, crl) == 1;
 		note_stale(crl, file, note, note_arg);
 		X509_CRL_free(crl);

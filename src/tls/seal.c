@@ -66,7 +66,7 @@ char *seal_make(const struct secret *secret, const struct seal_recipients *recip
 		text = to_text(cms);
 	if (text == NULL)
 		error_set(err, "the secret cannot be sealed: %s",
-		    ok ? "too many certificates" : ERR_reason_error_string(ERR_peek_last_error()));
+		    ok ? "too long, or for too many certificates" : ERR_reason_error_string(ERR_peek_last_error()));
 	ERR_clear_error();
 	CMS_ContentInfo_free(cms);
 	BIO_free(plain);

@@ -1,6 +1,7 @@
 /* seal_recipients: which certificates a secret is sealed to; see seal.h. */
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "tls/bundle.h"
@@ -83,6 +84,10 @@ bool seal_recipients_add_file(struct seal_recipients *recipients, const char *fi
 		    (X509_get_extension_flags(cert) & EXFLAG_CA) == 0)
 			leaf = cert;
 	}
+	/* The words of the bundle are for those who need the key, and can tell its passphrase. */
+	if (!ok && strstr(err->text, "client_passphrase") != NULL)
+		error_set(err, "%s: the key in it is encrypted, and is not needed: name a file with the certificate alone "
+		    "(midrelay bundle make --leaf OUT writes one)", file);
 	if (ok && leaf == NULL)
 		ok = error_set(err, "%s: there is no client certificate in it", file);
 	if (ok && bundle->key != NULL && provider_key_is(bundle->key))

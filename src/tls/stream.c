@@ -1,9 +1,9 @@
 /*
  * stream: see stream.h.
  *
- * Answers for driving OpenSSL on a descriptor and for telling the ends apart.  What stands between OpenSSL and
- * the descriptor is stream_bio.c; the server is judged in stream_judge.c; the words for everything else that
- * fails are stream_fault.c's.
+ * Answers for driving OpenSSL on a descriptor and for telling the ends apart.  How bytes leave is stream_write.c's
+ * business; what stands between OpenSSL and the descriptor is stream_bio.c; the server is judged in stream_judge.c; the
+ * words for everything else that fails are stream_fault.c's.
  */
 #include "tls/stream.h"
 
@@ -64,11 +64,14 @@ void tls_session_slot_clear(struct tls_session_slot *slot)
 static void offer_session(struct stream *stream)
 {
 	struct tls_session_slot *slot = stream->slot;
+	int64_t left_s;
 	SSL_SESSION *copy;
 
 	if (slot == NULL || slot->session == NULL)
 		return;
-	if (slot->not_after <= (int64_t)time(NULL)) {
+	left_s = slot->not_after - (int64_t)time(NULL);
+	/* A clock that was set back would make the verdict last longer than it may. */
+	if (left_s <= 0 || left_s > VERIFY_VERDICT_MAX_S) {
 		tls_session_slot_clear(slot);
 		return;
 	}
@@ -146,6 +149,7 @@ void stream_free(struct stream *stream)
 		SSL_set_app_data(stream->ssl, NULL);
 		SSL_free(stream->ssl);
 	}
+	stream_drop_unwritten(stream);
 	wire_clear(&stream->own_wire);
 	stream_free(stream->outer);
 	identity_unref(stream->identity);
@@ -171,8 +175,7 @@ static void rest(struct stream *stream)
 	}
 }
 
-/* Sends what the step has gathered. */
-static enum stream_status send_gathered(struct stream *stream)
+enum stream_status stream_send_gathered(struct stream *stream)
 {
 	struct wire_pool *pool = stream->wire->pool;
 	size_t len = pool->gather_len;
@@ -183,8 +186,7 @@ static enum stream_status send_gathered(struct stream *stream)
 	return wire_pending(stream->wire) ? STREAM_BLOCKED : STREAM_OK;
 }
 
-/* What a call of OpenSSL that returned `ret` <= 0 means; takes the error queue. */
-static enum stream_status judge(struct stream *stream, int ret)
+enum stream_status stream_judge_step(struct stream *stream, int ret)
 {
 	int error = SSL_get_error(stream->ssl, ret);
 	enum stream_status status;
@@ -204,6 +206,8 @@ static enum stream_status judge(struct stream *stream, int ret)
 		    (SSL_get_shutdown(stream->ssl) & SSL_RECEIVED_SHUTDOWN) != 0)
 			return STREAM_CLOSED;
 		stream->broken = true;
+		stream_drop_unwritten(stream);
+		stream->shut_due = false;
 		status = stream->accepting ? stream_accept_failure(stream) : stream_judge_failure(stream);
 		if (stream->slot != NULL && SSL_session_reused(stream->ssl) && status == STREAM_FAILED)
 			tls_session_slot_clear(stream->slot);
@@ -211,25 +215,24 @@ static enum stream_status judge(struct stream *stream, int ret)
 	}
 }
 
-static bool sent_close_notify(const struct stream *stream)
+bool stream_sent_close_notify(const struct stream *stream)
 {
 	return (SSL_get_shutdown(stream->ssl) & SSL_SENT_SHUTDOWN) != 0;
 }
 
-static void gather_close_notify(struct stream *stream)
+void stream_gather_close_notify(struct stream *stream)
 {
-	if (stream->broken || sent_close_notify(stream))
+	if (stream->broken || stream_sent_close_notify(stream))
 		return;
 	ERR_clear_error();
 	if (SSL_shutdown(stream->ssl) < 0)
 		ERR_clear_error();
 }
 
-/* Nothing will be sent inside the outer stream any more. */
-static void end_outer(struct stream *stream)
+void stream_end_outer(struct stream *stream)
 {
 	if (stream->outer != NULL)
-		gather_close_notify(stream->outer);
+		stream_gather_close_notify(stream->outer);
 }
 
 enum stream_status stream_handshake(struct stream *stream)
@@ -247,18 +250,18 @@ enum stream_status stream_handshake(struct stream *stream)
 		if (status != STREAM_OK && stream->slot != NULL)
 			tls_session_slot_clear(stream->slot);
 	} else {
-		status = judge(stream, ret);
+		status = stream_judge_step(stream, ret);
 	}
 	rest(stream);
 	if (stream->trace != NULL)
 		stream_trace_handshake_end(stream, status);
 	if (status != STREAM_OK && status != STREAM_BLOCKED)
-		end_outer(stream);
+		stream_end_outer(stream);
 	/* Who did not speak TLS is answered in the clear. */
 	if (stream->accepting && stream_fault(stream)->kind == TLS_FAULT_NOT_TLS)
 		stream->wire->pool->gather_len = 0;
 	/* Our alert goes out even when the handshake failed; whether it arrives is no matter. */
-	if (send_gathered(stream) == STREAM_RESET && status == STREAM_OK)
+	if (stream_send_gathered(stream) == STREAM_RESET && status == STREAM_OK)
 		return STREAM_RESET;
 	return status;
 }
@@ -281,8 +284,8 @@ void stream_send_hello_behind(struct stream *stream, const void *head, size_t le
 	ret = SSL_do_handshake(stream->ssl);
 	/* What fails here leaves its fault for stream_handshake() to tell, once the proxy has spoken. */
 	if (ret <= 0)
-		(void)judge(stream, ret);
-	(void)send_gathered(stream);
+		(void)stream_judge_step(stream, ret);
+	(void)stream_send_gathered(stream);
 	/* It may hold a password. */
 	if (stream->outer == NULL)
 		OPENSSL_cleanse(pool->gather, len);
@@ -306,77 +309,44 @@ enum stream_status stream_read_once(struct stream *stream, void *buf, size_t len
 
 	*got = 0;
 	if (n <= 0)
-		return judge(stream, n);
+		return stream_judge_step(stream, n);
 	*got = (size_t)n;
 	stream->got_data = true;
 	return STREAM_OK;
 }
 
-/* What the queue holds before a call would be taken for that call's.  To look first saves 1,000 of 23,000 instructions. */
-static void forget_errors(void)
-{
-	if (ERR_peek_error() != 0)
-		ERR_clear_error();
-}
-
 enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_bytes, size_t *len)
 {
-	enum stream_status status = STREAM_OK;
+	enum stream_status status = STREAM_OK, written;
 	size_t got;
 
 	*len = 0;
 	midrelay_assert(stream->wire->pool->gather_len == 0);
 	while (status == STREAM_OK && *len < buf_bytes) {
-		forget_errors();
+		stream_forget_errors();
 		status = stream_read_once(stream, (unsigned char *)buf + *len, buf_bytes - *len, &got);
 		*len += got;
+		if (got > 0)
+			stream_at_descriptor(stream)->fruitless = 0;
 	}
-	if (status != STREAM_OK && status != STREAM_BLOCKED && sent_close_notify(stream))
-		end_outer(stream);
+	if (status != STREAM_OK && status != STREAM_BLOCKED && stream_sent_close_notify(stream))
+		stream_end_outer(stream);
 	if (*len == 0 || stream->got_ticket)
 		rest(stream);
 	/* A KeyUpdate was answered, or an alert is due. */
-	send_gathered(stream);
+	stream_send_gathered(stream);
+	if (stream_busy(stream) && !wire_pending(stream->wire)) {
+		written = stream_write_unwritten(stream);
+		if (written == STREAM_RESET || written == STREAM_FAILED)
+			return written;
+	}
 	return status;
 }
 
 void stream_set_readable(struct stream *stream)
 {
-	(stream->outer == NULL ? stream : stream->outer)->drained = false;
-}
-
-enum stream_status stream_write(struct stream *stream, const void *buf, size_t len)
-{
-	size_t off = 0;
-
-	midrelay_assert(!wire_pending(stream->wire) && stream->wire->pool->gather_len == 0);
-	midrelay_assert(len <= WIRE_STEP_BYTES);
-	while (off < len) {
-		int n;
-
-		forget_errors();
-		n = SSL_write(stream->ssl, (const unsigned char *)buf + off, (int)(len - off));
-		if (n <= 0) {
-			enum stream_status status = judge(stream, n);
-
-			/*
-			 * The gather buffer holds a whole step and renegotiation is off: nothing to wait for.
-			 */
-			midrelay_assert(status != STREAM_BLOCKED);
-			stream->wire->pool->gather_len = 0;
-			/* Records of the outer stream are lost with it: no other may follow them. */
-			if (stream->outer != NULL)
-				stream->outer->broken = true;
-			return status;
-		}
-		off += (size_t)n;
-	}
-	return send_gathered(stream);
-}
-
-bool stream_pending(const struct stream *stream)
-{
-	return wire_pending(stream->wire);
+	stream_at_descriptor(stream)->drained = false;
+	stream_at_descriptor(stream)->fruitless = 0;
 }
 
 enum stream_status stream_status_of_wire(enum wire_status status)
@@ -392,26 +362,11 @@ enum stream_status stream_status_of_wire(enum wire_status status)
 	return STREAM_RESET;
 }
 
-enum stream_status stream_flush(struct stream *stream)
-{
-	return stream_status_of_wire(wire_flush(stream->wire));
-}
-
-enum stream_status stream_shutdown(struct stream *stream)
-{
-	if (stream->broken || sent_close_notify(stream))
-		return STREAM_OK;
-	gather_close_notify(stream);
-	if ((SSL_get_shutdown(stream->ssl) & SSL_RECEIVED_SHUTDOWN) != 0)
-		end_outer(stream);
-	return send_gathered(stream);
-}
-
 void stream_leave(struct stream *stream)
 {
-	gather_close_notify(stream);
-	end_outer(stream);
-	(void)send_gathered(stream);
+	stream_gather_close_notify(stream);
+	stream_end_outer(stream);
+	(void)stream_send_gathered(stream);
 }
 
 bool stream_buffered(const struct stream *stream)

@@ -129,12 +129,18 @@ enum stream_status stream_read(struct stream *stream, void *buf, size_t buf_byte
 void stream_set_readable(struct stream *stream);
 
 /*
- * Takes all `len` (at most WIRE_STEP_BYTES) bytes.  Nothing may be pending.  OK, BLOCKED (a rest is pending),
- * RESET, FAILED.
+ * Takes all `len` (at most WIRE_STEP_BYTES) bytes.  Not while stream_busy().  OK, BLOCKED (it is busy now), RESET,
+ * FAILED.
  */
 enum stream_status stream_write(struct stream *stream, const void *buf, size_t len);
 /* Bytes wait for the descriptor to be writable. */
 bool stream_pending(const struct stream *stream);
+/*
+ * Bytes wait, for that or for the peer: while a message of it behind the handshake has come in part (RFC 8446 5.1),
+ * nothing can be written.  stream_read() and stream_flush() go on with them.
+ */
+bool stream_busy(const struct stream *stream);
+/* OK: it is not busy any more. */
 enum stream_status stream_flush(struct stream *stream);
 /* The same of a wire without TLS. */
 enum stream_status stream_status_of_wire(enum wire_status status);

@@ -17,6 +17,9 @@
 #include "base/mem.h"
 #include "tls/stream_internal.h"
 
+/* More than one read can bring (stream.c), so that data never meets it; some 40 ms of work when they are KeyUpdates. */
+#define FRUITLESS_MAX_BYTES (2 * WIRE_STEP_BYTES)
+
 void stream_set_prefix(struct stream *stream, const void *bytes, size_t len)
 {
 	midrelay_assert(stream->prefix_off == stream->prefix_len);
@@ -83,9 +86,11 @@ static int bio_read(BIO *bio, char *buf, size_t len, size_t *got)
 		return 0;
 	}
 	/*
-	 * The descriptor is watched level-triggered: more bytes, or the FIN behind these, will be announced.
+	 * The descriptor is watched level-triggered: more bytes, or the FIN behind these, will be announced.  OpenSSL reads on
+	 * until there is data: a peer that sends nothing but messages below it (KeyUpdate) would never let it return.
 	 */
-	stream->drained = (size_t)n < room;
+	stream->fruitless += (size_t)n;
+	stream->drained = (size_t)n < room || stream->fruitless >= FRUITLESS_MAX_BYTES;
 	stream->received += (uint64_t)n;
 	*got = (size_t)n;
 	stream_note_first_bytes(stream, reads_ahead ? ahead : (unsigned char *)buf, *got);

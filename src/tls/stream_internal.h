@@ -1,9 +1,11 @@
 /*
- * stream_internal: what stream.c, stream_accept.c, stream_bio.c, stream_nested.c, stream_judge.c, stream_fault.c
- * and stream_trace.c share; for nobody else.
+ * stream_internal: what stream.c, stream_write.c, stream_accept.c, stream_bio.c, stream_nested.c, stream_judge.c,
+ * stream_fault.c and stream_trace.c share; for nobody else.
  */
 #ifndef MIDRELAY_TLS_STREAM_INTERNAL_H
 #define MIDRELAY_TLS_STREAM_INTERNAL_H
+
+#include <openssl/err.h>
 
 #include "tls/stream.h"
 
@@ -25,7 +27,8 @@ struct stream {
 	enum stream_status end; /* STREAM_OK until the descriptor ended: TRUNCATED or RESET */
 	uint64_t received; /* bytes off the descriptor */
 	bool require_cert_request;
-	bool drained;     /* the last read took all there was */
+	bool drained;     /* the last read took all there was, or enough for one turn */
+	size_t fruitless; /* bytes off the descriptor since it was told to be readable, or since the last data */
 	bool established;
 	bool broken;      /* after a fatal error OpenSSL must not be asked to shut down */
 	bool cert_requested;
@@ -37,10 +40,19 @@ struct stream {
 	struct judge_evidence *evidence; /* NULL: not judged yet, or taken */
 	struct tls_fault *fault; /* NULL: none; see stream_need_fault() */
 	struct stream_trace *trace; /* NULL: nobody asked */
+	unsigned char *unwritten;   /* plain text, [unwritten_off, unwritten_len); NULL: none waits, see stream_busy() */
+	size_t unwritten_off, unwritten_len;
+	bool shut_due;    /* close_notify has to wait, too */
 	bool held; /* what comes is not this stream's yet, but a proxy's answer */
 	bool accepting;   /* the server's side, see stream_accept_new(); identity and host are NULL */
 	unsigned tickets;
 };
+
+/* The one of the two that reads the descriptor. */
+static inline struct stream *stream_at_descriptor(struct stream *stream)
+{
+	return stream->outer == NULL ? stream : stream->outer;
+}
 
 /* Of a stream on its descriptor, or inside its outer one; NULL when there is no memory. */
 BIO *stream_bio_new(struct stream *stream);
@@ -63,8 +75,27 @@ bool stream_take_prefix(struct stream *stream, void *buf, size_t len, size_t *go
 bool stream_reads_ahead(const struct stream *stream, size_t len);
 /* Of the `had` bytes that were read, OpenSSL gets `len` at most: returned; the others become the prefix. */
 size_t stream_hand_out(struct stream *stream, const unsigned char *ahead, size_t had, void *buf, size_t len);
+/* What the queue holds before a call would be taken for that call's.  To look first saves 1,000 of 23,000 instructions. */
+static inline void stream_forget_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 /* One SSL_read; the error queue is empty before. */
 enum stream_status stream_read_once(struct stream *stream, void *buf, size_t len, size_t *got);
+/* What a call of OpenSSL that returned `ret` <= 0 means; takes the error queue. */
+enum stream_status stream_judge_step(struct stream *stream, int ret);
+/* Sends what the step has gathered. */
+enum stream_status stream_send_gathered(struct stream *stream);
+bool stream_sent_close_notify(const struct stream *stream);
+/* Where it is due and can be written. */
+void stream_gather_close_notify(struct stream *stream);
+/* Nothing will be sent inside the outer stream any more. */
+void stream_end_outer(struct stream *stream);
+/* Once more what had to wait for the peer; nothing is pending. */
+enum stream_status stream_write_unwritten(struct stream *stream);
+void stream_drop_unwritten(struct stream *stream);
 
 /* The BIO of a stream inside another. */
 int stream_nested_read(BIO *bio, char *buf, size_t len, size_t *got);

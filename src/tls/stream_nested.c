@@ -74,7 +74,8 @@ int stream_nested_write(BIO *bio, const char *buf, size_t len, size_t *put)
 		*put = (size_t)n;
 		return 1;
 	}
-	if (!outer->broken && SSL_want_write(outer->ssl)) {
+	/* It may wait for the rest of a message that came in part; see stream_busy(). */
+	if (!outer->broken && outer->end == STREAM_OK && (SSL_want_write(outer->ssl) || SSL_want_read(outer->ssl))) {
 		BIO_set_retry_write(bio);
 		return 0;
 	}

@@ -6,6 +6,7 @@
  */
 #include "tls/verify.h"
 
+#include <arpa/inet.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +17,6 @@
 #include "tls/revocation.h"
 
 #define NAME_BYTES 160
-#define SESSION_MAX_S 3600
 
 bool verify_demand(SSL *ssl, char *host, bool host_is_ip)
 {
@@ -30,6 +30,23 @@ bool verify_demand(SSL *ssl, char *host, bool host_is_ip)
 	return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
+/* False: it is neither a DNS name nor an IP address (4 or 16 bytes, RFC 5280 4.2.1.6). */
+static bool describe_name(const GENERAL_NAME *name, char *text, size_t text_bytes)
+{
+	const ASN1_STRING *value = name->d.ia5;
+	int len;
+
+	if (name->type != GEN_DNS && name->type != GEN_IPADD)
+		return false;
+	len = ASN1_STRING_length(value);
+	if (name->type == GEN_DNS)
+		text_escape(ASN1_STRING_get0_data(value), (size_t)len, text, text_bytes);
+	else if ((len != 4 && len != 16) || inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(value), text,
+	    (socklen_t)text_bytes) == NULL)
+		return false;
+	return true;
+}
+
 /* The names a certificate is for, as far as they fit. */
 static void describe_names(X509 *cert, char *buf, size_t buf_bytes)
 {
@@ -39,18 +56,14 @@ static void describe_names(X509 *cert, char *buf, size_t buf_bytes)
 
 	buf[0] = '\0';
 	for (i = 0; i < sk_GENERAL_NAME_num(names) && used + 80 < buf_bytes; i++) {
-		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
 		char text[72];
 
-		if (name->type != GEN_DNS)
-			continue;
-		text_escape(ASN1_STRING_get0_data(name->d.dNSName), (size_t)ASN1_STRING_length(name->d.dNSName), text,
-		    sizeof(text));
-		used += (size_t)snprintf(buf + used, buf_bytes - used, "%s%s", used == 0 ? "" : ", ", text);
+		if (describe_name(sk_GENERAL_NAME_value(names, i), text, sizeof(text)))
+			used += (size_t)snprintf(buf + used, buf_bytes - used, "%s%s", used == 0 ? "" : ", ", text);
 	}
 	GENERAL_NAMES_free(names);
 	if (used == 0)
-		snprintf(buf, buf_bytes, "no DNS name");
+		snprintf(buf, buf_bytes, "no name and no address");
 }
 
 static void describe_time(X509 *cert, int error, const char *subject, struct tls_fault *fault)
@@ -107,7 +120,7 @@ static int64_t earliest_end(int64_t end, int64_t now, STACK_OF(X509) *certs)
 int64_t verify_verdict_end(SSL *ssl)
 {
 	int64_t now = (int64_t)time(NULL);
-	int64_t end = now + SESSION_MAX_S;
+	int64_t end = now + VERIFY_VERDICT_MAX_S;
 	STACK_OF(X509) *own_chain = NULL;
 	X509 *own = SSL_get_certificate(ssl);
 	long long left, since;

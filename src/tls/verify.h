@@ -21,6 +21,7 @@ bool verify_demand(SSL *ssl, char *host, bool host_is_ip);
 /* Words for the first thing that OpenSSL's verification found wrong; called from the verify call-back. */
 void verify_describe(X509_STORE_CTX *store, const char *host, struct tls_fault *fault);
 
+#define VERIFY_VERDICT_MAX_S 3600
 /*
  * When the verdict that a full handshake reached ends at the latest: the first notAfter of the server's verified chain
  * and of our own certificates, or an hour from now (wall clock, s).

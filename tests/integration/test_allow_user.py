@@ -110,6 +110,7 @@ def test_one_that_sent_and_left(case):
     m.opened = None
     # Stopped, midrelay accepts only when the client has gone.
     m.signal(harness.signal.SIGSTOP)
+    harness.wait_until(lambda: open("/proc/%d/stat" % m.pid).read().rsplit(") ", 1)[1][0] == "T", "it stops")
     with m.connect() as sock:
         sock.sendall(request_bytes())
     m.signal(harness.signal.SIGCONT)

@@ -505,6 +505,42 @@ def test_owner_stays(case):
     assert done.returncode == 0 and (now.st_uid, now.st_gid, now.st_mode & 0o777) == (12345, 23456, 0o600), (done, now)
 
 
+def test_a_planted_file_gets_no_key(case):
+    """In a directory like /tmp the owner of what is there would get the key."""
+    if os.geteuid() != 0:
+        raise Skip("needs root")
+    p = Parts(case)
+    files = write(case, "in", [p.pems("leaf", "mid", "root") + p["leaf.key"]])
+    os.chmod(case.dir, 0o711)
+    shared = case.path("shared")
+    os.mkdir(shared)
+    os.chmod(shared, 0o1777)
+    out = os.path.join(shared, "mid.pem")
+    with open(out, "w") as file:
+        file.write("old")
+    os.chown(out, 12345, 12345)
+    for name in (out, case.path("to-it.pem")):
+        if name != out:
+            os.symlink(out, name)
+        done = bundle(case, "make", "-o", name, *files)
+        assert done.returncode == 1 and "another user's" in done.stderr, done
+        assert open(out).read() == "old" and os.listdir(shared) == ["mid.pem"]
+    os.chown(out, 0, 0)
+    assert bundle(case, "make", "-o", out, *files).returncode == 0
+
+
+def test_what_is_read_stays(case):
+    """The parts to upload have no key: written over what is read they would be all that is left of it."""
+    p = Parts(case)
+    files = write(case, "in", [p.pems("leaf", "mid", "root") + p["leaf.key"]])
+    link, before = case.path("link.pem"), open(files[0]).read()
+    os.symlink(files[0], link)
+    for option in ("--leaf", "--chain"):
+        for name in (files[0], link):
+            done = bundle(case, "make", option, name, *files)
+            assert done.returncode == 64 and open(files[0]).read() == before, done
+
+
 def test_old_ciphers_of_keys(case):
     """Refused with the cipher's name and a command that helps, as it stands there."""
     legacy = ["-provider", "legacy", "-provider", "default"]

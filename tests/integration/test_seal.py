@@ -1,9 +1,14 @@
 #!/usr/bin/python3
 """Proves sealed secrets: made from stdin or in place, opened at start and reload, kept when a new key cannot open them."""
 
+import contextlib
+import fcntl
 import os
+import pty
+import signal
 import stat
 import subprocess
+import termios
 
 import harness
 from harness import PASSWORD, USER
@@ -93,6 +98,40 @@ def test_a_passphrase_of_the_key_that_would_open_it(case):
     assert done.returncode == 0, done
     assert harness.pki_maker.KEY_PASSPHRASE not in open(config).read()
     assert case.run("config", "-c", config).returncode == 0
+
+
+def test_a_terminal_shows_nothing_and_is_given_back(case):
+    """Also by who breaks off with Ctrl-C."""
+    for typed in (b"typed-secret\n", b"typed\x03"):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([*harness.WRAPPER, harness.BINARY, "seal", "--cert", case.pki["client.pem"]], stdin=theirs,
+                                   stdout=subprocess.PIPE, stderr=theirs, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY),
+                                   start_new_session=True)
+        seen = b""
+        while b"Secret: " not in seen:
+            seen += os.read(ours, 100)
+        assert not termios.tcgetattr(theirs)[3] & termios.ECHO
+        os.write(ours, typed)
+        out = process.communicate(timeout=harness.LIMIT)[0]
+        assert termios.tcgetattr(theirs)[3] & termios.ECHO, typed
+        os.set_blocking(ours, False)
+        with contextlib.suppress(BlockingIOError):
+            seen += os.read(ours, 1000)
+        assert b"typed" not in seen, seen
+        if typed.endswith(b"\n"):
+            assert process.returncode == 0 and out.startswith(b"sealed:"), (process.returncode, out)
+        else:
+            assert process.returncode == -signal.SIGINT and out == b"", (process.returncode, out)
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_what_cannot_be_sealed_says_why(case):
+    done = seal(case, "--cert", case.pki["client-encrypted-bundle.pem"], secret="x")
+    assert done.returncode == 1 and "with the certificate alone" in done.stderr, done
+    assert "--passphrase" not in done.stderr, done   # which seal does not take
+    done = seal(case, "--cert", case.pki["client.pem"], secret="x" * 60000)
+    assert done.returncode == 1 and "too long" in done.stderr, done
 
 
 def test_usage(case):

@@ -37,6 +37,15 @@ def test_wrong_name(case):
     both_ways(case, "tls-hostname", cert="wrong-name")
 
 
+def test_wrong_address(case):
+    """What the certificate is for instead: its names, and its addresses."""
+    instance = case.instance()
+    m = case.relay("192.0.2.9:%d" % instance.port, [], target_address="127.0.0.1")
+    said = m.fails("tls-hostname").reason
+    assert "is for instance.lab.test, localhost, 127.0.0.1, ::1, not for 192.0.2.9" in said, said
+    assert_nothing_left(instance)
+
+
 def test_expired(case):
     both_ways(case, "tls-expired", cert="expired")
 

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
+#include <openssl/pkcs7.h>
 #include <openssl/x509.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -429,6 +430,54 @@ static void test_pfx_work(void **state)
 	ASN1_INTEGER_free(count);
 }
 
+/* A PBMAC1 (OpenSSL 3.4 and later) has its count in its parameters, not where it was. */
+static void test_pfx_work_of_pbmac1(void **state)
+{
+	X509_ALGOR *algorithm = X509_ALGOR_new();
+	PBE2PARAM *params = PBE2PARAM_new();
+	int64_t budget = 1000;
+	struct error err = {""};
+
+	(void)state;
+	X509_ALGOR_free(params->keyfunc);
+	params->keyfunc = PKCS5_pbkdf2_set(900, NULL, 0, NID_hmacWithSHA256, 32);
+	assert_int_equal(X509_ALGOR_set0(params->encryption, OBJ_nid2obj(NID_hmacWithSHA256), V_ASN1_NULL, NULL), 1);
+	assert_non_null(ASN1_TYPE_pack_sequence(ASN1_ITEM_rptr(PBE2PARAM), params, &algorithm->parameter));
+	ASN1_OBJECT_free(algorithm->algorithm);
+	algorithm->algorithm = OBJ_nid2obj(NID_pbmac1);
+	assert_true(bundle_pbe_spend(algorithm, &budget, &err));
+	assert_int_equal(budget, 100);
+	assert_false(bundle_pbe_spend(algorithm, &budget, &err));
+	assert_says(&err, "more work");
+	PBE2PARAM_free(params);
+	X509_ALGOR_free(algorithm);
+}
+
+/* Each block may be opened at a price that is sensible for one alone. */
+static void test_work_is_bounded_for_a_file(void **state)
+{
+	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(leaf_key);
+	struct pki_text text = {0};
+	unsigned char *der = NULL;
+	X509_SIG *sealed;
+	int len;
+
+	(void)state;
+	sealed = PKCS8_encrypt(-1, cipher, "pw", 2, NULL, 0, BUNDLE_PBE_BUDGET / 2 + 1, info);
+	assert_non_null(sealed);
+	len = i2d_X509_SIG(sealed, &der);
+	add_pem_block(&text, "ENCRYPTED PRIVATE KEY", der, (size_t)len);
+	assert_reads(&text, "pw", 0, leaf_key);
+	add_pem_block(&text, "ENCRYPTED PRIVATE KEY", der, (size_t)len);
+	add_pem_block(&text, "ENCRYPTED PRIVATE KEY", der, (size_t)len);
+	assert_refuses(&text, "pw", "block 2 (ENCRYPTED PRIVATE KEY, line ");
+	OPENSSL_free(der);
+	X509_SIG_free(sealed);
+	PKCS8_PRIV_KEY_INFO_free(info);
+	EVP_CIPHER_free(cipher);
+}
+
 /* Every entry of a PFX and every block of PEM is known by its place. */
 static void test_origins(void **state)
 {
@@ -601,6 +650,37 @@ static void test_bounds(void **state)
 	pki_text_add_bytes(&text, large, 1024 * 1024 + 1);
 	assert_refuses(&text, NULL, "larger than 1 MiB");
 	free(large);
+}
+
+static void add_pkcs7(struct pki_text *text, int count)
+{
+	PKCS7 *pkcs7 = PKCS7_new();
+	unsigned char *der = NULL;
+	int i, len;
+
+	assert_int_equal(PKCS7_set_type(pkcs7, NID_pkcs7_signed), 1);
+	assert_int_equal(PKCS7_content_new(pkcs7, NID_pkcs7_data), 1);
+	for (i = 0; i < count; i++)
+		assert_int_equal(PKCS7_add_certificate(pkcs7, leaf), 1);
+	len = i2d_PKCS7(pkcs7, &der);
+	add_pem_block(text, "PKCS7", der, (size_t)len);
+	OPENSSL_free(der);
+	PKCS7_free(pkcs7);
+}
+
+/* One block can hold any number; to put thousands into order takes minutes. */
+static void test_certificates_are_bounded(void **state)
+{
+	struct pki_text text = {0};
+
+	(void)state;
+	add_pkcs7(&text, 100);
+	assert_reads(&text, NULL, 1, NULL);
+	add_pkcs7(&text, 101);
+	assert_refuses(&text, NULL, "holds 101 certificates: at most 100 are read");
+	add_pkcs7(&text, 60);
+	add_pkcs7(&text, 60);
+	assert_refuses(&text, NULL, "holds 120 certificates");
 }
 
 /* A second, different key is refused, in one file or in two, and the bundle stays as it was. */
@@ -845,12 +925,15 @@ int main(void)
 	    cmocka_unit_test(test_der),
 	    cmocka_unit_test(test_pfx),
 	    cmocka_unit_test(test_pfx_work),
+	    cmocka_unit_test(test_pfx_work_of_pbmac1),
+	    cmocka_unit_test(test_work_is_bounded_for_a_file),
 	    cmocka_unit_test(test_origins),
 	    cmocka_unit_test(test_utf16),
 	    cmocka_unit_test(test_foreign_blocks),
 	    cmocka_unit_test(test_trusted_certificate),
 	    cmocka_unit_test(test_damage),
 	    cmocka_unit_test(test_bounds),
+	    cmocka_unit_test(test_certificates_are_bounded),
 	    cmocka_unit_test(test_two_keys),
 	    cmocka_unit_test(test_order_faults),
 	    cmocka_unit_test(test_cross_signed),

@@ -231,6 +231,36 @@ static void test_chain_is_not_completed_from_trust(void **state)
 	pki_text_free(&notes);
 }
 
+/* A file under the name of a URI is a file, with all that is asked of one. */
+static void test_a_key_by_file_uri(void **state)
+{
+	static const char *const starts[] = {"file:", "file://", "FILE://localhost"};
+	struct identity_params params = params_new();
+	struct pki_text text = {0};
+	char *cert_file, *key_file, uri[300];
+	size_t i;
+
+	(void)state;
+	pki_text_add_cert(&text, leaf);
+	cert_file = pki_dir_write_text(dir, "leaf.crt", &text, 0644);
+	pki_text_free(&text);
+	pki_text_add_key(&text, leaf_key, PKI_PKCS8, NULL);
+	key_file = pki_dir_write_text(dir, "leaf.key", &text, 0644);
+	pki_text_free(&text);
+	params.cert_file = cert_file;
+	params.key_file = uri;
+	for (i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		snprintf(uri, sizeof(uri), "%s%s", starts[i], key_file);
+		assert_refuses(&params, "client_key", "may be read by every user");
+	}
+	snprintf(uri, sizeof(uri), "file://%%2F%s", key_file);
+	assert_refuses(&params, "client_key", "is no file of this host");
+	unlink(cert_file);
+	unlink(key_file);
+	free(cert_file);
+	free(key_file);
+}
+
 /* The split form: key apart, chain in the certificate's file or apart, each fault at its own key. */
 static void test_split_form(void **state)
 {
@@ -481,6 +511,54 @@ static void test_trust_decides(void **state)
 	EVP_PKEY_free(key);
 }
 
+/* As "BEGIN TRUSTED CERTIFICATE", with what it is trusted or not trusted for. */
+static void write_trusted(const char *file, X509 *cert, int trust_nid, int reject_nid)
+{
+	BIO *bio = BIO_new_file(file, "w");
+	X509 *copy = X509_dup(cert);
+
+	assert_non_null(bio);
+	if (trust_nid != NID_undef)
+		assert_int_equal(X509_add1_trust_object(copy, OBJ_nid2obj(trust_nid)), 1);
+	if (reject_nid != NID_undef)
+		assert_int_equal(X509_add1_reject_object(copy, OBJ_nid2obj(reject_nid)), 1);
+	assert_int_equal(PEM_write_bio_X509_AUX(bio, copy), 1);
+	BIO_free(bio);
+	X509_free(copy);
+}
+
+/* An anchor that its own settings rule out for servers vouches for none (p11-kit writes distrusted ones so). */
+static void test_trust_settings_count(void **state)
+{
+	struct identity_params params = params_new();
+	struct pki_text notes = {0};
+	char *file = pki_dir_write(dir, "trusted.pem", "", 0, 0644);
+	const struct {
+		int trust_nid, reject_nid;
+		bool ok;
+	} cases[] = {
+	    {NID_undef, NID_undef, true},
+	    {NID_server_auth, NID_undef, true},
+	    {NID_email_protect, NID_undef, false},
+	    {NID_undef, NID_server_auth, false},
+	};
+	size_t i;
+
+	(void)state;
+	params.trust = file;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct identity *identity;
+
+		write_trusted(file, root, cases[i].trust_nid, cases[i].reject_nid);
+		identity = make(&params, &notes);
+		assert_int_equal(handshake(identity, mid, TLS1_3_VERSION, NULL), cases[i].ok);
+		identity_unref(identity);
+	}
+	assert_null(notes.at);
+	unlink(file);
+	free(file);
+}
+
 /* A trust file must hold certificates, and nothing else; the fault names file and block. */
 static void test_trust_file_faults(void **state)
 {
@@ -508,6 +586,29 @@ static void test_trust_file_faults(void **state)
 	unlink(file);
 	free(file);
 	pki_text_free(&text);
+}
+
+/* Not even what would hold up the start is waited for. */
+static void test_crl_file_faults(void **state)
+{
+	struct identity_params params = params_new();
+	char path[256];
+
+	(void)state;
+	params.rules.crl = true;
+	params.crl_file = "/nonexistent/list.pem";
+	assert_refuses(&params, "crl_file", "/nonexistent/list.pem: No such file");
+	params.crl_file = dir;
+	assert_refuses(&params, "crl_file", "is not a file");
+	params.crl_file = root_file;
+	assert_refuses(&params, "crl_file", "holds no revocation list");
+	snprintf(path, sizeof(path), "%s/fifo", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	params.crl_file = path;
+	alarm(30);
+	assert_refuses(&params, "crl_file", "is not a file");
+	alarm(0);
+	unlink(path);
 }
 
 /* A directory of plain files, hashed names, keys and readmes: the certificates count, and only those. */
@@ -640,11 +741,17 @@ static void test_policy(void **state)
 	uint64_t on = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION;
 	uint64_t off = SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_LEGACY_SERVER_CONNECT |
 		       SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION;
+#ifdef SSL_OP_NO_RX_CERTIFICATE_COMPRESSION
+	uint64_t plain_certs = SSL_OP_NO_RX_CERTIFICATE_COMPRESSION | SSL_OP_NO_TX_CERTIFICATE_COMPRESSION;
+#else
+	uint64_t plain_certs = 0;
+#endif
 	long modes =
 	    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN;
 
 	(void)state;
 	assert_true((SSL_CTX_get_options(ctx) & on) == on);
+	assert_true((SSL_CTX_get_options(ctx) & plain_certs) == plain_certs);
 	assert_true((SSL_CTX_get_options(ctx) & off) == 0);
 	assert_true((SSL_CTX_get_mode(ctx) & modes) == modes);
 	assert_int_equal(SSL_CTX_get_verify_mode(ctx), SSL_VERIFY_PEER);
@@ -750,13 +857,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_presents_chain_without_root),
 	    cmocka_unit_test(test_chain_is_not_completed_from_trust),
+	    cmocka_unit_test(test_a_key_by_file_uri),
 	    cmocka_unit_test(test_split_form),
 	    cmocka_unit_test(test_notes),
 	    cmocka_unit_test(test_note_left_out),
 	    cmocka_unit_test(test_weak),
 	    cmocka_unit_test(test_key_types),
 	    cmocka_unit_test(test_trust_decides),
+	    cmocka_unit_test(test_trust_settings_count),
 	    cmocka_unit_test(test_trust_file_faults),
+	    cmocka_unit_test(test_crl_file_faults),
 	    cmocka_unit_test(test_trust_directory),
 	    cmocka_unit_test(test_trust_system),
 	    cmocka_unit_test(test_bad_lists),

@@ -404,6 +404,50 @@ static void test_key_update_floods(void **state)
 	flood_key_updates(true);
 }
 
+/* A ticket that is larger than a record. */
+static int on_ticket(SSL *ssl, void *arg)
+{
+	static const char data[3000];
+
+	(void)arg;
+	return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), data, sizeof(data));
+}
+
+/* While a message of the outer session has come in part, what the inner one writes waits, and nothing of it is lost. */
+static void test_a_message_in_parts_holds_writing(void **state)
+{
+	unsigned char part[600], *buf = malloc(WIRE_STEP_BYTES);
+	size_t up_got = 0, down_got = 0;
+	struct rig rig;
+	int turns;
+
+	(void)state;
+	rig_open(&rig, TLS1_3_VERSION, TLS1_3_VERSION);
+	SSL_CTX_set_session_ticket_cb(rig.far.outer_ctx, on_ticket, NULL, NULL);
+	assert_int_equal(SSL_set_max_send_fragment(rig.far.outer, 512), 1);
+	assert_int_equal(SSL_new_session_ticket(rig.far.outer), 1);
+	assert_int_equal(SSL_do_handshake(rig.far.outer), 1);
+	assert_int_equal(BIO_read(SSL_get_wbio(rig.far.outer), part, sizeof(part)), sizeof(part));
+	assert_int_equal(send(rig.far.fd, part, sizeof(part), 0), sizeof(part));
+	assert_int_equal(near_read(&rig, &down_got), STREAM_BLOCKED);
+	fill(buf, WIRE_STEP_BYTES, 0, 2);
+	assert_int_equal(stream_write(rig.stream, buf, WIRE_STEP_BYTES), STREAM_BLOCKED);
+	assert_true(stream_busy(rig.stream));
+	assert_false(stream_pending(rig.stream));
+	assert_int_equal(near_read(&rig, &down_got), STREAM_BLOCKED);
+	for (turns = 0; up_got < WIRE_STEP_BYTES; turns++) {
+		assert_true(turns < TURNS);
+		far_turn(&rig.far);
+		assert_int_equal(near_read(&rig, &down_got), STREAM_BLOCKED);
+		(void)stream_flush(rig.stream);
+		far_turn(&rig.far);
+		far_read(&rig, &up_got);
+	}
+	assert_false(stream_busy(rig.stream));
+	free(buf);
+	rig_close(&rig);
+}
+
 static bool far_has_close_notify(SSL *ssl)
 {
 	return (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
@@ -544,6 +588,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_moves_both_ways),
 	    cmocka_unit_test(test_key_update_floods),
+	    cmocka_unit_test(test_a_message_in_parts_holds_writing),
 	    cmocka_unit_test(test_ends_in_order),
 	    cmocka_unit_test(test_target_ends_first),
 	    cmocka_unit_test(test_outer_end_is_truncation),

@@ -201,7 +201,12 @@ static void test_uris(void **state)
 	assert_false(text_is_uri(""));
 	assert_string_equal(text_file_uri_path("file:/etc/k"), "/etc/k");
 	assert_string_equal(text_file_uri_path("FILE:///etc/k"), "/etc/k");
+	assert_string_equal(text_file_uri_path("file://localhost/etc/k"), "/etc/k");
+	assert_string_equal(text_file_uri_path("file://LocalHost/k"), "/k");
+	assert_string_equal(text_file_uri_path("file://localhost"), "file://localhost");
+	assert_string_equal(text_file_uri_path("file://localhost.test/k"), "file://localhost.test/k");
 	assert_string_equal(text_file_uri_path("file://host/k"), "file://host/k");
+	assert_string_equal(text_file_uri_path("file://"), "file://");
 	assert_string_equal(text_file_uri_path("file:k"), "file:k");
 	assert_string_equal(text_file_uri_path("/etc/k"), "/etc/k");
 }
