@@ -306,6 +306,37 @@ static void test_only_changes_are_told(void **state)
 	check_report_free(now);
 }
 
+static void add_item(struct check_report *report, enum check_outcome outcome)
+{
+	struct check_item *item = check_report_add_item(report);
+
+	item->relay = mem_strdup("acme");
+	item->what = "client_bundle";
+	snprintf(item->subject, sizeof(item->subject), "/etc/bundle.pem");
+	snprintf(item->seen, sizeof(item->seen), "seen");
+	item->outcome = outcome;
+}
+
+/* A bundle has an item for its leaf and one for each certificate that ends soon. */
+static void test_items_of_one_file_change_one_by_one(void **state)
+{
+	struct check_report *before = check_report_new(), *now = check_report_new();
+	char text[1024] = "";
+
+	add_item(before, CHECK_PASSED);
+	add_item(before, CHECK_WARNED);
+	add_item(now, CHECK_PASSED);
+	add_item(now, CHECK_WARNED);
+	assert_int_equal(changes(before, now, text, sizeof(text)), 0);
+	add_item(now, CHECK_WARNED);
+	assert_int_equal(changes(before, now, text, sizeof(text)), 1);
+	assert_non_null(strstr(text, " client_bundle /etc/bundle.pem: warned: seen\n"));
+	now->items[0].outcome = CHECK_FAILED;
+	assert_int_equal(changes(before, now, text, sizeof(text)), 2);
+	check_report_free(before);
+	check_report_free(now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +351,7 @@ int main(void)
 	    cmocka_unit_test(test_a_rule_that_speaks_of_no_path_fails),
 	    cmocka_unit_test(test_exit_status_without_rules),
 	    cmocka_unit_test(test_only_changes_are_told),
+	    cmocka_unit_test(test_items_of_one_file_change_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
