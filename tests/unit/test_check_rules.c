@@ -97,6 +97,34 @@ static void test_unverified_everywhere_stays_untrusted(void **state)
 	check_report_free(report);
 }
 
+/* The list of paths is bounded, so that what follows from it is there whole. */
+static void test_many_paths_leave_room_for_the_verdict(void **state)
+{
+	static const char verdict[] = "TLS is inspected on the way", end[] = "set expect_issuer";
+	struct check_report *report = check_report_new();
+	char name[300], issuer[JUDGE_NAME_BYTES];
+	const char *text;
+	int i;
+
+	memset(issuer, 'i', sizeof(issuer) - 1);
+	issuer[sizeof(issuer) - 1] = '\0';
+	for (i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "http://proxy-%d.corp.example:3128", i);
+		show(add_path(report, name, DIAGNOSIS_TLS_UNTRUSTED), FAKE, issuer, TLS_FAULT_UNTRUSTED);
+	}
+	for (i = 0; i < 2; i++) {
+		snprintf(name, sizeof(name), "http://%0253d:65535", i);
+		show(add_path(report, name, DIAGNOSIS_OK), REAL, i == 0 ? issuer : "CN=other", TLS_FAULT_NONE);
+	}
+	check_compare(report);
+	assert_int_equal(report->finding_count, 3);
+	text = report->findings[0].text;
+	assert_string_equal(text + strlen(text) - strlen(verdict), verdict);
+	text = report->findings[2].text;
+	assert_string_equal(text + strlen(text) - strlen(end), end);
+	check_report_free(report);
+}
+
 /* Other targets' paths, resumed sessions and paths that never got to TLS tell nothing. */
 static void test_only_what_was_seen_of_the_same_target_counts(void **state)
 {
@@ -343,6 +371,7 @@ int main(void)
 	    cmocka_unit_test(test_unverified_where_another_verifies_is_inspected),
 	    cmocka_unit_test(test_a_path_of_two_relays_is_named_once),
 	    cmocka_unit_test(test_unverified_everywhere_stays_untrusted),
+	    cmocka_unit_test(test_many_paths_leave_room_for_the_verdict),
 	    cmocka_unit_test(test_only_what_was_seen_of_the_same_target_counts),
 	    cmocka_unit_test(test_two_issuers_that_verify_are_told),
 	    cmocka_unit_test(test_rules_are_read),
