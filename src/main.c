@@ -46,18 +46,9 @@ int command_usage_error(const struct command *command, const char *fmt, ...)
 	return EXIT_STATUS_USAGE;
 }
 
-static int run_command(const struct command *command, int argc, char **argv)
+/* What was printed may not have arrived. */
+static int end(int status)
 {
-	int i, status;
-
-	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strcmp(argv[i], "--help") == 0) {
-			printf("usage: midrelay %s %s\n\n%s\n", command->name, command->usage,
-			    command->summary);
-			return EXIT_STATUS_OK;
-		}
-	}
-	status = command->run(argc, argv);
 	errno = 0;
 	if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_STATUS_OK) {
 		if (errno != EPIPE) /* a reader that has seen enough needs no words */
@@ -65,6 +56,20 @@ static int run_command(const struct command *command, int argc, char **argv)
 		status = EXIT_STATUS_FAILED;
 	}
 	return status;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			printf("usage: midrelay %s %s\n\n%s\n", command->name, command->usage,
+			    command->summary);
+			return end(EXIT_STATUS_OK);
+		}
+	}
+	return end(command->run(argc, argv));
 }
 
 int main(int argc, char **argv)
@@ -86,11 +91,11 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "--version") == 0) {
 		print_version();
-		return EXIT_STATUS_OK;
+		return end(EXIT_STATUS_OK);
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
 		print_help(stdout);
-		return EXIT_STATUS_OK;
+		return end(EXIT_STATUS_OK);
 	}
 	for (i = 0; i < COMMAND_COUNT; i++) {
 		if (strcmp(argv[1], commands[i]->name) == 0)

@@ -6,6 +6,7 @@
  */
 #include "check/check_run.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ struct check_run {
 	struct check_walk *walk;
 	struct check_progress *progress;
 	struct event *timer, *signals[2];
-	int caught; /* 0: no signal */
+	int caught;     /* 0: no signal */
+	bool unwritten; /* nobody gets the results any more */
 };
 
 bool check_format_parse(const char *word, enum check_format *format)
@@ -114,6 +116,23 @@ static void begin_progress(struct check_run *run)
 	loop_timer_add(run->timer, DRAW_INTERVAL_MS);
 }
 
+static void hear_signals(struct check_run *run)
+{
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		event_add(run->signals[i], NULL);
+}
+
+/* Waiting for a file, or for the reader of the result, no loop sees them: the default action ends that. */
+static void leave_signals(struct check_run *run)
+{
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		event_del(run->signals[i]);
+}
+
 static void walk(struct check_run *run)
 {
 	struct check_walk_params params = {
@@ -132,6 +151,7 @@ static void walk(struct check_run *run)
 	};
 
 	begin_progress(run);
+	hear_signals(run);
 	run->walk = check_walk_start(&params);
 	loop_run(run->loop);
 	check_walk_cancel(run->walk);
@@ -139,6 +159,9 @@ static void walk(struct check_run *run)
 	event_del(run->timer);
 	check_progress_end(run->progress);
 	run->progress = NULL;
+	/* Between rounds it is the loop that waits. */
+	if (run->options->watch_ms == 0)
+		leave_signals(run);
 }
 
 static bool print(const struct check_run *run)
@@ -216,8 +239,11 @@ static int check_once(struct check_run *run)
 		check_rules_apply(run->setup.rules, run->report);
 	}
 	status = check_report_exit_status(run->report);
+	errno = 0;
 	if (!print(run)) {
-		fputs("midrelay: the result could not be written\n", stderr);
+		run->unwritten = true;
+		if (errno != EPIPE) /* a reader that has seen enough needs no words */
+			fputs("midrelay: the result could not be written\n", stderr);
 		return EXIT_STATUS_FAILED;
 	}
 	return status;
@@ -243,7 +269,7 @@ static int repeat(struct check_run *run)
 	status = last = check_once(run);
 	if (run->before == NULL && run->report == NULL)
 		return status;
-	while (run->caught == 0) {
+	while (run->caught == 0 && !run->unwritten) {
 		end_round(run);
 		loop_timer_add(run->timer, run->options->watch_ms);
 		loop_run(run->loop);
@@ -271,7 +297,7 @@ static bool prepare(struct check_run *run)
 	run->timer = evtimer_new(run->loop->base, on_timer, run);
 	for (i = 0; i < 2; i++) {
 		run->signals[i] = evsignal_new(run->loop->base, numbers[i], on_signal, run);
-		if (run->timer == NULL || run->signals[i] == NULL || event_add(run->signals[i], NULL) != 0) {
+		if (run->timer == NULL || run->signals[i] == NULL) {
 			fputs("midrelay: libevent has no event for timers and signals\n", stderr);
 			return false;
 		}
