@@ -425,6 +425,26 @@ def test_expect(case):
     assert done.returncode == 78 and "unknown.ini:1: " in done.stderr and "did you mean corp?" in done.stderr, done
 
 
+def test_expect_tells_faults_where_they_are(case):
+    """What a rule's path has from the configuration or from an option is not the rule's fault, and told once."""
+    rules = case.write("rules.ini", "".join("[%s]\ntarget = %s.example\npath = http://p:1\nexpect = clean\n" %
+                                            (name, name) for name in ("one", "two")))
+    config = case.write("check.ini", "[relay r]\nlisten = 127.0.0.1:0\ntarget = t\nproxy = http://p:1\nproxy_user = u\n"
+                        "proxy_password = file:/nowhere\n")
+    done = case.run("check", "-c", config, "--expect", rules)
+    assert done.returncode == 78 and re.findall(r":(\d+): ", done.stderr) == ["6"], done
+    # A literal password is warned of at its line, and nowhere else.
+    config = case.write("literal.ini", open(config).read().replace("file:/nowhere", "s3cret") + "trust = /nowhere\n")
+    done = case.run("check", "-c", config, "--expect", rules)
+    assert done.returncode == 78 and re.findall(r":(\d+): ", done.stderr) == ["6", "7"], done
+    for options, named in ((["--trust", "/nowhere"], "--trust"),
+                           (["--proxy-user", "u", "--proxy-password", "file:/nowhere"], "--proxy-password")):
+        for more in ([], ["--target", "t"]):
+            done = case.run("check", "--expect", rules, *options, *more)
+            assert done.returncode == 78 and done.stderr.startswith("midrelay: %s: " % named), done
+            assert done.stderr.count("/nowhere") == 1, done
+
+
 def test_expect_takes_the_proxys_own_settings(case):
     instance = case.instance(ask="none")
     proxy = case.proxy(instance, auth=[harness.USER, harness.PASSWORD])

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "check/check_changes.h"
 #include "check/check_compare.h"
+#include "check/check_draft.h"
 #include "check/check_report.h"
 #include "check/check_rules.h"
 
@@ -279,6 +280,29 @@ static void test_a_rule_that_speaks_of_no_path_fails(void **state)
 	check_rules_free(rules);
 }
 
+/* Between its two readings somebody has begun to write it anew. */
+static void test_a_file_that_is_empty_now_can_be_added_to(void **state)
+{
+	char file[] = "/tmp/midrelay-draft-XXXXXX";
+	const struct check_draft_options none = {0};
+	struct config_report report;
+	struct check_draft *draft;
+	struct config *config;
+	int fd = mkstemp(file);
+
+	assert_true(fd >= 0);
+	close(fd);
+	draft = check_draft_new(file, &none);
+	check_draft_add(draft, NULL, "t.example:443", "direct", 1);
+	config_report_init(&report, file);
+	config = check_draft_load(draft, &report);
+	assert_non_null(config);
+	config_free(config);
+	config_report_clear(&report);
+	check_draft_free(draft);
+	unlink(file);
+}
+
 /* ---- exit status without rules ---- */
 
 static void test_exit_status_without_rules(void **state)
@@ -378,6 +402,7 @@ int main(void)
 	    cmocka_unit_test(test_bad_rules_are_refused),
 	    cmocka_unit_test(test_rules_decide_the_exit_status),
 	    cmocka_unit_test(test_a_rule_that_speaks_of_no_path_fails),
+	    cmocka_unit_test(test_a_file_that_is_empty_now_can_be_added_to),
 	    cmocka_unit_test(test_exit_status_without_rules),
 	    cmocka_unit_test(test_only_changes_are_told),
 	    cmocka_unit_test(test_items_of_one_file_change_one_by_one),
