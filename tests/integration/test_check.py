@@ -147,6 +147,12 @@ def test_inspected_is_status_3(case):
     path = found["paths"][0]
     assert path["verdict"] == "inspected" and path["failure"] is None, path
     assert path["stages"]["tls"]["outcome"] == "warned" and "inspection = warn" in path["notes"][0], path
+    # Two reasons are two.
+    config = configured(case, {"relay r": case.keys(instance, [inspecting], trust=None, inspection="warn",
+                                                    require_client_cert_request="no")})
+    path = check(case, "-c", config, status=3, env=dict(os.environ, SSL_CERT_FILE=both))["paths"][0]
+    assert path["notes"][0] == "judged inspected, and used because of inspection = warn: the issuer looks like " \
+        "Zscaler, no Certificate Transparency timestamp came with it", path
 
 
 def test_a_chain_that_fails_here_and_verifies_there_is_status_3(case):
