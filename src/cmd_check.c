@@ -207,6 +207,19 @@ static int judge_options(struct check_options *options)
 	return EXIT_STATUS_OK;
 }
 
+/* getopt's '?'.  What stands behind a misspelt --proxy-password= is not repeated. */
+static int refuse_option(const char *arg)
+{
+	int len = (int)strcspn(arg, "=");
+
+	/* One of several letters behind a dash: `arg` may be the one before. */
+	if (optopt != 0 && optopt < OPTION_TARGET)
+		return command_usage_error(&command_check, "there is no option -%c", optopt);
+	if (optopt != 0)
+		return command_usage_error(&command_check, "%.*s takes no value", len, arg);
+	return command_usage_error(&command_check, "there is no option %.*s", len, arg);
+}
+
 static int run(int argc, char **argv)
 {
 	struct args args = {.options = {.quiet = false}};
@@ -219,7 +232,7 @@ static int run(int argc, char **argv)
 		if (id == ':')
 			return command_usage_error(&command_check, "%s needs a value", argv[optind - 1]);
 		if (id == '?')
-			return command_usage_error(&command_check, "there is no option %s", argv[optind - 1]);
+			return refuse_option(argv[optind - 1]);
 		/* Values become lines of a configuration. */
 		if (optarg != NULL && text_has_control(optarg))
 			return command_usage_error(&command_check, "an option's value has a control "

@@ -316,7 +316,9 @@ def test_usage(case):
             (["--target", "a\ninspection = ignore"], "control character"),
             (["--timeout", "soon"], "--timeout takes"), (["--probe", "soap"], "--probe takes"),
             (["--format", "xml"], "--format takes"), (["--watch", "1ms"], "--watch takes"),
-            (["--trust", "x"], "--trust goes with --target")]
+            (["--trust", "x"], "--trust goes with --target"),
+            (["-xy"], "there is no option -x"), (["--json=yes"], "--json takes no value"),
+            (["--proxy-pasword=open-secret"], "there is no option --proxy-pasword")]
     for args, words in rows:
         done = case.run("check", *args)
         assert done.returncode == 64 and words in done.stderr and done.stdout == "", (args, done)
