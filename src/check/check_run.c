@@ -16,6 +16,7 @@
 
 #include "base/exit_status.h"
 #include "base/mem.h"
+#include "base/privileges.h"
 #include "check/check_changes.h"
 #include "check/check_compare.h"
 #include "check/check_local.h"
@@ -288,6 +289,7 @@ static bool prepare(struct check_run *run)
 	struct error err;
 	size_t i;
 
+	(void)privileges_raise_file_limit(); /* all paths are walked at once */
 	run->loop = loop_new(0, &err);
 	if (run->loop == NULL) {
 		fprintf(stderr, "midrelay: %s\n", err.text);

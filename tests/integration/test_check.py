@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -271,6 +272,16 @@ def test_half_of_twenty_paths_hang(case):
     assert codes == {"connect-timeout", "proxy-timeout", "tls-timeout"}, codes
 
 
+def test_more_paths_than_the_soft_limit_has_descriptors(case):
+    silent = case.proxy(case.instance(), silent=True)
+    rules = case.write("many.ini", "".join("[r%d]\ntarget = t%d.example\npath = %s\nexpect = proxy-timeout\n" %
+                                           (i, i, url(silent)) for i in range(60)))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    found = check(case, "--expect", rules, "--trust", case.pki["root.pem"], "--timeout", "%dms" % (500 * SLOW),
+                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, hard)))
+    assert len(found["paths"]) == 60, found["summary"]
+
+
 def test_two_relays_and_a_filter(case):
     one, two = case.instance(), case.instance(answer="cert-refused")
     config = configured(case, {"relay one": case.keys(one), "relay two": case.keys(two)})
@@ -345,7 +356,9 @@ def test_listen_addresses(case):
         left.bind(case.path("left"))
         left.close()
         listen = ["127.0.0.1:%d" % m.port(), "127.0.0.1:%d" % other.getsockname()[1], "unix:" + case.path("left"),
-                  "unix:" + case.path("free"), "unix:" + case.write("file", ""), "127.0.0.1:0"]
+                  "unix:" + case.path("free"), "unix:" + case.write("file", ""), "127.0.0.1:0",
+                  "unix:" + case.path("dangling") + "/socket"]
+        os.symlink(case.path("nowhere"), case.path("dangling"))
         found = check_relay(case, instance, status=1, listen=listen)
         seen = {item["subject"]: item for item in found["local"] if item["what"] == "listen"}
         other.settimeout(0)
@@ -361,6 +374,7 @@ def test_listen_addresses(case):
     assert seen[listen[3]]["seen"] == "free" and not os.path.exists(case.path("free")), seen
     assert seen[listen[4]]["outcome"] == "failed" and "no socket" in seen[listen[4]]["seen"], seen
     assert seen[listen[5]]["outcome"] == "passed", seen
+    assert seen[listen[6]]["outcome"] == "failed" and "No such" in seen[listen[6]]["seen"], seen
 
 
 def test_listen_unix_of_a_running_midrelay(case):
