@@ -1,10 +1,12 @@
 /* main: the command table, global flags, exit status.  Each command lives in its own cmd_*.c. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "tls/record_buffers.h"
@@ -72,10 +74,25 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return end(command->run(argc, argv));
 }
 
+/*
+ * A key file or a connection that was given the number of a closed stream would get what is printed or logged.
+ * Opened the wrong way round, so that a result that cannot be written stays an error.
+ */
+static void fill_closed_streams(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	size_t i;
 
+	fill_closed_streams();
 	record_buffers_install();
 	/* OpenSSL's and stdio's writes to a closed peer must be errors, in every command. */
 	signal(SIGPIPE, SIG_IGN);

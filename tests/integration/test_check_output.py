@@ -86,5 +86,20 @@ def test_a_reader_that_is_stuck_holds_nobody(case):
     assert status == -signal.SIGTERM and err == "", (status, err)
 
 
+def test_no_connection_gets_the_number_of_a_closed_stream(case):
+    """What is printed or logged would go there."""
+    silent = case.proxy(case.instance(), silent=True)
+    process = subprocess.Popen(WRAPPER + [BINARY, "check", "--target", "a.example", "--proxy", harness.url(silent)],
+                               preexec_fn=lambda: os.closerange(0, 3))
+    case.cleanups.append(lambda: process.poll() is None and process.kill())
+    wait_until(lambda: silent.connections, "the dial")
+    assert [os.readlink("/proc/%d/fd/%d" % (process.pid, fd)) for fd in range(3)] == ["/dev/null"] * 3
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(LIMIT) == -signal.SIGTERM
+    # A result for which there is nobody is none.
+    assert subprocess.run(WRAPPER + [BINARY, "explain"], preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE,
+                          check=False).returncode == 1
+
+
 if __name__ == "__main__":
     harness.main()
