@@ -98,6 +98,31 @@ static void test_unverified_everywhere_stays_untrusted(void **state)
 	check_report_free(report);
 }
 
+/* Its chain verifies, and the administrator's own condition says that it is somebody else. */
+static void test_a_server_that_is_refused_is_not_the_real_one(void **state)
+{
+	const struct judge_evidence refused[] = {
+	    {.pin = JUDGE_NOT_MATCHED}, {.expect_issuer = JUDGE_NOT_MATCHED}, {.staple = JUDGE_STAPLE_REFUSED}};
+	size_t i;
+
+	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct check_report *report = check_report_new();
+		struct check_path *path = add_path(report, "http://a:1", DIAGNOSIS_TLS_ISSUER);
+
+		show(path, FAKE, "CN=Corp CA", TLS_FAULT_NONE);
+		path->evidence->pin = refused[i].pin;
+		path->evidence->expect_issuer = refused[i].expect_issuer;
+		path->evidence->staple = refused[i].staple;
+		show(add_path(report, "http://b:1", DIAGNOSIS_TLS_UNTRUSTED), REAL, "CN=Other", TLS_FAULT_UNTRUSTED);
+		check_compare(report);
+		assert_int_equal(report->finding_count, 2);
+		assert_int_equal(report->findings[0].outcome, CHECK_FAILED);
+		assert_null(strstr(report->findings[0].text, "the real server"));
+		assert_int_equal(report->paths[1].verdict, CHECK_BROKEN);
+		check_report_free(report);
+	}
+}
+
 /* The list of paths is bounded, so that what follows from it is there whole. */
 static void test_many_paths_leave_room_for_the_verdict(void **state)
 {
@@ -395,6 +420,7 @@ int main(void)
 	    cmocka_unit_test(test_unverified_where_another_verifies_is_inspected),
 	    cmocka_unit_test(test_a_path_of_two_relays_is_named_once),
 	    cmocka_unit_test(test_unverified_everywhere_stays_untrusted),
+	    cmocka_unit_test(test_a_server_that_is_refused_is_not_the_real_one),
 	    cmocka_unit_test(test_many_paths_leave_room_for_the_verdict),
 	    cmocka_unit_test(test_only_what_was_seen_of_the_same_target_counts),
 	    cmocka_unit_test(test_two_issuers_that_verify_are_told),
