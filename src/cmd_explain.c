@@ -261,7 +261,7 @@ static int explain_run(int argc, char **argv)
 			options = false;
 		} else if (options && strcmp(argv[i], "--json") == 0) {
 			json = true;
-		} else if (options && argv[i][0] == '-') {
+		} else if (options && argv[i][0] == '-' && argv[i][1] != '\0') {
 			free(words);
 			return command_usage_error(&command_explain, "unknown option '%s'", argv[i]);
 		} else if (words != NULL && diagnosis_find(words) != NULL) {
