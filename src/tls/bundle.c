@@ -155,7 +155,7 @@ static bool fetch_key(const struct bundle_read *how, struct bundle *found, struc
 	text_escape(how->name, strlen(how->name), uri, sizeof(uri));
 	if (strcasestr(how->name, "pin-value=") != NULL)
 		return error_set(err, "a PIN does not belong into the URI of a key, which is shown to many: "
-		    "set client_passphrase (on the command line: --passphrase)");
+		    "set client_passphrase (for `midrelay bundle`: --passphrase)");
 	found->key = provider_key_from_uri(how->name, how->passphrase, err);
 	if (found->key == NULL)
 		return error_prefix(err, "%s", uri);

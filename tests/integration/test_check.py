@@ -336,6 +336,9 @@ def test_usage(case):
         assert "open-secret" not in done.stderr, done.stderr
     done = case.run("check", "--target", "localhost:1", "--client-bundle", case.path("nowhere.pem"))
     assert done.returncode == 78 and "--client-bundle: " in done.stderr and "No such file" in done.stderr, done
+    # check has no --passphrase.
+    done = case.run("check", "--target", "localhost:1", "--client-bundle", case.pki["client-encrypted-bundle.pem"])
+    assert done.returncode == 78 and "set client_passphrase (for `midrelay bundle`: --passphrase)" in done.stderr, done
 
 
 def test_faults_are_listed_as_config_does(case):
