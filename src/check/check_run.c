@@ -7,6 +7,7 @@
 #include "check/check_run.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,6 +263,14 @@ static void end_round(struct check_run *run)
 	run->report = NULL;
 }
 
+/* As long as nothing changes nothing is written, which alone would not show that the reader has gone. */
+static bool has_reader(const struct check_run *run)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO};
+
+	return run->options->quiet || poll(&out, 1, 0) != 1 || (out.revents & POLLERR) == 0;
+}
+
 static int repeat(struct check_run *run)
 {
 	int status, last;
@@ -276,6 +285,8 @@ static int repeat(struct check_run *run)
 		loop_run(run->loop);
 		if (run->caught != 0)
 			break;
+		if (!has_reader(run))
+			return EXIT_STATUS_FAILED;
 		status = check_once(run);
 		if (run->caught == 0)
 			last = status;

@@ -58,10 +58,15 @@ def test_watch_ends_with_its_reader(case):
     os.close(writing)
     assert os.read(reading, 1)
     os.close(reading)
-    wait_until(lambda: len(instance.connections) >= 3, "the first round")
-    instance.configure(answer="cert-refused")
+    # Nothing changes, so that there is nothing more to write.
     status, err = ended(process)
     assert status == 1 and err == "", (status, err)
+
+
+def test_watch_ends_where_nothing_can_be_written(case):
+    with open("/dev/full", "w") as full:
+        status, err = ended(start(full, "check", "--target", "localhost:1", "--watch", "1s"))
+    assert status == 1 and err.count(WORDS) == 1, (status, err)
 
 
 def test_a_reader_that_is_stuck_holds_nobody(case):
