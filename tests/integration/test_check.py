@@ -444,6 +444,10 @@ def test_expect(case):
     wrong = case.write("wrong.ini", rules.split("[stopped]")[0].replace("clean", "blocked"))
     found = check(case, "-c", config, "--expect", wrong, status=1)
     assert found["paths"][0]["expectation"]["held"] is False
+    # A file of rules is no configuration, whatever is wrong with it.
+    for file in (case.path("nowhere.ini"), case.dir):
+        done = case.run("check", "--expect", file)
+        assert done.returncode == 78 and done.stderr.startswith(file) and "configuration" not in done.stderr, done
     # A rule about a proxy that nobody has is a fault of the rules.
     unknown = case.write("unknown.ini", rules.split("[stopped]")[0].replace("path = direct", "path = corb"))
     done = case.run("check", "-c", config, "--expect", unknown)
