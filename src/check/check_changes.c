@@ -27,18 +27,18 @@ static const struct check_path *find_path(const struct check_report *report, con
 	return NULL;
 }
 
-static const struct check_item *find_item(const struct check_report *report, const struct check_item *like)
+/* Of the first `count` items, those of the same thing that ended alike: one file may have several. */
+static size_t count_alike(const struct check_report *report, size_t count, const struct check_item *like)
 {
-	size_t i;
+	size_t alike = 0, i;
 
-	for (i = 0; i < report->item_count; i++) {
+	for (i = 0; i < count; i++) {
 		const struct check_item *item = &report->items[i];
 
-		if (same_text(item->relay, like->relay) && same_text(item->what, like->what) &&
-		    same_text(item->subject, like->subject))
-			return item;
+		alike += same_text(item->relay, like->relay) && same_text(item->what, like->what) &&
+		    same_text(item->subject, like->subject) && item->outcome == like->outcome;
 	}
-	return NULL;
+	return alike;
 }
 
 static void print_state(const struct check_path *path, FILE *to)
@@ -85,10 +85,12 @@ static size_t print_path(const struct check_path *was, const struct check_path *
 	return count;
 }
 
-static size_t print_item(const struct check_item *was, const struct check_item *is, const char *when,
-    FILE *to)
+static size_t print_item(const struct check_report *before, const struct check_report *now, size_t at,
+    const char *when, FILE *to)
 {
-	if (was != NULL && was->outcome == is->outcome)
+	const struct check_item *is = &now->items[at];
+
+	if (count_alike(now, at + 1, is) <= count_alike(before, before->item_count, is))
 		return 0;
 	fprintf(to, "%s %s %s: %s: %s\n", when, is->what, is->subject, check_outcome_name(is->outcome),
 	    is->seen);
@@ -105,7 +107,7 @@ size_t check_changes_print(const struct check_report *before, const struct check
 	if (gmtime_r(&began, &tm) != NULL)
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	for (i = 0; i < now->item_count; i++)
-		count += print_item(find_item(before, &now->items[i]), &now->items[i], when, to);
+		count += print_item(before, now, i, when, to);
 	for (i = 0; i < now->path_count; i++)
 		count += print_path(find_path(before, &now->paths[i]), &now->paths[i], when, to);
 	return count;

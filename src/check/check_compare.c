@@ -21,8 +21,11 @@ static bool saw_server(const struct check_path *path)
 /* The server that the target's operators run, as far as a chain and the judgement can tell. */
 static bool saw_real_server(const struct check_path *path)
 {
-	return saw_server(path) && path->evidence->chain.kind == TLS_FAULT_NONE && path->evidence->reasons == 0 &&
-	    path->verdict != CHECK_INSPECTED;
+	const struct judge_evidence *evidence = path->evidence;
+
+	return saw_server(path) && evidence->chain.kind == TLS_FAULT_NONE && evidence->reasons == 0 &&
+	    evidence->pin != JUDGE_NOT_MATCHED && evidence->expect_issuer != JUDGE_NOT_MATCHED &&
+	    evidence->staple != JUDGE_STAPLE_REFUSED && path->verdict != CHECK_INSPECTED;
 }
 
 static bool same_target(const struct check_path *a, const struct check_path *b)

@@ -14,6 +14,8 @@
 /* The lines of the options' relay are always the same, so that a line tells the option. */
 enum line { LINE_SECTION = 1, LINE_LISTEN, LINE_TARGET, LINE_USER, LINE_PASSWORD, LINE_BUNDLE, LINE_TRUST,
     LINE_PATHS };
+/* Those of a rule's relay, too, where there is no file: counted from its section. */
+enum added_line { ADDED_SECTION, ADDED_LISTEN, ADDED_TARGET, ADDED_PATH, ADDED_TRUST, ADDED_USER, ADDED_PASSWORD };
 
 static void put(FILE *to, const char *key, const char *value)
 {
@@ -50,7 +52,7 @@ static void wipe(char *text, size_t len)
 static void append(struct check_draft *draft, char *text, size_t len)
 {
 	char *whole = mem_calloc(1, draft->len + len + 2);
-	size_t i;
+	size_t taken = len, i;
 
 	if (draft->len > 0)
 		memcpy(whole, draft->text, draft->len);
@@ -62,7 +64,7 @@ static void append(struct check_draft *draft, char *text, size_t len)
 		draft->lines++;
 	}
 	wipe(draft->text, draft->len);
-	wipe(text, len - 1);
+	wipe(text, taken);
 	draft->text = whole;
 	draft->len += len;
 }
@@ -195,22 +197,79 @@ struct config *check_draft_load(const struct check_draft *draft, struct config_r
 	return config_load_bytes(draft->name, draft->text, draft->len, report);
 }
 
+/* Where the line stands in what was added; NULL: in the text that this began with. */
+static const struct added *find_added(const struct check_draft *draft, unsigned line)
+{
+	const struct added *found = NULL;
+	size_t i;
+
+	for (i = 0; i < draft->added_count && draft->added[i].line <= line; i++)
+		found = &draft->added[i];
+	return found;
+}
+
+/* An option that every rule's relay has is at fault, and no rule: the line of the option, or 0. */
+static unsigned option_line(const struct check_draft *draft, const struct added *added, unsigned line)
+{
+	if (draft->has_file)
+		return 0;
+	switch (line - added->line) {
+	case ADDED_TRUST:
+		return LINE_TRUST;
+	case ADDED_USER:
+		return LINE_USER;
+	case ADDED_PASSWORD:
+		return LINE_PASSWORD;
+	}
+	return 0;
+}
+
+static bool is_told(const struct config_fault *faults, size_t count, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (strcmp(faults[i].text, text) == 0)
+			return true;
+	return false;
+}
+
+/* What the file's own lines deserve is noted at these. */
+static void drop_notes(const struct check_draft *draft, struct config_report *from)
+{
+	size_t kept = 0, i;
+
+	for (i = 0; i < from->note_count; i++) {
+		if (find_added(draft, from->notes[i].line) == NULL)
+			from->notes[kept++] = from->notes[i];
+		else
+			free(from->notes[i].text);
+	}
+	from->note_count = kept;
+}
+
 void check_draft_move_faults(const struct check_draft *draft, struct config_report *from,
     struct config_report *rules)
 {
-	size_t kept = 0, i, j;
+	size_t kept = 0, i;
+
+	if (draft->has_file)
+		drop_notes(draft, from);
 
 	for (i = 0; i < from->fault_count; i++) {
 		struct config_fault fault = from->faults[i];
-		unsigned rule_line = 0;
+		const struct added *added = find_added(draft, fault.line);
+		unsigned option = added != NULL ? option_line(draft, added, fault.line) : 0;
+		/* What a rule's relay has from elsewhere is at fault there, too. */
+		bool told = added != NULL && is_told(from->faults, kept, fault.text);
 
-		for (j = 0; j < draft->added_count && draft->added[j].line <= fault.line; j++)
-			rule_line = draft->added[j].rule_line;
-		if (rule_line == 0) {
-			from->faults[kept++] = fault;
+		if (added == NULL || (option != 0 && !told)) {
+			from->faults[kept] = fault;
+			from->faults[kept++].line = option != 0 ? option : fault.line;
 			continue;
 		}
-		config_report_fault(rules, rule_line, "%s", fault.text);
+		if (!told)
+			config_report_fault(rules, added->rule_line, "%s", fault.text);
 		free(fault.text);
 	}
 	from->fault_count = kept;

@@ -32,7 +32,10 @@ void check_draft_add(struct check_draft *draft, const struct config *config, con
     const char *path, unsigned rule_line);
 /* As config_load(). */
 struct config *check_draft_load(const struct check_draft *draft, struct config_report *report);
-/* Moves faults in what was added to the report about the rules, at the rules' lines. */
+/*
+ * Moves faults in what was added, which are in the order of their lines, to the report about the rules, at the
+ * rules' lines; those that an option or the file has caused stay, once, at its line.  Notes stay in the same way.
+ */
 void check_draft_move_faults(const struct check_draft *draft, struct config_report *from,
     struct config_report *rules);
 /* For one without a file: puts the option before every fault, in place of the key. */

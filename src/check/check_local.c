@@ -234,7 +234,7 @@ static void check_unix(const struct place *place, const struct addr *addr, const
 			char *directory = mem_strdup(path), *slash = strrchr(directory, '/');
 
 			slash[slash == directory] = '\0';
-			if (lstat(directory, &st) == 0)
+			if (stat(directory, &st) == 0)
 				error = 0;
 			free(directory);
 		}

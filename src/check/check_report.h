@@ -111,7 +111,7 @@ struct check_item {
 struct check_finding {
 	char *target;
 	enum check_outcome outcome; /* PASSED: all see the same; WARNED, FAILED */
-	char text[2 * CHECK_TEXT_BYTES];
+	char text[3 * CHECK_TEXT_BYTES]; /* a list of paths, an issuer, and what follows from them */
 };
 
 struct check_report {

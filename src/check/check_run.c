@@ -6,6 +6,8 @@
  */
 #include "check/check_run.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 
 #include "base/exit_status.h"
 #include "base/mem.h"
+#include "base/privileges.h"
 #include "check/check_changes.h"
 #include "check/check_compare.h"
 #include "check/check_local.h"
@@ -35,7 +38,8 @@ struct check_run {
 	struct check_walk *walk;
 	struct check_progress *progress;
 	struct event *timer, *signals[2];
-	int caught; /* 0: no signal */
+	int caught;     /* 0: no signal */
+	bool unwritten; /* nobody gets the results any more */
 };
 
 bool check_format_parse(const char *word, enum check_format *format)
@@ -114,6 +118,23 @@ static void begin_progress(struct check_run *run)
 	loop_timer_add(run->timer, DRAW_INTERVAL_MS);
 }
 
+static void hear_signals(struct check_run *run)
+{
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		event_add(run->signals[i], NULL);
+}
+
+/* Waiting for a file, or for the reader of the result, no loop sees them: the default action ends that. */
+static void leave_signals(struct check_run *run)
+{
+	size_t i;
+
+	for (i = 0; i < 2; i++)
+		event_del(run->signals[i]);
+}
+
 static void walk(struct check_run *run)
 {
 	struct check_walk_params params = {
@@ -132,6 +153,7 @@ static void walk(struct check_run *run)
 	};
 
 	begin_progress(run);
+	hear_signals(run);
 	run->walk = check_walk_start(&params);
 	loop_run(run->loop);
 	check_walk_cancel(run->walk);
@@ -139,6 +161,9 @@ static void walk(struct check_run *run)
 	event_del(run->timer);
 	check_progress_end(run->progress);
 	run->progress = NULL;
+	/* Between rounds it is the loop that waits. */
+	if (run->options->watch_ms == 0)
+		leave_signals(run);
 }
 
 static bool print(const struct check_run *run)
@@ -216,8 +241,11 @@ static int check_once(struct check_run *run)
 		check_rules_apply(run->setup.rules, run->report);
 	}
 	status = check_report_exit_status(run->report);
+	errno = 0;
 	if (!print(run)) {
-		fputs("midrelay: the result could not be written\n", stderr);
+		run->unwritten = true;
+		if (errno != EPIPE) /* a reader that has seen enough needs no words */
+			fputs("midrelay: the result could not be written\n", stderr);
 		return EXIT_STATUS_FAILED;
 	}
 	return status;
@@ -235,6 +263,14 @@ static void end_round(struct check_run *run)
 	run->report = NULL;
 }
 
+/* As long as nothing changes nothing is written, which alone would not show that the reader has gone. */
+static bool has_reader(const struct check_run *run)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO};
+
+	return run->options->quiet || poll(&out, 1, 0) != 1 || (out.revents & POLLERR) == 0;
+}
+
 static int repeat(struct check_run *run)
 {
 	int status, last;
@@ -243,12 +279,14 @@ static int repeat(struct check_run *run)
 	status = last = check_once(run);
 	if (run->before == NULL && run->report == NULL)
 		return status;
-	while (run->caught == 0) {
+	while (run->caught == 0 && !run->unwritten) {
 		end_round(run);
 		loop_timer_add(run->timer, run->options->watch_ms);
 		loop_run(run->loop);
 		if (run->caught != 0)
 			break;
+		if (!has_reader(run))
+			return EXIT_STATUS_FAILED;
 		status = check_once(run);
 		if (run->caught == 0)
 			last = status;
@@ -262,6 +300,7 @@ static bool prepare(struct check_run *run)
 	struct error err;
 	size_t i;
 
+	(void)privileges_raise_file_limit(); /* all paths are walked at once */
 	run->loop = loop_new(0, &err);
 	if (run->loop == NULL) {
 		fprintf(stderr, "midrelay: %s\n", err.text);
@@ -271,7 +310,7 @@ static bool prepare(struct check_run *run)
 	run->timer = evtimer_new(run->loop->base, on_timer, run);
 	for (i = 0; i < 2; i++) {
 		run->signals[i] = evsignal_new(run->loop->base, numbers[i], on_signal, run);
-		if (run->timer == NULL || run->signals[i] == NULL || event_add(run->signals[i], NULL) != 0) {
+		if (run->timer == NULL || run->signals[i] == NULL) {
 			fputs("midrelay: libevent has no event for timers and signals\n", stderr);
 			return false;
 		}

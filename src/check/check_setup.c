@@ -30,11 +30,14 @@ static bool is_walked(const struct config *config, const struct check_rule *rule
 	return false;
 }
 
-/* The configuration with the further relays that rules need; `config` is taken, and given back where nothing is added. */
+/*
+ * The configuration with the further relays that rules need; `config` is taken, and given back where nothing is added.
+ * *made tells whose the faults in it are; the caller frees it.
+ */
 static struct config *add_rules(struct check_setup *setup, const struct check_options *options, struct config *config,
-    struct config_report *faults)
+    struct check_draft **made)
 {
-	struct check_draft *draft = check_draft_new(options->file, &options->draft);
+	struct check_draft *draft = *made = check_draft_new(options->file, &options->draft);
 	struct config *whole;
 	size_t added = 0, i;
 
@@ -46,15 +49,11 @@ static struct config *add_rules(struct check_setup *setup, const struct check_op
 		check_draft_add(draft, config, rule->target_text, rule->path, rule->line);
 		added++;
 	}
-	if (added == 0) {
-		check_draft_free(draft);
+	if (added == 0)
 		return config;
-	}
 	config_report_clear(&setup->loaded);
 	config_report_init(&setup->loaded, options->file != NULL ? options->file : options->rules);
 	whole = check_draft_load(draft, &setup->loaded);
-	check_draft_move_faults(draft, &setup->loaded, faults);
-	check_draft_free(draft);
 	config_free(config);
 	return whole;
 }
@@ -149,6 +148,7 @@ static void print_faults(const struct check_options *options, struct config_repo
 
 int check_setup_load(struct check_setup *setup, const struct check_options *options)
 {
+	struct check_draft *draft = NULL;
 	struct config_report rules;
 	struct config *config;
 	int status = EXIT_STATUS_CONFIG;
@@ -161,7 +161,7 @@ int check_setup_load(struct check_setup *setup, const struct check_options *opti
 	if (options->rules != NULL)
 		setup->rules = check_rules_load(options->rules, &rules);
 	if (readable && setup->rules != NULL)
-		config = add_rules(setup, options, config, &rules);
+		config = add_rules(setup, options, config, &draft);
 	if (config != NULL) {
 		change(options, config, &setup->loaded);
 		setup->set = build_set(options, config, &setup->loaded);
@@ -169,6 +169,9 @@ int check_setup_load(struct check_setup *setup, const struct check_options *opti
 			config_free(config);
 	}
 	config_report_sort(&setup->loaded);
+	if (draft != NULL)
+		check_draft_move_faults(draft, &setup->loaded, &rules);
+	check_draft_free(draft);
 	config_report_sort(&rules);
 	if (setup->loaded.fault_count > 0)
 		print_faults(options, &setup->loaded);

@@ -189,17 +189,19 @@ static void fill_tls(struct check_path *seen, const struct stream *stream)
 static void note_inspection(struct check_path *seen, enum config_inspection inspection)
 {
 	const struct judge_evidence *evidence = seen->evidence;
+	bool product = (evidence->reasons & JUDGE_REASON_PRODUCT) != 0;
+	bool no_sct = (evidence->reasons & JUDGE_REASON_NO_SCT) != 0;
+	bool local = (evidence->reasons & JUDGE_REASON_LOCAL_ANCHOR) != 0;
 
-	check_steps_note(seen, "judged inspected, and used because of inspection = %s:%s%s%s%s",
+	check_steps_note(seen, "judged inspected, and used because of inspection = %s:%s%s%s%s%s%s",
 	    inspection == CONFIG_INSPECTION_IGNORE ? "ignore" : "warn",
-	    (evidence->reasons & JUDGE_REASON_PRODUCT) != 0 ? " the issuer looks like " : "",
-	    (evidence->reasons & JUDGE_REASON_PRODUCT) != 0 ? evidence->product : "",
-	    (evidence->reasons & JUDGE_REASON_NO_SCT) != 0 ? " no Certificate Transparency timestamp came "
-	    "with it;" : "", (evidence->reasons & JUDGE_REASON_LOCAL_ANCHOR) != 0 ?
-	    " its root was added to this host's store" : "");
+	    product ? " the issuer looks like " : "", product ? evidence->product : "",
+	    product && (no_sct || local) ? "," : "",
+	    no_sct ? " no Certificate Transparency timestamp came with it" : "", no_sct && local ? "," : "",
+	    local ? " its root was added to this host's store" : "");
 }
 
-/* A certificate that ends soon, in words. */
+/* A certificate that ends soon, or has ended and was taken all the same, in words. */
 static void note_end(struct check_path *seen, enum check_stage stage, const char *whose,
     const struct cert_end *end, int64_t warning_s)
 {
@@ -212,8 +214,12 @@ static void note_end(struct check_path *seen, enum check_stage stage, const char
 		return;
 	if (gmtime_r(&not_after, &tm) != NULL)
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	check_steps_note(seen, "%s certificate (%s) ends in %d days, at %s: %.100s", whose,
-	    cert_role_name(end->role), (int)(left_s / DAY_S), when, end->subject);
+	if (left_s < 0)
+		check_steps_note(seen, "%s certificate (%s) ended at %s: %.100s", whose,
+		    cert_role_name(end->role), when, end->subject);
+	else
+		check_steps_note(seen, "%s certificate (%s) ends in %d days, at %s: %.100s", whose,
+		    cert_role_name(end->role), (int)(left_s / DAY_S), when, end->subject);
 	warn(seen, stage);
 }
 

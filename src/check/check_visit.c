@@ -151,8 +151,7 @@ static void ask_further(struct check_visit *visit, enum check_question question)
 	if (inquiry->dial != NULL)
 		return;
 	diagnosis_set(&inquiry->result.diagnosis, DIAGNOSIS_LOCAL_LIMIT, "no timer for a dial");
-	inquiry->probe->outcome = CHECK_FAILED;
-	visit->under_way--;
+	visit->under_way--; /* judged with the others */
 }
 
 /* ---- answers ---- */

@@ -337,13 +337,13 @@ static bool slurp(const char *file, char **bytes, size_t *len, mode_t *mode, str
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
-		return error_set_errno(err, errno, "the configuration cannot be opened");
+		return error_set_errno(err, errno, "the file cannot be opened");
 	if (fstat(fd, &st) != 0) {
-		error_set_errno(err, errno, "the configuration cannot be examined");
+		error_set_errno(err, errno, "the file cannot be examined");
 		goto fail;
 	}
 	if (!S_ISREG(st.st_mode)) {
-		error_set(err, "the configuration is not a regular file");
+		error_set(err, "this is not a regular file");
 		goto fail;
 	}
 	buf = mem_calloc(1, CONFIG_FILE_MAX_BYTES + 1);
@@ -352,7 +352,7 @@ static bool slurp(const char *file, char **bytes, size_t *len, mode_t *mode, str
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			error_set_errno(err, errno, "the configuration cannot be read");
+			error_set_errno(err, errno, "the file cannot be read");
 			goto fail;
 		}
 		if (n == 0)
@@ -360,7 +360,7 @@ static bool slurp(const char *file, char **bytes, size_t *len, mode_t *mode, str
 		used += (size_t)n;
 	}
 	if (used > CONFIG_FILE_MAX_BYTES) {
-		error_set(err, "the configuration is larger than 1 MiB");
+		error_set(err, "the file is larger than 1 MiB");
 		goto fail;
 	}
 	close(fd);

@@ -1,10 +1,9 @@
 /*
  * diagnosis: the closed list of what can go wrong at run time, and what was seen when it did.
  *
- * One table feeds the log, the session line, the local 502, `explain`, and later `check`, metrics and exit
- * status.  A code is never renamed.  Its sentence (the *template of meaning*, for `explain`), remedy, stage
- * and RFC 9209 proxy error type stand in diagnosis_table.c; the sentence of one occurrence is written where
- * the fact is known.
+ * One table feeds the log, the session line, the local 502, `explain`, `check`, metrics and exit status.  A code
+ * is never renamed.  Its sentence (the *template of meaning*, for `explain`), remedy, stage and RFC 9209 proxy
+ * error type stand in diagnosis_table.c; the sentence of one occurrence is written where the fact is known.
  */
 #ifndef MIDRELAY_DIAL_DIAGNOSIS_H
 #define MIDRELAY_DIAL_DIAGNOSIS_H

@@ -156,7 +156,7 @@ static bool fetch_key(const struct bundle_read *how, struct bundle *found, struc
 	text_escape(how->name, strlen(how->name), uri, sizeof(uri));
 	if (strcasestr(how->name, "pin-value=") != NULL)
 		return error_set(err, "a PIN does not belong into the URI of a key, which is shown to many: "
-		    "set client_passphrase (on the command line: --passphrase)");
+		    "set client_passphrase (for `midrelay bundle`: --passphrase)");
 	/* OpenSSL would read the file, and ask nobody who else may. */
 	if (strncasecmp(how->name, "file:", strlen("file:")) == 0)
 		return error_set(err, "%s: is no file of this host: write its path as it is", uri);

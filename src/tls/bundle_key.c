@@ -15,7 +15,7 @@
 #include "tls/bundle.h"
 #include "tls/bundle_pbe.h"
 
-#define NEEDS_PASSPHRASE "the key is encrypted: set client_passphrase (on the command line: --passphrase)"
+#define NEEDS_PASSPHRASE "the key is encrypted: set client_passphrase (for `midrelay bundle`: --passphrase)"
 #define NOT_OPENED "the passphrase does not open the key (a wrong passphrase, or a damaged key)"
 #define MAX_SIGNATURE_BYTES 4096
 

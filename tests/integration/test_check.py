@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -147,6 +148,12 @@ def test_inspected_is_status_3(case):
     path = found["paths"][0]
     assert path["verdict"] == "inspected" and path["failure"] is None, path
     assert path["stages"]["tls"]["outcome"] == "warned" and "inspection = warn" in path["notes"][0], path
+    # Two reasons are two.
+    config = configured(case, {"relay r": case.keys(instance, [inspecting], trust=None, inspection="warn",
+                                                    require_client_cert_request="no")})
+    path = check(case, "-c", config, status=3, env=dict(os.environ, SSL_CERT_FILE=both))["paths"][0]
+    assert path["notes"][0] == "judged inspected, and used because of inspection = warn: the issuer looks like " \
+        "Zscaler, no Certificate Transparency timestamp came with it", path
 
 
 def test_a_chain_that_fails_here_and_verifies_there_is_status_3(case):
@@ -265,6 +272,16 @@ def test_half_of_twenty_paths_hang(case):
     assert codes == {"connect-timeout", "proxy-timeout", "tls-timeout"}, codes
 
 
+def test_more_paths_than_the_soft_limit_has_descriptors(case):
+    silent = case.proxy(case.instance(), silent=True)
+    rules = case.write("many.ini", "".join("[r%d]\ntarget = t%d.example\npath = %s\nexpect = proxy-timeout\n" %
+                                           (i, i, url(silent)) for i in range(60)))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    found = check(case, "--expect", rules, "--trust", case.pki["root.pem"], "--timeout", "%dms" % (500 * SLOW),
+                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, hard)))
+    assert len(found["paths"]) == 60, found["summary"]
+
+
 def test_two_relays_and_a_filter(case):
     one, two = case.instance(), case.instance(answer="cert-refused")
     config = configured(case, {"relay one": case.keys(one), "relay two": case.keys(two)})
@@ -310,13 +327,18 @@ def test_usage(case):
             (["--target", "a\ninspection = ignore"], "control character"),
             (["--timeout", "soon"], "--timeout takes"), (["--probe", "soap"], "--probe takes"),
             (["--format", "xml"], "--format takes"), (["--watch", "1ms"], "--watch takes"),
-            (["--trust", "x"], "--trust goes with --target")]
+            (["--trust", "x"], "--trust goes with --target"),
+            (["-xy"], "there is no option -x"), (["--json=yes"], "--json takes no value"),
+            (["--proxy-pasword=open-secret"], "there is no option --proxy-pasword")]
     for args, words in rows:
         done = case.run("check", *args)
         assert done.returncode == 64 and words in done.stderr and done.stdout == "", (args, done)
         assert "open-secret" not in done.stderr, done.stderr
     done = case.run("check", "--target", "localhost:1", "--client-bundle", case.path("nowhere.pem"))
     assert done.returncode == 78 and "--client-bundle: " in done.stderr and "No such file" in done.stderr, done
+    # check has no --passphrase.
+    done = case.run("check", "--target", "localhost:1", "--client-bundle", case.pki["client-encrypted-bundle.pem"])
+    assert done.returncode == 78 and "set client_passphrase (for `midrelay bundle`: --passphrase)" in done.stderr, done
 
 
 def test_faults_are_listed_as_config_does(case):
@@ -337,7 +359,9 @@ def test_listen_addresses(case):
         left.bind(case.path("left"))
         left.close()
         listen = ["127.0.0.1:%d" % m.port(), "127.0.0.1:%d" % other.getsockname()[1], "unix:" + case.path("left"),
-                  "unix:" + case.path("free"), "unix:" + case.write("file", ""), "127.0.0.1:0"]
+                  "unix:" + case.path("free"), "unix:" + case.write("file", ""), "127.0.0.1:0",
+                  "unix:" + case.path("dangling") + "/socket"]
+        os.symlink(case.path("nowhere"), case.path("dangling"))
         found = check_relay(case, instance, status=1, listen=listen)
         seen = {item["subject"]: item for item in found["local"] if item["what"] == "listen"}
         other.settimeout(0)
@@ -353,6 +377,7 @@ def test_listen_addresses(case):
     assert seen[listen[3]]["seen"] == "free" and not os.path.exists(case.path("free")), seen
     assert seen[listen[4]]["outcome"] == "failed" and "no socket" in seen[listen[4]]["seen"], seen
     assert seen[listen[5]]["outcome"] == "passed", seen
+    assert seen[listen[6]]["outcome"] == "failed" and "No such" in seen[listen[6]]["seen"], seen
 
 
 def test_listen_unix_of_a_running_midrelay(case):
@@ -419,10 +444,34 @@ def test_expect(case):
     wrong = case.write("wrong.ini", rules.split("[stopped]")[0].replace("clean", "blocked"))
     found = check(case, "-c", config, "--expect", wrong, status=1)
     assert found["paths"][0]["expectation"]["held"] is False
+    # A file of rules is no configuration, whatever is wrong with it.
+    for file in (case.path("nowhere.ini"), case.dir):
+        done = case.run("check", "--expect", file)
+        assert done.returncode == 78 and done.stderr.startswith(file) and "configuration" not in done.stderr, done
     # A rule about a proxy that nobody has is a fault of the rules.
     unknown = case.write("unknown.ini", rules.split("[stopped]")[0].replace("path = direct", "path = corb"))
     done = case.run("check", "-c", config, "--expect", unknown)
     assert done.returncode == 78 and "unknown.ini:1: " in done.stderr and "did you mean corp?" in done.stderr, done
+
+
+def test_expect_tells_faults_where_they_are(case):
+    """What a rule's path has from the configuration or from an option is not the rule's fault, and told once."""
+    rules = case.write("rules.ini", "".join("[%s]\ntarget = %s.example\npath = http://p:1\nexpect = clean\n" %
+                                            (name, name) for name in ("one", "two")))
+    config = case.write("check.ini", "[relay r]\nlisten = 127.0.0.1:0\ntarget = t\nproxy = http://p:1\nproxy_user = u\n"
+                        "proxy_password = file:/nowhere\n")
+    done = case.run("check", "-c", config, "--expect", rules)
+    assert done.returncode == 78 and re.findall(r":(\d+): ", done.stderr) == ["6"], done
+    # A literal password is warned of at its line, and nowhere else.
+    config = case.write("literal.ini", open(config).read().replace("file:/nowhere", "s3cret") + "trust = /nowhere\n")
+    done = case.run("check", "-c", config, "--expect", rules)
+    assert done.returncode == 78 and re.findall(r":(\d+): ", done.stderr) == ["6", "7"], done
+    for options, named in ((["--trust", "/nowhere"], "--trust"),
+                           (["--proxy-user", "u", "--proxy-password", "file:/nowhere"], "--proxy-password")):
+        for more in ([], ["--target", "t"]):
+            done = case.run("check", "--expect", rules, *options, *more)
+            assert done.returncode == 78 and done.stderr.startswith("midrelay: %s: " % named), done
+            assert done.stderr.count("/nowhere") == 1, done
 
 
 def test_expect_takes_the_proxys_own_settings(case):

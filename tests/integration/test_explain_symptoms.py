@@ -54,7 +54,7 @@ def test_every_symptom_is_found(case):
     """By its own words, within a line of a log, in capitals, and without quotation marks."""
     known = {info["code"] for info in codes.explained(case)}
     for says in table(case):
-        for words in ([says], [LINE % says], [says.upper()], says.split(" ")):
+        for words in ([says], [LINE % says], [says.upper()], says.split(" "), ["SEVERE", "-", *says.split(" ")]):
             answer = asked(case, *words)
             assert answer["symptom"] == says, (words, answer)
         assert len(answer["meaning"]) > 60 and len(answer["remedy"]) > 40, answer

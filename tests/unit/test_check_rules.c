@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "check/check_changes.h"
 #include "check/check_compare.h"
+#include "check/check_draft.h"
 #include "check/check_report.h"
 #include "check/check_rules.h"
 
@@ -94,6 +95,59 @@ static void test_unverified_everywhere_stays_untrusted(void **state)
 	assert_int_equal(report->finding_count, 1);
 	assert_non_null(strstr(report->findings[0].text, "http://a:1 and direct see "));
 	assert_non_null(strstr(report->findings[0].text, "no path shows one that verifies"));
+	check_report_free(report);
+}
+
+/* Its chain verifies, and the administrator's own condition says that it is somebody else. */
+static void test_a_server_that_is_refused_is_not_the_real_one(void **state)
+{
+	const struct judge_evidence refused[] = {
+	    {.pin = JUDGE_NOT_MATCHED}, {.expect_issuer = JUDGE_NOT_MATCHED}, {.staple = JUDGE_STAPLE_REFUSED}};
+	size_t i;
+
+	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		struct check_report *report = check_report_new();
+		struct check_path *path = add_path(report, "http://a:1", DIAGNOSIS_TLS_ISSUER);
+
+		show(path, FAKE, "CN=Corp CA", TLS_FAULT_NONE);
+		path->evidence->pin = refused[i].pin;
+		path->evidence->expect_issuer = refused[i].expect_issuer;
+		path->evidence->staple = refused[i].staple;
+		show(add_path(report, "http://b:1", DIAGNOSIS_TLS_UNTRUSTED), REAL, "CN=Other", TLS_FAULT_UNTRUSTED);
+		check_compare(report);
+		assert_int_equal(report->finding_count, 2);
+		assert_int_equal(report->findings[0].outcome, CHECK_FAILED);
+		assert_null(strstr(report->findings[0].text, "the real server"));
+		assert_int_equal(report->paths[1].verdict, CHECK_BROKEN);
+		check_report_free(report);
+	}
+}
+
+/* The list of paths is bounded, so that what follows from it is there whole. */
+static void test_many_paths_leave_room_for_the_verdict(void **state)
+{
+	static const char verdict[] = "TLS is inspected on the way", end[] = "set expect_issuer";
+	struct check_report *report = check_report_new();
+	char name[300], issuer[JUDGE_NAME_BYTES];
+	const char *text;
+	int i;
+
+	memset(issuer, 'i', sizeof(issuer) - 1);
+	issuer[sizeof(issuer) - 1] = '\0';
+	for (i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "http://proxy-%d.corp.example:3128", i);
+		show(add_path(report, name, DIAGNOSIS_TLS_UNTRUSTED), FAKE, issuer, TLS_FAULT_UNTRUSTED);
+	}
+	for (i = 0; i < 2; i++) {
+		snprintf(name, sizeof(name), "http://%0253d:65535", i);
+		show(add_path(report, name, DIAGNOSIS_OK), REAL, i == 0 ? issuer : "CN=other", TLS_FAULT_NONE);
+	}
+	check_compare(report);
+	assert_int_equal(report->finding_count, 3);
+	text = report->findings[0].text;
+	assert_string_equal(text + strlen(text) - strlen(verdict), verdict);
+	text = report->findings[2].text;
+	assert_string_equal(text + strlen(text) - strlen(end), end);
 	check_report_free(report);
 }
 
@@ -251,6 +305,29 @@ static void test_a_rule_that_speaks_of_no_path_fails(void **state)
 	check_rules_free(rules);
 }
 
+/* Between its two readings somebody has begun to write it anew. */
+static void test_a_file_that_is_empty_now_can_be_added_to(void **state)
+{
+	char file[] = "/tmp/midrelay-draft-XXXXXX";
+	const struct check_draft_options none = {0};
+	struct config_report report;
+	struct check_draft *draft;
+	struct config *config;
+	int fd = mkstemp(file);
+
+	assert_true(fd >= 0);
+	close(fd);
+	draft = check_draft_new(file, &none);
+	check_draft_add(draft, NULL, "t.example:443", "direct", 1);
+	config_report_init(&report, file);
+	config = check_draft_load(draft, &report);
+	assert_non_null(config);
+	config_free(config);
+	config_report_clear(&report);
+	check_draft_free(draft);
+	unlink(file);
+}
+
 /* ---- exit status without rules ---- */
 
 static void test_exit_status_without_rules(void **state)
@@ -306,20 +383,55 @@ static void test_only_changes_are_told(void **state)
 	check_report_free(now);
 }
 
+static void add_item(struct check_report *report, enum check_outcome outcome)
+{
+	struct check_item *item = check_report_add_item(report);
+
+	item->relay = mem_strdup("acme");
+	item->what = "client_bundle";
+	snprintf(item->subject, sizeof(item->subject), "/etc/bundle.pem");
+	snprintf(item->seen, sizeof(item->seen), "seen");
+	item->outcome = outcome;
+}
+
+/* A bundle has an item for its leaf and one for each certificate that ends soon. */
+static void test_items_of_one_file_change_one_by_one(void **state)
+{
+	struct check_report *before = check_report_new(), *now = check_report_new();
+	char text[1024] = "";
+
+	add_item(before, CHECK_PASSED);
+	add_item(before, CHECK_WARNED);
+	add_item(now, CHECK_PASSED);
+	add_item(now, CHECK_WARNED);
+	assert_int_equal(changes(before, now, text, sizeof(text)), 0);
+	add_item(now, CHECK_WARNED);
+	assert_int_equal(changes(before, now, text, sizeof(text)), 1);
+	assert_non_null(strstr(text, " client_bundle /etc/bundle.pem: warned: seen\n"));
+	now->items[0].outcome = CHECK_FAILED;
+	assert_int_equal(changes(before, now, text, sizeof(text)), 2);
+	check_report_free(before);
+	check_report_free(now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_unverified_where_another_verifies_is_inspected),
 	    cmocka_unit_test(test_a_path_of_two_relays_is_named_once),
 	    cmocka_unit_test(test_unverified_everywhere_stays_untrusted),
+	    cmocka_unit_test(test_a_server_that_is_refused_is_not_the_real_one),
+	    cmocka_unit_test(test_many_paths_leave_room_for_the_verdict),
 	    cmocka_unit_test(test_only_what_was_seen_of_the_same_target_counts),
 	    cmocka_unit_test(test_two_issuers_that_verify_are_told),
 	    cmocka_unit_test(test_rules_are_read),
 	    cmocka_unit_test(test_bad_rules_are_refused),
 	    cmocka_unit_test(test_rules_decide_the_exit_status),
 	    cmocka_unit_test(test_a_rule_that_speaks_of_no_path_fails),
+	    cmocka_unit_test(test_a_file_that_is_empty_now_can_be_added_to),
 	    cmocka_unit_test(test_exit_status_without_rules),
 	    cmocka_unit_test(test_only_changes_are_told),
+	    cmocka_unit_test(test_items_of_one_file_change_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
