@@ -31,7 +31,8 @@ struct listen_list {
 
 /*
  * Binds and listens at all addresses of the configuration; an address that `old` (may be NULL) has bound already is
- * taken over, unless it is a UNIX socket whose file is gone and can be made again.  On failure every fault is in the report, nothing new stays bound, and old is untouched.
+ * taken over, unless it is a UNIX socket whose file is gone and can be made again.  On failure every fault is in the
+ * report, nothing new stays bound, and old is untouched.
  */
 bool listen_list_open(struct listen_list *list, const struct config *config, const struct listen_list *old,
     struct config_report *report);
