@@ -25,11 +25,12 @@ struct identity_params {
 	const char *ciphers, *ciphersuites, *groups;
 	struct judge_rules rules; /* trust_system is set by identity_new() */
 	const char *crl_file;     /* with rules.crl */
+	const struct identity *cert_of; /* certificate, key and chain are this one's instead of a file's; NULL: no */
 	/*
-	 * Certificate, key and chain are this one's instead of a file's, and the trust is that one's; both or
-	 * neither.
+	 * The anchors, and the revocation lists beside them, are this one's, which was made for the same `trust`; NULL: they
+	 * are loaded.
 	 */
-	const struct identity *cert_of, *trust_of;
+	const struct identity *trust_of;
 };
 
 /* Which parameter a fault belongs to: the configuration key, for the line. */

@@ -3,12 +3,13 @@
 
 import base64
 import os
+import shutil
 import subprocess
 import time
 
 import harness
 import real
-from harness import assert_nothing_left
+from harness import Skip, assert_nothing_left
 import pki as pki_maker
 
 VERSIONS = ("1.2", "1.3")
@@ -205,6 +206,27 @@ def test_an_sct_in_tls(case):
         assert m.get("/").status == 200, m.tail()
         m = relay(case, server(case, version=version).port, trust="system", start={"env": env})
         m.fails("tls-inspected")
+
+
+@harness.counts_dials
+def test_relays_with_the_same_trust_share_it(case):
+    """And nobody else does: neither one with another trust between them, nor one with lists of revoked certificates."""
+    instance = case.instance()
+    trusts = {"first": {}, "other": {"trust": case.pki["inspect-root.pem"]}, "third": {},
+              "lists": crl_keys(case, crl(case, "intermediate", "server"), crl(case, "root")), "last": {}}
+    m = case.start({"relay " + name: case.keys(instance, **keys) for name, keys in trusts.items()})
+    for name in ("first", "third", "last"):
+        assert m.get(relay=name).status == 200
+    assert m.get(relay="other").status == 502 and m.get(relay="lists").status == 502
+    codes = {event["relay"]: event["code"] for event in m.events("path-failed")}
+    assert codes == {"other": "tls-untrusted", "lists": "tls-revoked"}, codes
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed")
+    trace = case.path("trace")
+    done = case.run("config", "-c", m.config, around=["strace", "-f", "-qq", "-e", "trace=openat", "-o", trace])
+    assert done.returncode == 0, done
+    opened = sum(line.count('"%s"' % case.pki["root.pem"]) for line in open(trace))
+    assert opened == 2, opened    # one for the three, one for the one with lists
 
 
 if __name__ == "__main__":
