@@ -216,20 +216,32 @@ static char *join(const char *before, const char *more)
 	return before == NULL ? mem_strdup(more) : mem_printf("%s %s", before, more);
 }
 
-/* The code in a line that was copied out of a log: "... 502 midrelay: CODE: ...", or NULL. */
+/* The code at the beginning of `text`, or NULL. */
+static const struct diagnosis_info *find_leading(const char *text)
+{
+	char *name = mem_strndup(text, strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-"));
+	const struct diagnosis_info *info = diagnosis_find(name);
+
+	free(name);
+	return info;
+}
+
+/*
+ * The code in a line that was copied out of a log, or NULL: the client's, "... 502 midrelay: CODE: ...", or one of ours, as
+ * text and as JSON.
+ */
 static const struct diagnosis_info *find_quoted(const char *line)
 {
-	static const char before[] = "midrelay: ";
-	const char *at = strstr(line, before);
-	const struct diagnosis_info *info;
-	char *name;
+	static const char *const before[] = {"midrelay: ", "code=", "end=", "\"code\":\"", "\"end\":\""};
+	const struct diagnosis_info *info = NULL;
+	const char *at;
+	size_t i;
 
-	if (at == NULL)
-		return NULL;
-	at += sizeof(before) - 1;
-	name = mem_strndup(at, strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789-"));
-	info = diagnosis_find(name);
-	free(name);
+	for (i = 0; info == NULL && i < sizeof(before) / sizeof(before[0]); i++) {
+		at = strstr(line, before[i]);
+		if (at != NULL)
+			info = find_leading(at + strlen(before[i]));
+	}
 	return info;
 }
 

@@ -76,6 +76,21 @@ def test_a_line_with_a_code_is_that_code(case):
     assert asked(case, line)["code"] == "proxy-denied"
 
 
+def test_a_line_of_our_own_log_is_its_code(case):
+    """As text and as JSON; one without a code is none."""
+    for log_format in ("text", "json"):
+        m = case.relay("instance.lab.test", [case.proxy("instance.lab.test", reply="skyhigh-block-403")],
+                       process={"log_format": log_format})
+        m.fails("proxy-denied")
+        m.session()
+        lines = m.log_bytes().decode().splitlines()
+        for event in ("path-failed", "session"):
+            line = next(line for line in lines if event in re.split(r'[\s"]+', line)[:12])
+            assert asked(case, line)["code"] == "proxy-denied", line
+        ready = next(line for line in lines if "ready" in line)
+        assert case.run("explain", ready).returncode == 64, ready
+
+
 def test_unknown_words(case):
     """Exit status 64, and what is near."""
     done = case.run("explain", "flux capacitor")
