@@ -70,6 +70,8 @@ static bool write_url(
 	http_buf_add(out, base->text, base->len);
 	if (base->len == 0 && (url.rest.len == 0 || url.rest.at[0] != '/'))
 		http_buf_add_text(out, "/");
+	else if (base->len == 0 && http_span_begins(url.rest, "//")) /* a path alone, not another host's (RFC 3986 3.3) */
+		http_buf_add_text(out, "/.");
 	http_buf_add_span(out, url.rest);
 	return true;
 }
