@@ -456,14 +456,19 @@ static void test_pfx_work_of_pbmac1(void **state)
 /* Each block may be opened at a price that is sensible for one alone. */
 static void test_work_is_bounded_for_a_file(void **state)
 {
-	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
-	PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(leaf_key);
+	const char *preload = getenv("LD_PRELOAD");
+	PKCS8_PRIV_KEY_INFO *info;
 	struct pki_text text = {0};
 	unsigned char *der = NULL;
+	EVP_CIPHER *cipher;
 	X509_SIG *sealed;
 	int len;
 
 	(void)state;
+	if (preload != NULL && strstr(preload, "vgpreload") != NULL)
+		skip(); /* valgrind takes minutes for what takes a second */
+	cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	info = EVP_PKEY2PKCS8(leaf_key);
 	sealed = PKCS8_encrypt(-1, cipher, "pw", 2, NULL, 0, BUNDLE_PBE_BUDGET / 2 + 1, info);
 	assert_non_null(sealed);
 	len = i2d_X509_SIG(sealed, &der);
