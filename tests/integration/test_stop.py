@@ -12,6 +12,9 @@ import harness
 import scripted
 from harness import SLOW, ask, read_all
 
+# Relays, of which each takes its time to start: as much more of it under valgrind.
+FEW = 3 if harness.WRAPPER else 30
+
 
 def refuses(m):
     try:
@@ -115,8 +118,8 @@ def test_sighup_while_draining_changes_nothing(case):
 def test_no_signal_takes_the_exit_status(case):
     """One that comes when everything is over but the process."""
     keys = case.keys("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()])
-    for _ in range(10):
-        m = case.start({"relay r%d" % i: dict(keys) for i in range(30)})
+    for _ in range(2 if harness.WRAPPER else 10):
+        m = case.start({"relay r%d" % i: dict(keys) for i in range(FEW)})
         m.signal(signal.SIGTERM)
         while m.process.poll() is None:
             os.kill(m.pid, signal.SIGHUP)
@@ -126,8 +129,10 @@ def test_no_signal_takes_the_exit_status(case):
 
 def test_sighup_while_it_starts_is_a_reload(case):
     """With so many relays that the start takes a while."""
+    if harness.WRAPPER:
+        raise harness.Skip("valgrind has signals blocked before midrelay has begun")
     keys = case.keys("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()])
-    m = case.start({"relay r%d" % i: dict(keys) for i in range(300)}, wait=False)
+    m = case.start({"relay r%d" % i: dict(keys) for i in range(10 * FEW)}, wait=False)
 
     def holds_sighup():
         with open("/proc/%d/status" % m.pid) as status:
@@ -144,7 +149,7 @@ def test_sighup_while_it_starts_is_a_reload(case):
 def test_a_storm_of_sighups_is_a_few_reloads(case):
     """And what comes behind it does not wait for as many: with relays enough that a reload takes a while."""
     keys = case.keys("instance.lab.test", ["http://127.0.0.1:%d" % case.closed_port()])
-    m = case.start({"relay r%d" % i: dict(keys) for i in range(200)})
+    m = case.start({"relay r%d" % i: dict(keys) for i in range(7 * FEW)})
     for _ in range(100):
         m.signal(signal.SIGHUP)
         harness.pace(0.001)
