@@ -47,10 +47,10 @@ def test_closed_standard_descriptors(case):
     path = case.path("relay.sock")
     keys = dict(case.keys(case.instance(), listen="unix:" + path))
     m = case.start({"relay r": keys}, wait=False, around=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
-    harness.wait_until(lambda: os.path.exists(path), "the listener")
+    harness.wait_until(lambda: os.path.exists(path), "the socket")
     with socket.socket(socket.AF_UNIX) as sock:
+        harness.wait_until(lambda: sock.connect_ex(path) == 0, "the listener")
         sock.settimeout(harness.LIMIT)
-        sock.connect(path)
         sock.sendall(harness.request_bytes())
         assert harness.read_response(sock).status == 200
     assert [os.readlink("/proc/%d/fd/%d" % (m.pid, fd)) for fd in range(3)] == ["/dev/null"] * 3
