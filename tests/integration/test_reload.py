@@ -37,9 +37,9 @@ def test_broken_configuration_keeps_the_old(case):
         m.write()
         before = len(m.events())
         m.reload(ok=False)
-        text = " ".join(" ".join(e.values()) for e in m.events()[before:])
-        for word in words:
-            assert word in text, (word, text)
+        # One line for each fault, and not all at once.
+        harness.wait_until(lambda: all(word in " ".join(" ".join(e.values()) for e in m.events()[before:])
+                                       for word in words), words)
         assert m.get("/").json()["client_cert"]["subject"].endswith("=mid-one")
     m.sections["relay r"] = good
     m.write()
