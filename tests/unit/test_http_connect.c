@@ -183,7 +183,7 @@ static const struct shape shapes[] = {
     {"405", "HTTP/1.1 405 Method Not Allowed\r\n\r\n", REFUSED, NOT_OK, {"405"}, 0},
     {"302", "HTTP/1.1 302 Found\r\nLocation: http://portal.example/login\r\n\r\n", REFUSED, NOT_OK,
 	{"; Location: http://portal.example/login"}, 0},
-    {"501", "HTTP/1.1 501 Not Implemented\r\n\r\n", REFUSED, NOT_OK, {"501"}, 0},
+    {"501", "HTTP/1.1 501 CONNECT Unsupported\r\n\r\n", REFUSED, NOT_OK, {"501"}, 0},
     {"999", "HTTP/1.1 999 Request denied\r\n\r\n", REFUSED, NOT_OK, {"999"}, 0},
     {"000", "HTTP/1.1 000 Nothing\r\n\r\n", REFUSED, NOT_OK, {"000"}, 0},
     {"reason-with-escape", "HTTP/1.1 403 \xe9\\x\r\n\r\n", REFUSED, DENIED, {"403 \\xe9\\\\x"}, 0},
