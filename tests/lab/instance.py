@@ -171,7 +171,7 @@ class Instance:
                 if s["unasked"]:
                     await side.write(b"!")
                 if s["idle_close"] is not None:
-                    self._spawn(self._end_idle(side, record, s["idle_close"]))
+                    asyncio.get_running_loop().call_later(s["idle_close"], self._end_idle, side, record)
                 await getattr(self, "_mode_" + s["mode"])(side, record)
                 await self._finish(side, record)
             else:
@@ -188,10 +188,9 @@ class Instance:
             sock.close()
             record["done"] = True
 
-    async def _end_idle(self, side, record, seconds):
-        await asyncio.sleep(seconds)
+    def _end_idle(self, side, record):
         if side in self.sides and record["bytes_in"] == 0:
-            await self._end_one(side, self.scenario["end"])
+            self._spawn(self._end_one(side, self.scenario["end"]))
 
     async def _end_one(self, side, end):
         if end == "close_notify":

@@ -27,9 +27,12 @@ Scenario (all optional):
 """
 
 import asyncio
+import fcntl
 import os
 import socket
 import ssl
+import struct
+import termios
 import time
 
 import replies
@@ -38,6 +41,30 @@ from front import Front
 from tlsside import CHUNK, Ended, TlsSide
 
 MAX_REQUEST = 65536
+UNREAD_MAX_S = 1   # so long a piece is waited for that the other side does not read
+
+
+def _unread(sock):
+    """How many of the bytes that were sent the other side of this connection on this host has not read."""
+    if sock.family == socket.AF_UNIX:
+        return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
+    try:
+        here, there = sock.getsockname()[1], sock.getpeername()[1]
+    except OSError:   # it has left
+        return 0
+    with open("/proc/net/tcp" if sock.family == socket.AF_INET else "/proc/net/tcp6") as table:
+        for entry in list(table)[1:]:
+            local, remote, _, queues = entry.split()[1:5]
+            if [int(name.rsplit(":", 1)[1], 16) for name in (local, remote)] == [there, here]:
+                return int(queues.split(":")[1], 16)
+    return 0
+
+
+async def _until_read(sock):
+    loop = asyncio.get_running_loop()
+    limit = loop.time() + UNREAD_MAX_S
+    while _unread(sock) and loop.time() < limit:
+        await loop.run_in_executor(None, os.sched_yield)
 
 
 def _bytes(text):
@@ -277,8 +304,9 @@ class Proxy:
         for cut in [*cuts, len(data)]:
             await loop.sock_sendall(sock, data[at:cut])
             at = cut
-            # Without a pause the kernel may join what was written apart.
-            await asyncio.sleep(0.001 if cut < len(data) else 0)
+            # What was written apart the kernel joins, unless it has been read.
+            if cut < len(data):
+                await _until_read(sock)
         if ends:
             await self._cut(sock)
         return not ends
