@@ -82,7 +82,7 @@ def test_answer_in_any_pieces(case, version):
     instance = case.instance(tls_max=version)
     for tls in (None, {}):
         proxy = case.proxy(instance, tls=tls, split=1)
-        m = relay(case, instance, [proxy], "on")
+        m = relay(case, instance, [proxy], "on", proxy_timeout="30s")
         assert m.get().status == 200
     coalescing = Coalescing(case, instance)
     m = relay(case, instance, ["http://127.0.0.1:%d" % coalescing.port], "on")

@@ -57,7 +57,7 @@ def test_credentials_missing(case):
 
 def test_refusal_split_byte_by_byte(case):
     proxy = case.proxy(case.instance(), reply="joined-407", split=1)
-    m = case.relay("instance.lab.test", [proxy], auth=True)
+    m = case.relay("instance.lab.test", [proxy], auth=True, proxy_timeout="30s")
     m.fails("proxy-auth-rejected")
 
 

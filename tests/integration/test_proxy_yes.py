@@ -9,7 +9,8 @@ def relays(case, scenarios):
     """One relay a scenario: {name: keyword arguments of the proxy}"""
     instance = case.instance()
     proxies = {name: case.proxy(instance, **scenario) for name, scenario in scenarios.items()}
-    return case.start({"relay " + name: case.keys("instance.lab.test", [proxy]) for name, proxy in proxies.items()})
+    return case.start({"relay " + name: case.keys("instance.lab.test", [proxy], proxy_timeout="30s")
+                       for name, proxy in proxies.items()})
 
 
 def all_pass(m, names):

@@ -113,6 +113,16 @@ def start(case, sections, **kwargs):
     return case.start(dict(sections, midrelay=process), **kwargs)
 
 
+def start_probed(case, sections, environment):
+    """Counts its descriptors when no loop's probe holds one open any more."""
+    workers = sections.setdefault("midrelay", {}).setdefault("workers", "1")
+    m = start(case, sections, env=environment)
+    wait_until(lambda: len(re.findall(rb"^probe (?:main|worker) end ", m.log_bytes(), re.M)) == 1 + int(workers),
+               lambda: "the probe of each loop; log:\n" + m.tail())
+    m.baseline = m.descriptors()
+    return m
+
+
 def by_name(case, instance, proxy, **keys):
     """A relay that has a name to resolve."""
     return case.keys(instance, ["http://localhost:%d" % proxy.port], **keys)
@@ -138,7 +148,7 @@ def test_a_taken_over_process_of_root(case):
     needs_landlock(6)
     instance = case.instance()
     proxy = case.proxy(instance)
-    m = start(case, {"midrelay": {"workers": "2"}, "relay r": by_name(case, instance, proxy)}, env=probe(case))
+    m = start_probed(case, {"midrelay": {"workers": "2"}, "relay r": by_name(case, instance, proxy)}, probe(case))
     assert m.get("/").status == 200
     for thread, found in results(m).items():
         assert found == REFUSED, (thread, {k: v for k, v in found.items() if REFUSED[k] != v})
@@ -164,8 +174,8 @@ def test_a_taken_over_process_of_a_user(case):
         shutil.copyfile(case.pki[name], files[name])
         os.chown(files[name], user.pw_uid, user.pw_gid)
         os.chmod(files[name], 0o400)
-    m = start(case, {"midrelay": {"user": user.pw_name}, "relay r": by_name(
-        case, instance, proxy, client_bundle=files["client-bundle.pem"], trust=files["root.pem"])}, env=environment)
+    m = start_probed(case, {"midrelay": {"user": user.pw_name}, "relay r": by_name(
+        case, instance, proxy, client_bundle=files["client-bundle.pem"], trust=files["root.pem"])}, environment)
     assert m.get("/").status == 200
     for thread, found in results(m).items():
         assert found == REFUSED, (thread, {k: v for k, v in found.items() if REFUSED[k] != v})
@@ -179,7 +189,7 @@ def test_off(case):
     needs_a_sandbox()
     instance = case.instance()
     proxy = case.proxy(instance)
-    m = start(case, {"midrelay": {"sandbox": "off"}, "relay r": by_name(case, instance, proxy)}, env=probe(case))
+    m = start_probed(case, {"midrelay": {"sandbox": "off"}, "relay r": by_name(case, instance, proxy)}, probe(case))
     assert m.get("/").status == 200
     for thread, found in results(m).items():
         done = {what for what, error in found.items() if error == "0"}

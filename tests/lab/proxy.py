@@ -41,6 +41,7 @@ from front import Front
 from tlsside import CHUNK, Ended, TlsSide
 
 MAX_REQUEST = 65536
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST = 4, 20, 1   # linux/netlink.h, linux/sock_diag.h
 UNREAD_MAX_S = 1   # so long a piece is waited for that the other side does not read
 
 
@@ -49,15 +50,19 @@ def _unread(sock):
     if sock.family == socket.AF_UNIX:
         return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
     try:
-        here, there = sock.getsockname()[1], sock.getpeername()[1]
+        here, there = sock.getsockname(), sock.getpeername()
     except OSError:   # it has left
         return 0
-    with open("/proc/net/tcp" if sock.family == socket.AF_INET else "/proc/net/tcp6") as table:
-        for entry in list(table)[1:]:
-            local, remote, _, queues = entry.split()[1:5]
-            if [int(name.rsplit(":", 1)[1], 16) for name in (local, remote)] == [there, here]:
-                return int(queues.split(":")[1], 16)
-    return 0
+    # sock_diag(7), for one socket: /proc/net/tcp would be all of them, for each piece.
+    addresses = b"".join(socket.inet_pton(sock.family, name[0]).ljust(16, b"\0") for name in (there, here))
+    asked = (struct.pack("=BBBxI", sock.family, socket.IPPROTO_TCP, 0, 0xffffffff) +
+             struct.pack("!HH", there[1], here[1]) + addresses + struct.pack("=I8s", 0, b"\xff" * 8))
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, NETLINK_SOCK_DIAG) as diag:
+        diag.send(struct.pack("=IHHII", 16 + len(asked), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0, 0) + asked)
+        answer = diag.recv(4096)
+    if struct.unpack_from("=H", answer, 4)[0] != SOCK_DIAG_BY_FAMILY:   # an error: no such socket
+        return 0
+    return struct.unpack_from("=I", answer, 72)[0]
 
 
 async def _until_read(sock):
