@@ -85,6 +85,8 @@ X509 *pki_cert(const struct pki_cert *want)
 		    cert, NID_key_usage, want->key_usage != NULL ? want->key_usage : "critical,keyCertSign");
 	if (want->eku != NULL)
 		add_extension(cert, NID_ext_key_usage, want->eku);
+	if (want->alt_names != NULL)
+		add_extension(cert, NID_subject_alt_name, want->alt_names);
 	/* X25519 cannot sign: such a certificate is always issued. */
 	assert_true(X509_sign(cert, signer, EVP_PKEY_is_a(signer, "ED25519") ? NULL : digest) > 0);
 	return cert;

@@ -22,6 +22,7 @@ struct pki_cert {
 	EVP_PKEY *issuer_key;  /* with issuer_cn */
 	bool ca;
 	const char *eku;       /* "clientAuth", "serverAuth"; NULL: none */
+	const char *alt_names; /* "DNS:a,DNS:b"; NULL: none */
 	const char *key_usage; /* NULL: keyCertSign for a CA, none else */
 	long starts_s, ends_s; /* from now; both 0: from an hour ago for a year */
 	const EVP_MD *digest;  /* NULL: SHA-256, or none for Ed25519 */

@@ -11,7 +11,6 @@
 #include <event2/event.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "base/mem.h"
 #include "check/check_exchange.h"
 #include "pki.h"
+#include "trusting.h"
 
 #define NAME "target.test"
 #define REQUEST "GET / HTTP/1.1\r\n\r\n"
@@ -28,7 +28,7 @@
 
 static EVP_PKEY *root_key, *key;
 static X509 *root, *server_cert;
-static char *dir, *root_file, *bundle_file;
+static char *dir, *bundle_file;
 static struct identity *identity;
 
 struct rig {
@@ -50,36 +50,26 @@ struct rig {
 /* A certificate of many kilobytes: more than a socket takes at once. */
 static X509 *large_cert(const char *cn, const char *eku, unsigned names)
 {
-	X509 *cert = pki_cert(
-	    &(struct pki_cert){.cn = cn, .key = key, .issuer_cn = "root", .issuer_key = root_key, .eku = eku});
-	struct pki_text san = {0};
+	struct pki_text alt_names = {0};
 	char name[64];
-	X509_EXTENSION *ext;
+	X509 *cert;
 	unsigned i;
 
-	pki_text_add(&san, "DNS:" NAME);
+	pki_text_add(&alt_names, "DNS:" NAME);
 	for (i = 0; i < names; i++) {
 		snprintf(name, sizeof(name), ",DNS:name-number-%06u.of-many.example.test", i);
-		pki_text_add(&san, name);
+		pki_text_add(&alt_names, name);
 	}
-	ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san.at);
-	assert_non_null(ext);
-	assert_int_equal(X509_add_ext(cert, ext, -1), 1);
-	assert_true(X509_sign(cert, root_key, EVP_sha256()) > 0);
-	X509_EXTENSION_free(ext);
-	pki_text_free(&san);
+	cert = pki_cert(&(struct pki_cert){.cn = cn, .key = key, .issuer_cn = "root", .issuer_key = root_key, .eku = eku,
+	    .alt_names = alt_names.at});
+	pki_text_free(&alt_names);
 	return cert;
-}
-
-static void no_note(void *arg, const char *name, const char *text)
-{
 }
 
 static int setup(void **state)
 {
 	struct identity_params params = {.tls_min = TLS1_3_VERSION, .tls_max = TLS1_3_VERSION};
 	struct pki_text text = {0};
-	struct identity_faults faults;
 	X509 *client_cert;
 
 	root_key = pki_key("p256");
@@ -89,24 +79,19 @@ static int setup(void **state)
 	client_cert = large_cert("client", "clientAuth", 500);
 	dir = pki_dir_new();
 	pki_text_add_cert(&text, root);
-	root_file = pki_dir_write_text(dir, "root.pem", &text, 0644);
 	pki_text_add_cert(&text, client_cert);
 	pki_text_add_key(&text, key, PKI_PKCS8, NULL);
 	bundle_file = pki_dir_write_text(dir, "bundle.pem", &text, 0600);
 	pki_text_free(&text);
 	X509_free(client_cert);
-	params.trust = root_file;
 	params.bundle_file = bundle_file;
-	identity = identity_new(&params, no_note, NULL, &faults);
-	assert_non_null(identity);
-	stream_prepare_identity(identity);
+	identity = trusting_identity(&params, root);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	identity_unref(identity);
-	free(root_file);
 	free(bundle_file);
 	pki_dir_remove(dir);
 	X509_free(root);

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -20,6 +19,7 @@
 
 #include "pki.h"
 #include "tls/stream.h"
+#include "trusting.h"
 
 #define OUTER_NAME "proxy.test"
 #define INNER_NAME "target.test"
@@ -27,7 +27,6 @@
 
 static EVP_PKEY *root_key, *server_key;
 static X509 *root, *outer_cert, *inner_cert;
-static char *dir, *root_file;
 static struct identity *identity;
 
 /* The far end: two servers, one inside the other, in memory. */
@@ -46,46 +45,23 @@ struct rig {
 	int fd;
 };
 
-static X509 *named_cert(const char *name)
+static X509 *server_cert(const char *alt_names)
 {
-	X509 *cert = pki_cert(&(struct pki_cert){
-	    .cn = name, .key = server_key, .issuer_cn = "root", .issuer_key = root_key, .eku = "serverAuth"});
-	char san[64];
-	X509_EXTENSION *ext;
-
-	snprintf(san, sizeof(san), "DNS:%s", name);
-	ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);
-	assert_non_null(ext);
-	assert_int_equal(X509_add_ext(cert, ext, -1), 1);
-	X509_EXTENSION_free(ext);
-	assert_true(X509_sign(cert, root_key, EVP_sha256()) > 0);
-	return cert;
-}
-
-static void no_note(void *arg, const char *key, const char *text)
-{
+	return pki_cert(&(struct pki_cert){.cn = "server", .key = server_key, .issuer_cn = "root", .issuer_key = root_key,
+	    .eku = "serverAuth", .alt_names = alt_names});
 }
 
 static int setup(void **state)
 {
-	struct identity_params params = {.tls_min = TLS1_2_VERSION, .tls_max = TLS1_3_VERSION};
-	struct identity_faults faults;
-	struct pki_text text = {0};
+	const struct identity_params params = {.tls_min = TLS1_2_VERSION, .tls_max = TLS1_3_VERSION};
 
 	(void)state;
 	root_key = pki_key("p256");
 	server_key = pki_key("p256");
 	root = pki_cert(&(struct pki_cert){.cn = "root", .key = root_key, .ca = true});
-	outer_cert = named_cert(OUTER_NAME);
-	inner_cert = named_cert(INNER_NAME);
-	dir = pki_dir_new();
-	pki_text_add_cert(&text, root);
-	root_file = pki_dir_write_text(dir, "root.pem", &text, 0644);
-	pki_text_free(&text);
-	params.trust = root_file;
-	identity = identity_new(&params, no_note, NULL, &faults);
-	assert_non_null(identity);
-	stream_prepare_identity(identity);
+	outer_cert = server_cert("DNS:" OUTER_NAME);
+	inner_cert = server_cert("DNS:" INNER_NAME);
+	identity = trusting_identity(&params, root);
 	return 0;
 }
 
@@ -93,8 +69,6 @@ static int teardown(void **state)
 {
 	(void)state;
 	identity_unref(identity);
-	free(root_file);
-	pki_dir_remove(dir);
 	X509_free(root);
 	X509_free(outer_cert);
 	X509_free(inner_cert);

@@ -5,9 +5,7 @@
  */
 #include <fcntl.h>
 #include <openssl/err.h>
-#include <openssl/hmac.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -19,8 +17,10 @@
 
 #include <cmocka.h>
 
+#include "local_client.h"
 #include "pki.h"
 #include "tls/stream.h"
+#include "trusting.h"
 
 #define NAME "target.test"
 #define FRAGMENT_BYTES 512
@@ -30,31 +30,16 @@
 
 static EVP_PKEY *key;
 static X509 *cert;
-static char *dir, *trust_file;
 static struct identity *identity;
 
 static int setup(void **state)
 {
-	struct identity_params params = {.tls_min = TLS1_2_VERSION, .tls_max = TLS1_3_VERSION};
-	struct identity_faults faults;
-	struct pki_text text = {0};
-	X509_EXTENSION *ext;
+	const struct identity_params params = {.tls_min = TLS1_2_VERSION, .tls_max = TLS1_3_VERSION};
 
 	(void)state;
 	key = pki_key("p256");
-	cert = pki_cert(&(struct pki_cert){.cn = NAME, .key = key, .eku = "serverAuth"});
-	ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, "DNS:" NAME);
-	assert_int_equal(X509_add_ext(cert, ext, -1), 1);
-	X509_EXTENSION_free(ext);
-	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-	dir = pki_dir_new();
-	pki_text_add_cert(&text, cert);
-	trust_file = pki_dir_write_text(dir, "trust.pem", &text, 0644);
-	pki_text_free(&text);
-	params.trust = trust_file;
-	identity = identity_new(&params, NULL, NULL, &faults);
-	assert_non_null(identity);
-	stream_prepare_identity(identity);
+	cert = pki_cert(&(struct pki_cert){.cn = NAME, .key = key, .eku = "serverAuth", .alt_names = "DNS:" NAME});
+	identity = trusting_identity(&params, cert);
 	return 0;
 }
 
@@ -62,8 +47,6 @@ static int teardown(void **state)
 {
 	(void)state;
 	identity_unref(identity);
-	free(trust_file);
-	pki_dir_remove(dir);
 	X509_free(cert);
 	EVP_PKEY_free(key);
 	return 0;
@@ -233,111 +216,21 @@ static void test_an_end_within_a_ticket_is_truncation(void **state)
 	rig_close(&rig);
 }
 
-/* ---- a client of ours that sends what no library would ---- */
-
-static unsigned char client_secret[32]; /* RFC 8446 7.1: client_application_traffic_secret_0 */
-
-static void on_key(const SSL *ssl, const char *line)
-{
-	static const char label[] = "CLIENT_TRAFFIC_SECRET_0 ";
-	const char *at;
-	size_t i;
-
-	(void)ssl;
-	if (strncmp(line, label, strlen(label)) != 0)
-		return;
-	at = strchr(line + strlen(label), ' ') + 1;
-	for (i = 0; i < sizeof(client_secret); i++)
-		assert_int_equal(sscanf(at + 2 * i, "%2hhx", &client_secret[i]), 1);
-}
-
-/* RFC 8446 7.1: HKDF-Expand-Label with an empty context, of one block at most: an HMAC (RFC 5869). */
-static void expand_label(const char *label, unsigned char *out, size_t len)
-{
-	unsigned char info[64] = {0, (unsigned char)len, (unsigned char)(6 + strlen(label))}, block[32];
-	size_t at = 3;
-
-	memcpy(info + at, "tls13 ", 6);
-	memcpy(info + at + 6, label, strlen(label));
-	at += 6 + strlen(label) + 1; /* the length of the context: 0 */
-	info[at++] = 1;
-	assert_non_null(HMAC(EVP_sha256(), client_secret, sizeof(client_secret), info, at, block, NULL));
-	memcpy(out, block, len);
-}
-
-/* The client's first record behind the handshake (RFC 8446 5.2): the head of a KeyUpdate, whose last byte never comes. */
-static void send_head_of_key_update(int fd)
-{
-	static const unsigned char inner[] = {24, 0, 0, 1, 22};
-	unsigned char record[5 + sizeof(inner) + 16] = {23, 3, 3, 0, sizeof(inner) + 16}, key_bytes[16], iv[12];
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	int len;
-
-	expand_label("key", key_bytes, sizeof(key_bytes));
-	expand_label("iv", iv, sizeof(iv));
-	assert_int_equal(EVP_EncryptInit_ex(ctx, EVP_aes_128_gcm(), NULL, key_bytes, iv), 1);
-	assert_int_equal(EVP_EncryptUpdate(ctx, NULL, &len, record, 5), 1);
-	assert_int_equal(EVP_EncryptUpdate(ctx, record + 5, &len, inner, sizeof(inner)), 1);
-	assert_int_equal(EVP_EncryptFinal_ex(ctx, record + 5 + len, &len), 1);
-	assert_int_equal(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, record + 5 + sizeof(inner)), 1);
-	EVP_CIPHER_CTX_free(ctx);
-	assert_int_equal(send(fd, record, sizeof(record), 0), sizeof(record));
-}
-
-/* The server's side, before a local client. */
-static void rig_accept(struct rig *rig, SSL_CTX *own)
-{
-	struct stream_accept_params params = {.ctx = own, .pool = &rig->pool};
-	enum stream_status status = STREAM_BLOCKED;
-	int turns;
-
-	memset(rig, 0, sizeof(*rig));
-	wire_pool_init(&rig->pool);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, rig->fds), 0);
-	rig->ctx = SSL_CTX_new(TLS_client_method());
-	assert_int_equal(SSL_CTX_set_ciphersuites(rig->ctx, "TLS_AES_128_GCM_SHA256"), 1);
-	SSL_CTX_set_keylog_callback(rig->ctx, on_key);
-	rig->far = SSL_new(rig->ctx);
-	SSL_set_bio(rig->far, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-	BIO_set_mem_eof_return(SSL_get_rbio(rig->far), -1);
-	BIO_set_mem_eof_return(SSL_get_wbio(rig->far), -1);
-	SSL_set_connect_state(rig->far);
-	params.fd = rig->fds[0];
-	rig->stream = stream_accept_new(&params);
-	assert_non_null(rig->stream);
-	for (turns = 0; status == STREAM_BLOCKED; turns++) {
-		assert_true(turns < 10);
-		SSL_do_handshake(rig->far);
-		ERR_clear_error();
-		far_send(rig, SIZE_MAX);
-		stream_set_readable(rig->stream);
-		status = stream_handshake(rig->stream);
-		far_receive(rig);
-	}
-	assert_int_equal(status, STREAM_OK);
-}
-
-/* Which any client of a tls:// listener can do. */
+/* Which any client of a tls:// listener can do: the head of a KeyUpdate (RFC 8446 4.6.3), whose last byte never comes. */
 static void test_a_client_within_a_key_update(void **state)
 {
-	SSL_CTX *own = SSL_CTX_new(TLS_server_method());
-	struct rig rig;
-	size_t len;
+	static const unsigned char head[] = {SSL3_MT_KEY_UPDATE, 0, 0, 1};
+	struct local_client client;
 
 	(void)state;
-	assert_int_equal(SSL_CTX_use_certificate(own, cert), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(own, key), 1);
-	SSL_CTX_set_num_tickets(own, 0);
-	SSL_CTX_set_mode(own, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	rig_accept(&rig, own);
-	send_head_of_key_update(rig.fds[1]);
-	assert_int_equal(near_read(&rig, &len), STREAM_BLOCKED);
-	assert_int_equal(stream_write(rig.stream, "an answer", 9), STREAM_BLOCKED);
-	assert_true(stream_busy(rig.stream));
-	assert_false(stream_pending(rig.stream));
-	assert_int_equal(stream_shutdown(rig.stream), STREAM_BLOCKED);
-	rig_close(&rig);
-	SSL_CTX_free(own);
+	local_client_open(&client, cert, key);
+	local_client_send(&client, SSL3_RT_HANDSHAKE, head, sizeof(head));
+	assert_int_equal(local_client_read(&client), STREAM_BLOCKED);
+	assert_int_equal(stream_write(client.stream, "an answer", 9), STREAM_BLOCKED);
+	assert_true(stream_busy(client.stream));
+	assert_false(stream_pending(client.stream));
+	assert_int_equal(stream_shutdown(client.stream), STREAM_BLOCKED);
+	local_client_close(&client);
 }
 
 /* The session of a ticket is offered for an hour at most, by a clock that was set back as well. */
