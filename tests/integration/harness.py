@@ -690,7 +690,7 @@ def run_one(name, function):
     began = time.monotonic()
     case = Case()
     case.ready = getattr(function, "ready", None) or getattr(sys.modules["__main__"], "READY", None)
-    failed = True
+    failed, why = True, ""
     try:
         function(case)
         case.finish()
@@ -700,9 +700,11 @@ def run_one(name, function):
         print("skip %s: %s" % (name, reason), flush=True)
         return None
     except (Exception, subprocess.TimeoutExpired):
-        traceback.print_exc(file=sys.stdout)
+        why = traceback.format_exc()
     finally:
         case.close(failed)
+    # Behind the logs: whoever reads the end of all this is to see it.
+    print(why, end="")
     print("%s %s (%.2f s)" % ("FAIL" if failed else "ok", name, time.monotonic() - began), flush=True)
     return not failed
 

@@ -79,7 +79,8 @@ def test_back_and_forth(case):
             went["old_subject"]) == ("warn", "r", "instance-cert-refused", new, old, "CN=%s,O=Lab" % NEW,
                                      "CN=%s,O=Lab" % OLD), went
     at = [datetime.datetime.fromisoformat(went[key]).timestamp() for key in ("ts", "next_try", "old_not_after")]
-    assert 59 <= at[1] - at[0] <= 61 and at[2] - at[0] > 86400, went
+    # time(2), which next_try is counted from, is behind by milliseconds at times, and may so be a second behind.
+    assert 58 <= at[1] - at[0] <= 61 and at[2] - at[0] > 86400, went
     assert [e["sha256"] for e in m.events("certificate-refused")] == [new]
     # Side by side on both workers.
     parallel = [in_thread(get, "/back/%d" % n) for n in range(20)]
