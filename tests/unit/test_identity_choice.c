@@ -154,7 +154,7 @@ struct renewed {
 static void renew(struct renewed *r, long a_ends_s)
 {
 	r->a = make("p256", a_ends_s);
-	r->b = make("rsa2048", 86400);
+	r->b = make("ed25519", 86400);
 	r->c = make("p384", 86400);
 	follow(&r->first, r->a, NULL);
 	assert_int_equal(accept(&r->first, T0), IDENTITY_NO_NEWS);

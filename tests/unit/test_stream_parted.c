@@ -24,7 +24,7 @@
 
 #define NAME "target.test"
 #define FRAGMENT_BYTES 512
-#define FLOOD_BYTES 600000
+#define FLOOD_BYTES 300000
 #define TURN_MAX_BYTES 140000
 #define RECORD_MORE_BYTES 22 /* head, type and tag of a record of TLS 1.3 */
 
