@@ -14,12 +14,15 @@
 #include "base/log_limit.h"
 #include "base/mem.h"
 #include "relay/client_owner.h"
+#include "relay/listen.h"
 
 /* How long accepting rests when the process or the system is out of descriptors. */
 #define PAUSE_MS 100
 /* Clients that one turn takes, and the turns that take only one after none was left. */
 #define BURST 64
 #define SINGLES 8
+/* Clients that are taken from a socket before it is closed: as many as may wait, and some who come meanwhile. */
+#define LAST_MAX (2 * LISTEN_BACKLOG)
 /* Clients over max_connections that are being told so; past this they are closed without a word. */
 #define REFUSALS_MAX 256
 
@@ -225,6 +228,17 @@ static void on_acceptable(evutil_socket_t fd, short what, void *arg)
 		left--;
 	if (left > 0)
 		place->singles = SINGLES;
+}
+
+void acceptor_take_waiting(struct acceptor *acceptor, int fd)
+{
+	struct place *place = acceptor->places;
+	unsigned left = LAST_MAX;
+
+	while (place != NULL && place->fd != fd)
+		place = place->next;
+	while (place != NULL && left > 0 && accept_one(place))
+		left--;
 }
 
 struct acceptor *acceptor_new(struct loop *loop, struct session_context *const *contexts, unsigned context_count)

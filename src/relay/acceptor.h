@@ -25,6 +25,12 @@ struct acceptor;
 struct acceptor *acceptor_new(struct loop *loop, struct session_context *const *contexts, unsigned context_count);
 void acceptor_free(struct acceptor *acceptor);
 
+/*
+ * Takes the clients who wait at this socket, which is going to be closed: the kernel has told them that they are in, and
+ * would reset them.
+ */
+void acceptor_take_waiting(struct acceptor *acceptor, int fd);
+
 /* Listens at exactly these sockets from now on.  False when a socket could not be watched: the others are. */
 bool acceptor_apply(struct acceptor *acceptor, const struct acceptor_entry *entries, size_t count);
 

@@ -13,7 +13,6 @@
 #include "base/unix_socket.h"
 #include "dial/connect.h"
 
-#define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 
 static bool bind_unix(struct listen_socket *sock, struct error *err)
 {
@@ -130,7 +129,7 @@ static bool open_socket(struct listen_socket *sock, struct error *err)
 		goto fail;
 	sock->bound = sock->wanted;
 	sock->bound.len = sizeof(sock->bound.u);
-	if (listen(sock->fd, BACKLOG) != 0 || getsockname(sock->fd, &sock->bound.u.sa, &sock->bound.len) != 0) {
+	if (listen(sock->fd, LISTEN_BACKLOG) != 0 || getsockname(sock->fd, &sock->bound.u.sa, &sock->bound.len) != 0) {
 		error_set_errno(err, errno, "listen");
 		goto fail;
 	}

@@ -9,6 +9,9 @@
 
 #include "config/config.h"
 
+/* So many clients may wait to be accepted; the kernel cuts it to net.core.somaxconn. */
+#define LISTEN_BACKLOG 4096
+
 /* One bound address. */
 struct listen_socket {
 	struct addr wanted; /* as configured; a UNIX socket's mode belongs to it */

@@ -122,6 +122,8 @@ void service_plan_apply(struct worker *worker, void *arg)
 	struct plan *plan = arg;
 	size_t i;
 
+	for (i = 0; i < plan->retired_count; i++)
+		acceptor_take_waiting(worker->acceptor, plan->retired[i]);
 	if (!acceptor_apply(worker->acceptor, plan->entries, plan->count))
 		log_msg(LOG_ERROR, "listen-failed", "no event for a listening socket");
 	/* By the loop that watched them: another thread could be given the number before the loop lets go of it. */

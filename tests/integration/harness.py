@@ -699,13 +699,14 @@ def run_one(name, function):
         failed = False
         print("skip %s: %s" % (name, reason), flush=True)
         return None
-    except (Exception, subprocess.TimeoutExpired):
-        why = traceback.format_exc()
+    except (Exception, subprocess.TimeoutExpired) as error:
+        traceback.print_exc(file=sys.stdout)
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        why = ": line %d of %s: %s" % (at.lineno, at.filename, repr(error)[:400])
     finally:
         case.close(failed)
-    # Behind the logs: whoever reads the end of all this is to see it.
-    print(why, end="")
-    print("%s %s (%.2f s)" % ("FAIL" if failed else "ok", name, time.monotonic() - began), flush=True)
+    # Why, again: whoever reads the end of all those logs is to see it.
+    print("%s %s (%.2f s)%s" % ("FAIL" if failed else "ok", name, time.monotonic() - began, why), flush=True)
     return not failed
 
 

@@ -2,6 +2,7 @@
 """Proves that SIGHUP takes what is new as a whole or keeps the old, and never disturbs a connection."""
 
 import os
+import signal
 import threading
 
 import harness
@@ -92,6 +93,23 @@ def test_from_all_addresses_to_one_takes_a_restart(case):
     with m.connect() as sock:
         sock.sendall(b"x")
         assert sock.recv(1) == b"x"
+
+
+def test_who_waits_at_a_listener_that_goes_is_served(case):
+    """By the relay as it was, however many were let in by the kernel alone."""
+    unix = case.path("going.sock")
+    m = case.relay(case.instance(), process=harness.NO_SANDBOX, listen="unix:" + unix)
+    m.signal(signal.SIGSTOP)
+    waiting = [m.connect() for _ in range(200)]
+    m.sections["relay r"]["listen"] = "127.0.0.1:0"
+    m.write()
+    m.signal(signal.SIGHUP)
+    m.signal(signal.SIGCONT)
+    m.wait_event("reloaded")
+    assert not os.path.exists(unix)
+    for sock in waiting:
+        assert ask(sock).status == 200
+        sock.close()
 
 
 def test_a_listener_that_stays_is_kept_open(case):

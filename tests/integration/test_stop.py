@@ -39,6 +39,22 @@ def test_drains(case):
     assert len(m.events("stopped")) == 1
 
 
+def test_who_waits_to_be_accepted_is_served(case):
+    """More than are accepted in one turn, when the listener is closed behind them."""
+    m = case.relay(case.instance(), process={"drain_timeout": "10s"})
+    m.get()
+    m.signal(signal.SIGSTOP)
+    waiting = [m.connect() for _ in range(200)]
+    m.signal(signal.SIGTERM)
+    m.signal(signal.SIGCONT)
+    m.wait_event("draining")
+    for sock in waiting:
+        assert ask(sock).status == 200
+        sock.close()
+    assert m.wait() == 0
+    assert len(m.events("session", end="ok")) == 201
+
+
 def test_drain_timeout_cuts(case):
     m = case.relay(case.instance(mode="echo"), process={"drain_timeout": "400ms"})
     with m.connect() as sock:
