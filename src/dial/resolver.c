@@ -44,6 +44,8 @@ struct resolver {
 	struct entry *queue_first, **queue_last;
 	unsigned threads, idle, queued;
 	unsigned starting; /* of the threads, those that have not come yet */
+	pthread_t last_gone; /* the thread that ended last, for the next one to join */
+	bool has_gone;
 	bool closed;
 };
 
@@ -141,11 +143,26 @@ static bool wait_for_question(struct resolver *resolver)
 	return error != ETIMEDOUT || resolver->queue_first != NULL;
 }
 
+/*
+ * Takes the thread that ended last, if it has not been joined; with the lock held.  A thread is joined, if by the next one
+ * that ends, so that nothing of it is left when the process ends in order; one that asks for ever is not waited for.
+ */
+static bool take_gone(struct resolver *resolver, pthread_t *thread)
+{
+	bool has_gone = resolver->has_gone;
+
+	*thread = resolver->last_gone;
+	resolver->has_gone = false;
+	return has_gone;
+}
+
 static void *thread_main(void *arg)
 {
 	struct resolver *resolver = arg;
 	struct resolver_answer answer;
 	struct entry *entry;
+	pthread_t before;
+	bool has_before;
 
 	pthread_mutex_lock(&resolver->lock);
 	resolver->starting--;
@@ -166,9 +183,14 @@ static void *thread_main(void *arg)
 		if (!resolver->closed)
 			entry_answered(entry, &answer);
 	}
+	has_before = take_gone(resolver, &before);
+	resolver->last_gone = pthread_self();
+	resolver->has_gone = true;
 	resolver->threads--;
 	pthread_cond_signal(&resolver->ended);
 	pthread_mutex_unlock(&resolver->lock);
+	if (has_before)
+		pthread_join(before, NULL);
 	return NULL;
 }
 
@@ -198,7 +220,8 @@ void resolver_free(struct resolver *resolver)
 	struct timespec until;
 	struct entry *entry;
 	struct resolver_query *query;
-	bool all_gone;
+	bool all_gone, has_gone;
+	pthread_t gone;
 
 	if (resolver == NULL)
 		return;
@@ -220,7 +243,10 @@ void resolver_free(struct resolver *resolver)
 	    pthread_cond_timedwait(&resolver->ended, &resolver->lock, &until) != ETIMEDOUT)
 		continue;
 	all_gone = resolver->threads == 0;
+	has_gone = take_gone(resolver, &gone);
 	pthread_mutex_unlock(&resolver->lock);
+	if (has_gone)
+		pthread_join(gone, NULL);
 	if (all_gone)
 		resolver_destroy(resolver);
 }
@@ -231,18 +257,14 @@ void resolver_free(struct resolver *resolver)
  */
 static void thread_start(struct resolver *resolver)
 {
-	pthread_attr_t attr;
 	pthread_t thread;
 
 	if (resolver->idle + resolver->starting >= resolver->queued || resolver->threads >= RESOLVER_THREADS)
 		return;
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	if (pthread_create(&thread, &attr, thread_main, resolver) == 0) {
+	if (pthread_create(&thread, NULL, thread_main, resolver) == 0) {
 		resolver->threads++;
 		resolver->starting++;
 	}
-	pthread_attr_destroy(&attr);
 }
 
 static struct entry *entry_find(struct resolver *resolver, const char *host)
