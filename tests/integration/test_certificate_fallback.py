@@ -252,8 +252,8 @@ def test_the_old_one_is_refused_too(case):
 
 def test_the_old_one_ends(case):
     life = 4 * harness.SLOW
-    pki_maker.issue(case.pki, case.dir, "client-short", life / 86400)
     ends = time.time() + life
+    pki_maker.issue(case.pki, case.dir, "client-short", life / 86400)
     nginx = real.edge(case, [NEW])
     bundle = Bundle(case)
     with open(case.path("client-short-bundle.pem")) as short:
